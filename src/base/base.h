@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define AMB_UNUSED __attribute__((unused))
-#define AMB_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define AMB_PRINTF(string, first) __attribute__((format(printf, string, first)))
 #define AMB_CLEANUP(function) __attribute__((cleanup(function)))
 
 #define AMB_ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
