@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The side socket of a connection: what needs a file descriptor or may take long, and the connection's end.
+ *
+ * One SOCK_SEQPACKET pair per connection, made by the daemon. The app asks, the host answers; nothing else travels. One
+ * message is one struct amb_side_message and at most one descriptor. Every request carries a serial of the app's choice (not 0) and
+ * gets exactly one AMB_SIDE_ANSWER with the same serial; answers may come in another order than the requests. The host never
+ * waits for the app here: an app that does not read its answers is cut off.
+ *
+ *      kind         id               flags            size     descriptor     answer: code, and on 0
+ *      PORT         port index       -                -        a port's end   -
+ *      PORT_DROP    port index       -                -        -              -
+ *      REGION       region id        REGION_IN|OUT    bytes    sealed memfd   -
+ *      REGION_DROP  region id        -                -        -              -
+ *      MAP          memory type      -                -        -              size (bytes), identity, READ_ONLY, sealed memfd
+ *      UNMAP        memory type      -                -        -              identity (0: the driver gave no memory), READ_ONLY
+ *      FETCH        output id        -                -        -              size (bytes), sealed memfd (none for size 0)
+ *      CLOSE        -                -                -        -              - (every call in progress has returned)
+ *
+ * MAP and UNMAP ask the driver (CopyClientMemoryForType on the user client's default queue), after the calls in progress and
+ * before later ones. MAP's code is 0 or the driver's; a memory that is NULL or cannot be shared is kIOReturnBadArgument; UNMAP's
+ * code is the driver's, unchanged. identity names the memory descriptor object: equal identity and equal READ_ONLY mean the
+ * same memory; never reused within a host. The memfd covers the whole capacity; map from its start. A read-only memory cannot be
+ * mapped or made writable by the app: the kernel refuses (F_SEAL_FUTURE_WRITE).
+ *
+ * After the answer to CLOSE the host closes its end. End of file on the app's end means that the host has gone; on the host's end, that
+ * the app has (the host also watches the app's pidfd).
+ *
+ * What the peer may do wrong: anything. amb_side_receive() hands out only messages of the right length without truncation and owns
+ * up for every descriptor that came along; amb_side_request_valid() checks one request's shape; amb_side_memory_check() a memfd.
+ */
+#include <sys/types.h>
+
+#include "base/base.h"
+
+#define AMB_SIDE_PORTS_MAX 16                           /* ports of one connection, index 0 to 15 */
+#define AMB_SIDE_REGIONS_MAX 64                         /* regions of one connection that exist at a time */
+#define AMB_SIDE_REGION_BYTES_MAX (1ull << 30)          /* their sum, per connection */
+#define AMB_SIDE_OUTPUTS_MAX 64                         /* variable outputs that wait for FETCH; the oldest one goes first */
+#define AMB_SIDE_PENDING_MAX 64                         /* requests without an answer */
+
+enum amb_side_kind {
+        AMB_SIDE_PORT = 1,
+        AMB_SIDE_PORT_DROP,
+        AMB_SIDE_REGION,
+        AMB_SIDE_REGION_DROP,
+        AMB_SIDE_MAP,
+        AMB_SIDE_UNMAP,
+        AMB_SIDE_FETCH,
+        AMB_SIDE_CLOSE,
+        AMB_SIDE_ANSWER = 64,
+};
+
+enum {
+        AMB_SIDE_REGION_IN = 1,         /* the driver reads it (struct input) */
+        AMB_SIDE_REGION_OUT = 2,        /* the driver writes it (struct output) */
+        AMB_SIDE_READ_ONLY = 4,         /* answers to MAP and UNMAP */
+};
+
+/* 40 bytes; host byte order; unused fields are 0. */
+struct amb_side_message {
+        uint32_t kind;
+        uint32_t serial;
+        uint32_t id;
+        uint32_t flags;
+        int32_t code;
+        uint32_t filler;
+        uint64_t size;
+        uint64_t identity;
+};
+_Static_assert(sizeof(struct amb_side_message) == 40, "side message: layout is protocol");
+
+/*
+ * Sends one message and, unless fd is -1, a copy of fd; fd stays the caller's. Never raises SIGPIPE. Any thread.
+ * With wait false the message is refused at once when the socket is full.
+ */
+enum {
+        AMB_SIDE_FULL = 1,              /* only with wait false: the peer does not read */
+        AMB_SIDE_GONE = 2,              /* the peer has closed its end */
+};
+int amb_side_send(int socket, const struct amb_side_message *message, int fd, bool wait);
+
+/*
+ * Receives one message; *ret_fd is the descriptor that came with it (close-on-exec, the caller's from now on) or -1. With wait
+ * false and nothing there: AMB_SIDE_NOTHING.
+ */
+enum {
+        AMB_SIDE_NOTHING = 1,
+        AMB_SIDE_END = 2,               /* end of file, or a zero-length message: treat both as the end */
+        AMB_SIDE_BROKEN = 3,            /* wrong length, truncated, more than one descriptor: cut the peer off */
+};
+int amb_side_receive(int socket, bool wait, struct amb_side_message *ret_message, int *ret_fd);
+
+/* A request's shape: known kind, serial, descriptor exactly where one belongs, unused fields 0, id and size within the limits. */
+bool amb_side_request_valid(const struct amb_side_message *message, bool with_fd);
+
+/*
+ * A memfd that cannot be pulled from under us: on tmpfs, exactly `size` bytes (0: any size above 0), sealed against shrinking,
+ * growing and further seals, and with all of `seals` besides. False for everything else that a peer may send.
+ */
+bool amb_side_memory_check(int fd, uint64_t size, int seals);
+
+/*
+ * --- ports ---
+ * What wakes a notification port: a pair of stream sockets, not an eventfd, because a peer can make a write to a shared eventfd
+ * block, while MSG_DONTWAIT holds whatever the peer does. The app keeps ret_read (pollable: readable = look at the completion ring),
+ * PORT carries a copy of ret_write. One pair serves any number of connections.
+ */
+int amb_side_port_create(int *ret_read, int *ret_write);
+void amb_side_port_wake(int write_fd);          /* host: never blocks; a full socket or a dead reader is fine */
+void amb_side_port_drain(int read_fd);          /* app: forget the wake-ups so far, before looking at the rings */
+bool amb_side_port_check(int write_fd);         /* host: is what came with PORT such an end? */
