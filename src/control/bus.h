@@ -5,7 +5,9 @@
  *
  * There is no message bus and no unique names: the two ends of one unix stream socket are the two peers, and both may call methods of
  * the other (add vtables with sd_bus_add_object_vtable on either end). One end must be the server of the authentication, the other
- * the client; that is the only difference. Every connection can pass file descriptors.
+ * the client; that is the only difference. Every connection can pass file descriptors, but a message with descriptors must not be
+ * the first thing that a server sends: sd-bus would wait for the client's authentication inside sd_bus_send. Send them after the
+ * client's first message has come in (or when sd_bus_is_ready says so).
  *
  * Identity: never from a message. The server looks at SO_PEERCRED before it makes the bus; the client checks that the socket it has
  * found is served by its own user or by root, so that a foreign socket at a guessed path gets no call and no descriptor.
