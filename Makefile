@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door. Everything is built by meson; see tools/ for what each step does.
+#
+#   make            build into build/                       make demo    show it
+#   make check      build and run every test                make bench   measure it
+#   make install    DESTDIR=, PREFIX=/usr/local             make clean
+#
+# Each installs missing Debian packages first, when it may (tools/install-packages).
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# ninja works in parallel; this door opens one step after the other, also under `make -j`.
+.NOTPARALLEL:
+.PHONY: all build demo check bench install clean
+
+all: build
+
+build:
+	@tools/install-packages build
+	@tools/build build
+
+demo: build
+	@examples/demo.sh build
+
+check:
+	@tools/install-packages build check
+	@tools/check build
+
+bench: build
+	@build/src/cli/ambidext bench --json build/bench.json
+
+install: build
+	@tools/build build install "$(DESTDIR)" "$(PREFIX)"
+
+clean:
+	@rm -rf build
