@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The channel: calls, replies and completions of one connection, in one sealed memfd that app and host share.
+ *
+ * What it promises
+ *      A hot call costs no system call, no allocation and no lock: one cache line travels each way (layout.h). An idle channel wakes
+ *      nobody. A call ends when it is answered, when the host dies or when the channel is shut down; nothing else ends it.
+ *      Completions keep their order, are never dropped below AMB_CHANNEL_OVERFLOW_MOST waiting ones, and never block the driver.
+ *
+ * Who owns what
+ *      The daemon creates the memfd and keeps at most a bell (one page) of it. App and host each attach once. Nothing in the memory
+ *      belongs to both: every word has one writer, except the wake-up words, which are only hints. There is no lock in it.
+ *      A `struct amb_channel` is private to its process; free it when no other thread is in a function of it any more (shut down first).
+ *
+ * Which thread
+ *      App: any number of threads in amb_channel_call() and in the completion functions.
+ *      Host: ONE thread in amb_channel_receive(); any number in all the rest, in any order.
+ *
+ * What the peer may do wrong
+ *      Anything, at any time: rewrite a word between two reads, punch holes, send wrong counts, sizes, sequence numbers, wake nobody or
+ *      wake for ever. Whatever is read is copied out once with atomic loads, checked, then used; indices of one's own are private.
+ *      Violations end the channel: AMB_CHANNEL_BROKEN once (amb_channel_reason() says why), AMB_CHANNEL_CLOSED afterwards.
+ *      A peer that stops waking us can only hurt itself: the host's thread then sleeps until amb_channel_shutdown(), an app's caller
+ *      looks at the host's pidfd every 100 ms.
+ *
+ * fork(): the mapping is not inherited. In the child of an app all functions return AMB_CHANNEL_CLOSED and amb_channel_free() frees.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/base.h"
+
+#define AMB_CHANNEL_SCALARS 16u                 /* at most, in each direction and in a completion */
+#define AMB_CHANNEL_BYTES 4096u                 /* structure bytes that travel inline, in each direction */
+#define AMB_CHANNEL_REFERENCES 8u
+#define AMB_CHANNEL_SLOTS 64u                   /* calls in progress on one connection; further callers wait their turn */
+#define AMB_CHANNEL_PORTS 64u                   /* notification ports of one connection: index 0..63, named by the app */
+#define AMB_CHANNEL_VARIABLE 0xFFFFFFFFu        /* call.capacity: output of any length (sync calls) */
+#define AMB_CHANNEL_OVERFLOW_MOST 65536u        /* completions that the host keeps for an app that does not read */
+
+/* The documented "no" of the functions below; each says which it may give. */
+enum amb_channel_no {
+        AMB_CHANNEL_CLOSED = 1,                 /* shut down, closed by the host, or host dead: nothing was sent */
+        AMB_CHANNEL_PEER_DIED,                  /* the call had been sent; it will never be answered (MIG_SERVER_DIED) */
+        AMB_CHANNEL_BROKEN,                     /* the peer broke the protocol; said once, then AMB_CHANNEL_CLOSED */
+        AMB_CHANNEL_EMPTY,                      /* no completion just now */
+        AMB_CHANNEL_NO_MORE,                    /* no completion now or ever */
+        AMB_CHANNEL_REFUSED,                    /* this fd is not a channel: seals, size or kind */
+        AMB_CHANNEL_DROPPED,                    /* too many completions wait: this one is lost */
+};
+
+enum amb_channel_role { AMB_CHANNEL_APP, AMB_CHANNEL_HOST };
+
+struct amb_channel;
+struct amb_bell;
+
+/* --- daemon --- */
+
+/* A new memfd: 0600, NOEXEC_SEAL where the kernel has it, of the fixed size, sealed SHRINK|GROW|SEAL, CLOEXEC. The caller owns it. */
+int amb_channel_create(int *ret_fd);
+
+/* The daemon's view: one page; the fd may be closed afterwards. REFUSED. The bell is only a mapping: no memory of its own. */
+int amb_bell_map(int fd, struct amb_bell **ret);
+struct amb_bell *amb_bell_unmap(struct amb_bell *bell);
+AMB_DEFINE_CLEANUP(struct amb_bell, amb_bell_unmap)
+
+/* The host is dead: says so in the memory and wakes every caller of the app. Never blocks; any number of times. */
+void amb_bell_ring_dead(struct amb_bell *bell);
+
+/* --- both sides --- */
+
+struct amb_channel_options {
+        /* App: the host's pidfd, borrowed until the channel is freed; -1: only the bell and close tell of the host's end. */
+        int peer_pidfd;
+        /*
+         * Host: somebody of the app sleeps on notification port `port` (0..AMB_CHANNEL_PORTS - 1) and a completion for it has been
+         * published: write that port's eventfd, non-blocking. Called on any thread that calls complete, flush or receive, with the
+         * channel's completion lock held: do not call the channel from it. May be NULL.
+         */
+        void (*wake)(void *userdata, uint32_t port);
+        void *userdata;
+};
+
+/*
+ * Maps the channel after checking kind (tmpfs), seals and size: REFUSED when one is wrong. The fd stays the caller's and is not needed
+ * any more. Each role attaches once in the life of a memfd: positions start at zero.
+ */
+int amb_channel_attach(int fd, enum amb_channel_role role, const struct amb_channel_options *options, struct amb_channel **ret);
+
+/* The same on memory that the caller has mapped (amb_channel_size() bytes, page-aligned) and unmaps after the free: for tests, where
+ * both roles live on ONE mapping so that the thread sanitizer sees what they do to each other. */
+int amb_channel_attach_mapping(void *memory, enum amb_channel_role role, const struct amb_channel_options *options,
+                               struct amb_channel **ret);
+size_t amb_channel_size(void);
+
+/*
+ * Ends this side's waiting; any thread but the completion `wake` callback, any number of times.
+ *      Host: amb_channel_receive() returns CLOSED, now and ever; replies and completions may still be sent.
+ *      App: calls that wait return PEER_DIED (sent) or CLOSED (not sent); later ones CLOSED.
+ */
+void amb_channel_shutdown(struct amb_channel *channel);
+
+/* Host: says that no reply and no completion will come any more, and wakes all callers: they return PEER_DIED, later ones CLOSED. */
+void amb_channel_close(struct amb_channel *channel);
+
+/* Host: includes close. No other thread may be inside. NULL is fine; returns NULL. */
+struct amb_channel *amb_channel_free(struct amb_channel *channel);
+AMB_DEFINE_CLEANUP(struct amb_channel, amb_channel_free)
+
+/* Why BROKEN was returned: a constant string, "" while nothing is broken. */
+const char *amb_channel_reason(struct amb_channel *channel);
+
+/* For tools; relaxed, each side counts its own. */
+struct amb_channel_counters {
+        uint64_t calls;                         /* app: sent; host: received */
+        uint64_t completions;                   /* app: taken; host: published (in the ring) */
+        uint64_t overflowed;                    /* host: completions that had to wait for room */
+        uint64_t dropped;                       /* host: lost above AMB_CHANNEL_OVERFLOW_MOST */
+        uint64_t sleeps;                        /* times a thread of this side went to sleep for the peer */
+        uint64_t wakes;                         /* times it woke the peer */
+};
+void amb_channel_counters(struct amb_channel *channel, struct amb_channel_counters *ret);
+
+/* --- calls --- */
+
+/* Part of a region: memory that the app gave to the host over the side socket under `id`. The channel only carries it. */
+struct amb_range {
+        uint32_t id;
+        uint64_t offset, length;
+};
+
+enum {
+        AMB_CALL_ASYNC = 1u << 0,               /* port and reference are meant */
+        AMB_CALL_RANGE_IN = 1u << 1,            /* structure input is in range_in; size is 0 */
+        AMB_CALL_RANGE_OUT = 1u << 2,           /* structure output goes to range_out; capacity is 0 */
+};
+
+enum {
+        AMB_REPLY_BYTES = 1u << 0,              /* the driver set a data object: size bytes (0 is possible) */
+        AMB_REPLY_LARGE = 1u << 1,              /* variable output above 4096 bytes: `length` bytes come over the side socket as out_region */
+        AMB_REPLY_IN_RETAINED = 1u << 2,        /* the driver keeps range_in's region: do not use that memory again */
+        AMB_REPLY_OUT_RETAINED = 1u << 3,
+};
+
+/* What the app sends, and where the outputs go. Limits are the caller's to keep (-EINVAL): the face applies the contract's rules. */
+struct amb_call {
+        uint32_t selector;
+        uint32_t flags;                         /* AMB_CALL_* */
+        uint32_t scalar_count;                  /* 0..16 in `scalars` */
+        uint32_t scalar_capacity;               /* 0..16 in `scalars_out` */
+        const uint64_t *scalars;
+        uint64_t *scalars_out;
+        const void *bytes;                      /* structure input, inline */
+        void *bytes_out;                        /* room for min(capacity, 4096) bytes */
+        uint32_t size;                          /* 0..4096 */
+        uint32_t capacity;                      /* 0..4096, or AMB_CHANNEL_VARIABLE */
+        struct amb_range range_in, range_out;
+        uint32_t port;                          /* async: 0..AMB_CHANNEL_PORTS - 1 */
+        uint64_t reference[AMB_CHANNEL_REFERENCES];
+};
+
+struct amb_reply {
+        int32_t status;                         /* the driver's code; nothing below is meant unless it is 0, RETAINED flags excepted */
+        uint32_t flags;                         /* AMB_REPLY_* */
+        uint32_t scalar_count;                  /* written to scalars_out; <= scalar_capacity */
+        uint32_t size;                          /* written to bytes_out (with AMB_REPLY_BYTES); <= capacity and <= 4096 */
+        uint32_t out_region;                    /* AMB_REPLY_LARGE */
+        uint64_t length;
+};
+
+/*
+ * App: one call, start to end. Output buffers are written only when 0 is returned and reply.status is 0, and no further than the reply
+ * says. 0, CLOSED, PEER_DIED, BROKEN; -EINVAL: the call is out of limits, nothing was sent. Any thread; not from a signal handler.
+ */
+int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret);
+
+/* A private, checked copy of a call. Fields mean what they mean in struct amb_call. */
+struct amb_request {
+        uint32_t selector;
+        uint32_t flags;
+        uint32_t scalar_count;
+        uint32_t scalar_capacity;
+        uint32_t size;                          /* bytes that receive wrote to `bytes` */
+        uint32_t capacity;
+        uint32_t port;
+        uint32_t slot, tag;                     /* the channel's own: where the answer goes */
+        uint64_t scalars[AMB_CHANNEL_SCALARS];  /* zeros beyond scalar_count */
+        struct amb_range range_in, range_out;   /* zeros without their flag; otherwise any value at all: check before use */
+        uint64_t reference[AMB_CHANNEL_REFERENCES];
+};
+
+/*
+ * Host: waits for the next call and takes it. `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written.
+ * Checked: counts <= 16, size <= 4096, capacity <= 4096 or VARIABLE (sync only), known flags, port, and that no more than
+ * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN.
+ */
+int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes);
+
+struct amb_result {
+        int32_t status;                         /* not 0: only status and RETAINED flags travel */
+        uint32_t flags;                         /* AMB_REPLY_* */
+        uint32_t scalar_count;                  /* <= request.scalar_capacity */
+        uint32_t size;                          /* with AMB_REPLY_BYTES: <= 4096 and <= request.capacity */
+        const uint64_t *scalars;
+        const void *bytes;
+        uint32_t out_region;
+        uint64_t length;
+};
+
+/*
+ * Host: answers, once, on any thread, in any order. -EINVAL: the result does not fit the request (nothing sent: answer again);
+ * -EALREADY: this request has been answered. Never blocks. A request that is never answered holds one slot, no more.
+ */
+int amb_channel_reply(struct amb_channel *channel, const struct amb_request *request, const struct amb_result *result);
+
+/* --- completions --- */
+
+struct amb_completion {
+        uint32_t port;                          /* < AMB_CHANNEL_PORTS */
+        int32_t status;
+        uint32_t count;                         /* 0..16 */
+        uint64_t reference[AMB_CHANNEL_REFERENCES];     /* [0] always arrives as 0 */
+        uint64_t args[AMB_CHANNEL_SCALARS];     /* zeros beyond count */
+};
+
+/*
+ * Host: sends one; in order; any thread; never waits for the app. What does not fit is kept and sent when the app has drained: by the
+ * thread in receive, by the next complete, or by amb_channel_flush(). 0, DROPPED, CLOSED, BROKEN; -EINVAL: port or count.
+ */
+int amb_channel_complete(struct amb_channel *channel, const struct amb_completion *completion);
+
+/* Host: moves what was kept into the room there is; any thread; cheap when there is nothing. */
+void amb_channel_flush(struct amb_channel *channel);
+
+/* App: takes the oldest, whichever port it is for. 0, EMPTY, NO_MORE, BROKEN. Never waits. */
+int amb_channel_completion_next(struct amb_channel *channel, struct amb_completion *ret);
+
+/*
+ * App: asks for `wake(port)` at the next completion for this port. True: nothing is in the ring, sleep on the port's eventfd.
+ * False: something came meanwhile (or NO_MORE must be read): call completion_next first. One arming, one wake-up; spurious ones happen.
+ * All ports share one ring: whoever takes a completion of another port hands it to that port's readers.
+ */
+bool amb_channel_completion_arm(struct amb_channel *channel, uint32_t port);
