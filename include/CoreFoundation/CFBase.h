@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The subset of CoreFoundation that IOKit clients use.
+ *
+ * The values are the objects of <DriverKit/OSCollections.h> under CF's names: a property read from the registry is the very
+ * object that CF calls work on. "Create" and "Copy" hand one reference to the caller, "Get" none.
+ * Allocators are accepted and ignored. Strings, numbers and booleans may be used from any thread; data, arrays and dictionaries
+ * by one thread at a time while one changes them. There are no immutable containers: a CFDictionaryRef is a
+ * CFMutableDictionaryRef whose holder has promised not to change it.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef CF_EXPORT
+#define CF_EXPORT extern
+#endif
+#define CF_INLINE static inline
+
+typedef unsigned char Boolean;
+typedef unsigned char UInt8;
+typedef signed char SInt8;
+typedef unsigned short UInt16;
+typedef signed short SInt16;
+typedef unsigned int UInt32;
+typedef signed int SInt32;
+typedef uint64_t UInt64;
+typedef int64_t SInt64;
+typedef SInt32 OSStatus;
+typedef float Float32;
+typedef double Float64;
+typedef UInt16 UniChar;
+
+typedef unsigned long CFTypeID;
+typedef unsigned long CFOptionFlags;
+typedef unsigned long CFHashCode;
+typedef signed long CFIndex;
+typedef const void *CFTypeRef;
+
+typedef const struct __CFAllocator *CFAllocatorRef;
+typedef const struct __CFString *CFStringRef;
+typedef const struct __CFNumber *CFNumberRef;
+typedef const struct __CFBoolean *CFBooleanRef;
+typedef const struct __CFData *CFDataRef;
+typedef struct __CFData *CFMutableDataRef;
+typedef const struct __CFArray *CFArrayRef;
+typedef struct __CFArray *CFMutableArrayRef;
+typedef const struct __CFDictionary *CFDictionaryRef;
+typedef struct __CFDictionary *CFMutableDictionaryRef;
+typedef CFTypeRef CFPropertyListRef;
+
+typedef CFIndex CFComparisonResult;
+enum { kCFCompareLessThan = -1, kCFCompareEqualTo = 0, kCFCompareGreaterThan = 1 };
+enum { kCFNotFound = -1 };
+
+typedef struct {
+        CFIndex location;
+        CFIndex length;
+} CFRange;
+CF_INLINE CFRange CFRangeMake(CFIndex location, CFIndex length)
+{
+        CFRange range;
+        range.location = location;
+        range.length = length;
+        return range;
+}
+
+CF_EXPORT const CFAllocatorRef kCFAllocatorDefault;             /* NULL; every allocator argument may be NULL */
+CF_EXPORT const CFAllocatorRef kCFAllocatorSystemDefault;
+
+/* One reference more, or less; the last one frees. NULL ends the process, as it does in CF. Any thread. */
+CFTypeRef CFRetain(CFTypeRef object);
+void CFRelease(CFTypeRef object);
+CFIndex CFGetRetainCount(CFTypeRef object);                     /* for diagnostics */
+
+/* The type of a value: compare with CFStringGetTypeID() and its like. */
+CFTypeID CFGetTypeID(CFTypeRef object);
+/* Equal by type and contents; numbers by value. */
+Boolean CFEqual(CFTypeRef one, CFTypeRef other);
+/* Prints a value to standard error, for people; the text may change. */
+void CFShow(CFTypeRef object);
+
+#ifdef __cplusplus
+}
+#endif

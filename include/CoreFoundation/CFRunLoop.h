@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Run loops: one per thread, made on first use, gone with the thread. A loop waits for its sources and timers and calls them on
+ * its own thread. Sources and timers are added per mode; those of kCFRunLoopCommonModes run in every mode.
+ *
+ * CFRunLoopStop and CFRunLoopWakeUp may be called from any thread; everything else about a loop by its own thread only.
+ * A source comes from IONotificationPortGetRunLoopSource() or CFRunLoopSourceCreate(). Add, remove, invalidate and stop are
+ * allowed inside callbacks.
+ */
+#include <CoreFoundation/CFBase.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct __CFRunLoop *CFRunLoopRef;
+typedef struct __CFRunLoopSource *CFRunLoopSourceRef;
+typedef struct __CFRunLoopTimer *CFRunLoopTimerRef;
+typedef CFStringRef CFRunLoopMode;
+typedef double CFTimeInterval;                                  /* seconds */
+typedef double CFAbsoluteTime;                                  /* seconds since 1 January 2001, 0:00 UTC */
+
+CF_EXPORT const CFRunLoopMode kCFRunLoopDefaultMode;
+CF_EXPORT const CFRunLoopMode kCFRunLoopCommonModes;
+
+typedef SInt32 CFRunLoopRunResult;
+enum {
+        kCFRunLoopRunFinished = 1,                              /* nothing to wait for: no source, no timer in this mode */
+        kCFRunLoopRunStopped = 2,                               /* CFRunLoopStop */
+        kCFRunLoopRunTimedOut = 3,
+        kCFRunLoopRunHandledSource = 4                          /* returnAfterSourceHandled was true and one has run */
+};
+
+CFAbsoluteTime CFAbsoluteTimeGetCurrent(void);
+
+CFTypeID CFRunLoopGetTypeID(void);
+CFRunLoopRef CFRunLoopGetCurrent(void);                         /* the calling thread's; not owned by the caller */
+void CFRunLoopRun(void);                                        /* until stopped, or nothing is left to wait for */
+/* Runs for `seconds` at most; 0: handles what is ready and returns. Timers alone do not end it. */
+CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval seconds, Boolean return_after_source_handled);
+void CFRunLoopStop(CFRunLoopRef loop);                          /* ends the innermost run; remembered if none is running */
+void CFRunLoopWakeUp(CFRunLoopRef loop);
+void CFRunLoopAddSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
+void CFRunLoopRemoveSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
+Boolean CFRunLoopContainsSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
+void CFRunLoopAddTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode);
+void CFRunLoopRemoveTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode);
+
+/* A source that its owner signals. `info` and `perform` are used; the other members are there for source compatibility. */
+typedef struct {
+        CFIndex version;
+        void *info;
+        const void *(*retain)(const void *info);
+        void (*release)(const void *info);
+        CFStringRef (*copyDescription)(const void *info);
+        Boolean (*equal)(const void *one, const void *other);
+        CFHashCode (*hash)(const void *info);
+        void (*schedule)(void *info, CFRunLoopRef loop, CFRunLoopMode mode);
+        void (*cancel)(void *info, CFRunLoopRef loop, CFRunLoopMode mode);
+        void (*perform)(void *info);
+} CFRunLoopSourceContext;
+CFTypeID CFRunLoopSourceGetTypeID(void);
+CFRunLoopSourceRef CFRunLoopSourceCreate(CFAllocatorRef allocator, CFIndex order, CFRunLoopSourceContext *context);
+/* Marks it ready and wakes the loop that it was added to. Any thread. */
+void CFRunLoopSourceSignal(CFRunLoopSourceRef source);
+void CFRunLoopSourceInvalidate(CFRunLoopSourceRef source);      /* never called again; leaves its loop */
+Boolean CFRunLoopSourceIsValid(CFRunLoopSourceRef source);
+
+typedef void (*CFRunLoopTimerCallBack)(CFRunLoopTimerRef timer, void *info);
+typedef struct {
+        CFIndex version;
+        void *info;
+        const void *(*retain)(const void *info);
+        void (*release)(const void *info);
+        CFStringRef (*copyDescription)(const void *info);
+} CFRunLoopTimerContext;
+CFTypeID CFRunLoopTimerGetTypeID(void);
+/* First call at `fire_date`, then every `interval` seconds; interval 0: once, then invalid. Missed intervals are skipped. */
+CFRunLoopTimerRef CFRunLoopTimerCreate(CFAllocatorRef allocator, CFAbsoluteTime fire_date, CFTimeInterval interval,
+                                       CFOptionFlags flags, CFIndex order, CFRunLoopTimerCallBack callback,
+                                       CFRunLoopTimerContext *context);
+void CFRunLoopTimerSetNextFireDate(CFRunLoopTimerRef timer, CFAbsoluteTime fire_date);
+void CFRunLoopTimerInvalidate(CFRunLoopTimerRef timer);
+Boolean CFRunLoopTimerIsValid(CFRunLoopTimerRef timer);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * IOKit's client interface: finding services, opening them, calling them, hearing from them, mapping their memory.
+ *
+ * Handles (io_object_t and its like) are 32-bit numbers of this process; 0 is none. Each counts references: a call that returns
+ * a handle adds one, IOObjectRelease drops one, the same object has the same handle as long as one is held. A forked child has
+ * none of its parent's. Unless a call says otherwise: 0, an unknown handle or one whose object is gone gives
+ * MACH_SEND_INVALID_DEST, a live handle of the wrong kind kIOReturnBadArgument, and out-parameters are untouched on error.
+ *
+ * Every call may be made from any thread at any time, except where a notification port is named (see there). No call installs a
+ * signal handler or is ended by a signal. The first failing look-up does not say why; amb_registry_explain() does.
+ *
+ * Contract: call-path 1 to 5, lifecycle-registry 2 and 6, memory-and-queues 3.
+ */
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <CoreFoundation/CFArray.h>
+#include <CoreFoundation/CFBase.h>
+#include <CoreFoundation/CFData.h>
+#include <CoreFoundation/CFDictionary.h>
+#include <CoreFoundation/CFNumber.h>
+#include <CoreFoundation/CFRunLoop.h>
+#include <CoreFoundation/CFString.h>
+#include <IOKit/IOKitKeys.h>
+#include <IOKit/IOTypes.h>
+#include <IOKit/OSMessageNotification.h>
+#include <mach/mach_init.h>
+#include <mach/mach_port.h>
+#include <mach/message.h>
+
+/* Programs choose between today's calls and the ones before Mac OS X 10.5 by these being macros (real-code 1.9). */
+#ifndef MAC_OS_X_VERSION_10_5
+#define MAC_OS_X_VERSION_10_4 1040
+#define MAC_OS_X_VERSION_10_5 1050
+#define MAC_OS_X_VERSION_10_6 1060
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- the registry's door --- */
+
+/* Means "the registry of this process's environment" wherever a main port is asked for; 0 is the same. */
+extern const mach_port_t kIOMainPortDefault;
+extern const mach_port_t kIOMasterPortDefault;
+/* A handle for the same; drop it with mach_port_deallocate. Always 0 (success). */
+kern_return_t IOMainPort(mach_port_t bootstrap_port, mach_port_t *main_port);
+kern_return_t IOMasterPort(mach_port_t bootstrap_port, mach_port_t *main_port);
+
+/* --- finding services --- */
+
+/*
+ * Matching dictionaries: one reference for the caller, NULL without memory or name. A service is found by its class or a
+ * superclass (IOServiceMatching), by its entry's name, which is the driver's class unless it set another
+ * (IOServiceNameMatching), or by its id. More keys may be added with CFDictionarySetValue; all must hold.
+ */
+CFMutableDictionaryRef IOServiceMatching(const char *name);
+CFMutableDictionaryRef IOServiceNameMatching(const char *name);
+CFMutableDictionaryRef IORegistryEntryIDMatching(uint64_t entry_id);
+
+/*
+ * The first service that matches and is active, or 0: none, no registry, or no dictionary.
+ * Takes the caller's reference of the dictionary, also on failure.
+ */
+io_service_t IOServiceGetMatchingService(mach_port_t main_port, CFDictionaryRef matching);
+/*
+ * All of them, in registry order: 0 and an iterator over what matched now; 0 and *existing = 0 when nothing matched or there is
+ * no registry; kIOReturnBadArgument: matching is NULL. Takes the caller's reference of the dictionary, also on failure.
+ */
+kern_return_t IOServiceGetMatchingServices(mach_port_t main_port, CFDictionaryRef matching, io_iterator_t *existing);
+/* Does this service match now? Does not take the dictionary. kIOReturnBadArgument: matching is NULL. */
+kern_return_t IOServiceMatchPropertyTable(io_service_t service, CFDictionaryRef matching, boolean_t *matches);
+
+/* --- handles --- */
+
+/* 0 is accepted and does nothing. KERN_INVALID_NAME: no such handle. Releasing the last reference of a connection closes it. */
+kern_return_t IOObjectRetain(io_object_t object);
+kern_return_t IOObjectRelease(io_object_t object);
+/* The class in the registry ("IOUserService"), not the driver's own (property IOUserClass). */
+kern_return_t IOObjectGetClass(io_object_t object, io_name_t class_name);
+CFStringRef IOObjectCopyClass(io_object_t object);              /* NULL on any error */
+boolean_t IOObjectConformsTo(io_object_t object, const io_name_t class_name);
+boolean_t IOObjectIsEqualTo(io_object_t object, io_object_t other);
+uint32_t IOObjectGetUserRetainCount(io_object_t object);        /* 0 on any error */
+
+/* --- iterators --- */
+
+/* The next object, with a reference for the caller, or 0: at the end (a notification's iterator is armed by that), not an iterator. */
+io_object_t IOIteratorNext(io_iterator_t iterator);
+void IOIteratorReset(io_iterator_t iterator);                   /* starts again; no effect on a notification's iterator */
+boolean_t IOIteratorIsValid(io_iterator_t iterator);            /* false: the registry has changed below a recursive iterator */
+
+/* --- entries --- */
+
+enum { kIORegistryIterateRecursively = 0x1, kIORegistryIterateParents = 0x2 };
+
+io_registry_entry_t IORegistryGetRootEntry(mach_port_t main_port);      /* 0 without a registry */
+kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
+/* The same in every plane. */
+kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const io_name_t plane, io_name_t name);
+/* "IOService:/IOUserResources/Sensors". kIOReturnBadArgument: unknown plane, or longer than 511 bytes. */
+kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const io_name_t plane, io_string_t path);
+/* On failure *entry_id becomes 0. */
+kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entry_id);
+boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const io_name_t plane);
+/* All properties: one reference for the caller. options: 0. */
+kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMutableDictionaryRef *properties,
+                                                CFAllocatorRef allocator, IOOptionBits options);
+/* One property: one reference for the caller; NULL: absent, or any error. */
+CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key, CFAllocatorRef allocator,
+                                          IOOptionBits options);
+/* The entry's own, else with kIORegistryIterateRecursively that of the nearest child, with kIORegistryIterateParents too: parent. */
+CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_name_t plane, CFStringRef key,
+                                          CFAllocatorRef allocator, IOOptionBits options);
+/*
+ * A property's bytes: data as it is, strings and booleans ("Yes", "No") with their NUL, numbers little-endian in their width.
+ * *size: bytes of the buffer, then of the property. kIOReturnNoResources: absent; kIOReturnIPCError: buffer too small;
+ * kIOReturnBadArgument: an array or a dictionary.
+ */
+kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const io_name_t name, io_struct_inband_t buffer,
+                                         uint32_t *size);
+/* 0 and an iterator (perhaps empty); 0 and 0 for an unknown plane. */
+kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator);
+kern_return_t IORegistryEntryGetParentIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator);
+/* The first one; kIOReturnNoDevice: none, or an unknown plane. */
+kern_return_t IORegistryEntryGetChildEntry(io_registry_entry_t entry, const io_name_t plane, io_registry_entry_t *child);
+kern_return_t IORegistryEntryGetParentEntry(io_registry_entry_t entry, const io_name_t plane, io_registry_entry_t *parent);
+/* Children of the root, or of an entry, in pre-order; options: kIORegistryIterate... kIOReturnBadArgument: unknown plane. */
+kern_return_t IORegistryCreateIterator(mach_port_t main_port, const io_name_t plane, IOOptionBits options,
+                                       io_iterator_t *iterator);
+kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const io_name_t plane, IOOptionBits options,
+                                            io_iterator_t *iterator);
+
+/* --- services --- */
+
+enum {
+        kIOServiceInactiveState = 0x1,
+        kIOServiceRegisteredState = 0x2,
+        kIOServiceMatchedState = 0x4,
+        kIOServiceFirstPublishState = 0x8,
+        kIOServiceFirstMatchState = 0x10
+};
+kern_return_t IOServiceGetState(io_service_t service, uint64_t *state);         /* on error *state becomes 0 */
+kern_return_t IOServiceGetBusyState(io_service_t service, uint32_t *busy);      /* on error *busy becomes 0 */
+kern_return_t IOKitGetBusyState(mach_port_t main_port, uint32_t *busy);         /* of the whole registry */
+/* Waits until the busy count is 0; wait NULL: for ever. kIOReturnTimeout: it was not. */
+kern_return_t IOServiceWaitQuiet(io_service_t service, mach_timespec_t *wait);
+kern_return_t IOKitWaitQuiet(mach_port_t main_port, mach_timespec_t *wait);
+
+/* --- connections --- */
+
+/*
+ * Opens a connection: the driver makes a user client of `type`, any number. owning_task: mach_task_self().
+ * Errors that leave *connect alone: MACH_SEND_INVALID_DEST, kIOReturnBadArgument (not a service; another task).
+ * Errors that set *connect to 0: kIOReturnNotPermitted (an entitlement is missing; the daemon's log names it),
+ * kIOReturnUnsupported (the service has no driver to open), MIG_SERVER_DIED (the driver died), and whatever the driver says.
+ */
+kern_return_t IOServiceOpen(io_service_t service, task_port_t owning_task, uint32_t type, io_connect_t *connect);
+/*
+ * Closes: waits until all calls in progress on the connection have returned, then returns 0 without waiting for the driver's
+ * Stop. From then on the handle is dead, also where references are left. Drops one reference in every case.
+ * Where memory was mapped through the connection, calls then give kIOReturnBadArgument, and the mappings live until the last
+ * reference is dropped.
+ */
+kern_return_t IOServiceClose(io_connect_t connect);
+/* One reference more, or less. KERN_INVALID_NAME: no such handle; KERN_INVALID_RIGHT: a dead one. */
+kern_return_t IOConnectAddRef(io_connect_t connect);
+kern_return_t IOConnectRelease(io_connect_t connect);
+/* DriverKit's user clients have none of these: kIOReturnUnsupported on a live connection. */
+kern_return_t IOConnectGetService(io_connect_t connect, io_service_t *service);
+kern_return_t IOConnectSetNotificationPort(io_connect_t connect, uint32_t type, mach_port_t port, uintptr_t reference);
+kern_return_t IOConnectAddClient(io_connect_t connect, io_connect_t client);
+
+/* --- calls --- */
+
+/*
+ * Calls the driver's ExternalMethod and waits for its answer, without limit.
+ *
+ * input: input_count scalars, 0 to 16; more: MIG_ARRAY_TOO_LARGE. NULL is allowed with 0.
+ * input_struct: input_size bytes; up to 4096 are copied, more reach the driver as a memory descriptor.
+ * output: room for *output_count scalars; more than 16 count as 16; output_count NULL: none. On success *output_count is what
+ *      the driver left, and that many are written.
+ * output_struct: room for *output_size bytes; output_size NULL or 0: none; more than 0xFFFFFFFF: kIOReturnIPCError.
+ *      Up to 4096: on success *output_size is what the driver returned. If it returned nothing, the whole room is zeroed.
+ *      More than 4096: the driver writes through a descriptor, *output_size stays, and what it wrote is there also on error.
+ *      kIOConnectMethodVarOutputSize: *(void **)output_struct becomes memory of *output_size bytes, to be given to vm_deallocate
+ *      (<mach/mach.h>); NULL and 0 on error.
+ * On error nothing else is written.
+ *
+ * Errors: MIG_ARRAY_TOO_LARGE; MACH_SEND_INVALID_DEST (the handle is 0, unknown or dead: closed, driver gone);
+ * kIOReturnBadArgument (not a connection; a terminated one that has mappings; the driver returned more bytes than fit);
+ * MIG_SERVER_DIED (the driver died during the call); kIOReturnUnderrun (variable output, the driver returned none);
+ * kIOReturnNoResources (no memory for a large argument); and whatever the driver returns, unchanged.
+ */
+kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, const uint64_t *input, uint32_t input_count,
+                                  const void *input_struct, size_t input_size, uint64_t *output, uint32_t *output_count,
+                                  void *output_struct, size_t *output_size);
+kern_return_t IOConnectCallStructMethod(mach_port_t connection, uint32_t selector, const void *input_struct, size_t input_size,
+                                        void *output_struct, size_t *output_size);
+kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selector, const uint64_t *input, uint32_t input_count,
+                                        uint64_t *output, uint32_t *output_count);
+/*
+ * The same with a completion action for the driver. The call still waits for ExternalMethod; completions come later, any number
+ * of them, to wake_port: IONotificationPortGetMachPort(). They may come after IOServiceClose, until the port is destroyed.
+ * reference: reference_count values, 1 to 8: [0] is reserved, [kIOAsyncCalloutFuncIndex] the callback,
+ *      [kIOAsyncCalloutRefconIndex] its first argument, the others come back in the message.
+ * Errors besides: MIG_ARRAY_TOO_LARGE (more than 8), kIOReturnBadArgument (0 with a non-NULL reference),
+ * MACH_SEND_INVALID_RIGHT (wake_port is no receive port of this process). wake_port 0: the driver sees no completion.
+ * There is no variable output here: kIOReturnIPCError.
+ */
+kern_return_t IOConnectCallAsyncMethod(mach_port_t connection, uint32_t selector, mach_port_t wake_port, uint64_t *reference,
+                                       uint32_t reference_count, const uint64_t *input, uint32_t input_count,
+                                       const void *input_struct, size_t input_size, uint64_t *output, uint32_t *output_count,
+                                       void *output_struct, size_t *output_size);
+kern_return_t IOConnectCallAsyncStructMethod(mach_port_t connection, uint32_t selector, mach_port_t wake_port,
+                                             uint64_t *reference, uint32_t reference_count, const void *input_struct,
+                                             size_t input_size, void *output_struct, size_t *output_size);
+kern_return_t IOConnectCallAsyncScalarMethod(mach_port_t connection, uint32_t selector, mach_port_t wake_port,
+                                             uint64_t *reference, uint32_t reference_count, const uint64_t *input,
+                                             uint32_t input_count, uint64_t *output, uint32_t *output_count);
+
+/* --- memory --- */
+
+/*
+ * Maps the driver's memory of `type` (any number that it understands) into this process; into_task: mach_task_self().
+ * options: kIOMapAnywhere, or without it exactly at *address. On success *address and *size (size may be NULL): bytes, not
+ * rounded. The same memory again gives the same address. Read-only where the driver says so: a store faults.
+ * Waits for calls in progress and holds new ones up. Whatever goes wrong is kIOReturnBadArgument.
+ */
+kern_return_t IOConnectMapMemory(io_connect_t connect, uint32_t type, task_port_t into_task, vm_address_t *address,
+                                 vm_size_t *size, IOOptionBits options);
+kern_return_t IOConnectMapMemory64(io_connect_t connect, uint32_t type, task_port_t into_task, mach_vm_address_t *address,
+                                   mach_vm_size_t *size, IOOptionBits options);
+/* Unmaps the memory of `type`; the address is ignored. The driver is asked again; its error is returned and nothing unmapped. */
+kern_return_t IOConnectUnmapMemory(io_connect_t connect, uint32_t type, task_port_t from_task, vm_address_t address);
+kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t type, task_port_t from_task, mach_vm_address_t address);
+
+/* --- notification ports --- */
+
+/*
+ * Where completions and notifications arrive. They are delivered by a run loop (IONotificationPortGetRunLoopSource), or by
+ * whoever polls amb_port_get_fd() and calls amb_port_dispatch() (<ambidext/port.h>); until then they wait in the port.
+ * Calls on one port are made by one thread at a time. Callbacks of one port never overlap.
+ */
+typedef struct IONotificationPort *IONotificationPortRef;
+
+typedef void (*IOAsyncCallback0)(void *refcon, IOReturn result);
+typedef void (*IOAsyncCallback1)(void *refcon, IOReturn result, void *arg0);
+typedef void (*IOAsyncCallback2)(void *refcon, IOReturn result, void *arg0, void *arg1);
+/* 3 to 16 arguments, valid during the callback. Which form is called depends on what the driver sent, not on the registration. */
+typedef void (*IOAsyncCallback)(void *refcon, IOReturn result, void **args, uint32_t count);
+typedef void (*IOServiceMatchingCallback)(void *refcon, io_iterator_t iterator);
+/* service is valid during the callback; retain it to keep it. */
+typedef void (*IOServiceInterestCallback)(void *refcon, io_service_t service, uint32_t message_type, void *argument);
+
+IONotificationPortRef IONotificationPortCreate(mach_port_t main_port);  /* NULL: no memory or no file descriptor */
+/* What has not been delivered is discarded. Allowed inside a callback. Until it returns, refcons must stay alive. */
+void IONotificationPortDestroy(IONotificationPortRef port);
+mach_port_t IONotificationPortGetMachPort(IONotificationPortRef port);  /* usable as wake_port; not owned by the caller */
+/* Made on first use, the same later; not owned by the caller. NULL: no memory. */
+CFRunLoopSourceRef IONotificationPortGetRunLoopSource(IONotificationPortRef port);
+/* Calls the callback that a message (id 53) asks for; ignores all others. unused and reference are ignored. */
+void IODispatchCalloutFromMessage(void *unused, mach_msg_header_t *message, void *reference);
+/*
+ * Takes a notification apart. kIOReturnBadMessageID: id is not 53; kIOReturnNoResources: too short, or index is not 0.
+ * content: inside the message, NULL if size is 0.
+ */
+IOReturn OSGetNotificationFromMessage(mach_msg_header_t *message, uint32_t index, uint32_t *type, uintptr_t *reference,
+                                      void **content, vm_size_t *size);
+
+/*
+ * Tells when services come or go: kIOMatchedNotification, kIOFirstMatchNotification, kIOPublishNotification,
+ * kIOFirstPublishNotification, kIOTerminatedNotification, kIOWillTerminateNotification; another name: kIOReturnUnsupported.
+ * *notification is an iterator that holds what is there already (for the two last: nothing). It must be drained once, until
+ * IOIteratorNext returns 0: that arms it. Then the callback is called once when something has come, and must drain it again.
+ * Releasing the iterator ends it. Takes the caller's reference of the dictionary, also on failure.
+ * kIOReturnBadArgument: matching is NULL. Goes on after a restart of the registry daemon; starts when there is none yet.
+ */
+kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef port, const io_name_t type, CFDictionaryRef matching,
+                                               IOServiceMatchingCallback callback, void *refcon,
+                                               io_iterator_t *notification);
+/*
+ * Tells what happens to one service: kIOGeneralInterest (kIOMessageServiceIsTerminated and the driver's own) or kIOBusyInterest;
+ * another name, or a terminated service: kIOReturnUnsupported. Releasing *notification ends it.
+ */
+kern_return_t IOServiceAddInterestNotification(IONotificationPortRef port, io_service_t service, const io_name_t type,
+                                               IOServiceInterestCallback callback, void *refcon,
+                                               io_object_t *notification);
+
+#ifdef __cplusplus
+}
+#endif

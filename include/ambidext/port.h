@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Notification ports for programs that have their own poll loop. */
+#include <IOKit/IOKitLib.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A file descriptor that is readable (POLLIN) when amb_port_dispatch has something to do. It belongs to the port and stays the
+ * same for its life; only poll it (poll, select, epoll). Any thread.
+ */
+int amb_port_get_fd(IONotificationPortRef port);
+
+/*
+ * Calls the callbacks of everything that has arrived, on the calling thread, and never waits. Harmless when nothing has.
+ * A callback may destroy the port: the rest is then discarded. One thread at a time per port.
+ */
+void amb_port_dispatch(IONotificationPortRef port);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The name of this process as a task, the only one that calls with a task argument accept. */
+#include <mach/mach_types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern const mach_port_t mach_task_self_;
+#define mach_task_self() mach_task_self_
+#ifdef __cplusplus
+}
+#endif
