@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Everything a driver needs. */
+#include <DriverKit/IOBufferMemoryDescriptor.h>
+#include <DriverKit/IODispatchQueue.h>
+#include <DriverKit/IODispatchSource.h>
+#include <DriverKit/IOKitKeys.h>
+#include <DriverKit/IOLib.h>
+#include <DriverKit/IOMemoryDescriptor.h>
+#include <DriverKit/IOMemoryMap.h>
+#include <DriverKit/IOReturn.h>
+#include <DriverKit/IOService.h>
+#include <DriverKit/IOTimerDispatchSource.h>
+#include <DriverKit/IOTypes.h>
+#include <DriverKit/IOUserClient.h>
+#include <DriverKit/IOUserServer.h>
+#include <DriverKit/OSAction.h>
+#include <DriverKit/OSCollections.h>
+#include <DriverKit/OSObject.h>
+#include <os/log.h>

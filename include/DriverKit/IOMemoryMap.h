@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A mapping of a memory descriptor in this process. It lasts as long as the object: the last release unmaps. It retains the
+ * memory, so the descriptor may be released before. Contract: memory-and-queues 2.4, 2.6 (M16, M17).
+ */
+#include <DriverKit/IOTypes.h>
+#include <DriverKit/OSObject.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct IOMemoryMap_ivars;
+typedef struct IOMemoryMap {
+        OSObject object;
+        struct IOMemoryMap_ivars *ivars;
+} IOMemoryMap;
+
+extern const OSMetaClass gIOMemoryMapMetaClass;
+
+uint64_t IOMemoryMap_GetAddress(IOMemoryMap *self);     /* of the first byte asked for; the offset inside the page is the source's */
+uint64_t IOMemoryMap_GetLength(IOMemoryMap *self);      /* bytes asked for, not rounded to pages */
+uint64_t IOMemoryMap_GetOffset(IOMemoryMap *self);      /* of the first byte, in the descriptor */
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A one-shot timer. A periodic one arms itself again in its handler.
+ *
+ * Contract: memory-and-queues 10.1 (T1 to T7).
+ */
+#include <DriverKit/IODispatchSource.h>
+#include <DriverKit/OSAction.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct IOTimerDispatchSource {
+        IODispatchSource source;
+} IOTimerDispatchSource;
+
+extern const OSMetaClass gIOTimerDispatchSourceMetaClass;
+
+/* The kind of callback (msgid of OSAction_Create): void method(void *self, OSAction *action, uint64_t time) */
+#define IOTimerDispatchSource_TimerOccurred_ID 0x494f546d72000001ull
+
+/* Clocks. The deadline's unit is nanoseconds, except for the two Mach clocks, whose ticks are nanoseconds here too. */
+#define kIOTimerClockRealTime 0x80ull                   /* since the epoch */
+#define kIOTimerClockWallTime 0x80ull
+#define kIOTimerClockMonotonicRaw 0x84ull               /* goes on while the machine sleeps */
+#define kIOTimerClockUptimeRaw 0x88ull                  /* stops while the machine sleeps; what clock_gettime_nsec_np(CLOCK_UPTIME_RAW) reads */
+#define kIOTimerClockMachContinuousTime 0xc4ull         /* mach_continuous_time() */
+#define kIOTimerClockMachAbsoluteTime 0xc8ull           /* mach_absolute_time() */
+
+/*
+ * Makes a timer, switched on, not armed. queue: must not be NULL; callbacks run on the default queue of the action's target.
+ * 0: *timer has one reference. kIOReturnBadArgument, kIOReturnNoMemory, kIOReturnNoResources (no descriptor for the clock).
+ */
+kern_return_t IOTimerDispatchSource_Create(IODispatchQueue *queue, IOTimerDispatchSource **timer);
+
+/*
+ * Sets what is called; the action is retained until it is replaced or the source is cancelled. NULL: nothing. The action's msgid must be
+ * IOTimerDispatchSource_TimerOccurred_ID, else kIOReturnBadArgument. kIOReturnNotReady: cancelled. Any thread.
+ */
+kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource *self, OSAction *action);
+
+/*
+ * Arms the timer: one callback at `deadline` (absolute) or soon after; one that is pending is replaced; a deadline in the past is
+ * due at once. options: one of the clocks above. leeway (nanoseconds): accepted, the timer is as exact as the clock.
+ * The method gets the time at which the timer was noticed, in the same clock. kIOReturnBadArgument: unknown clock. kIOReturnNotReady:
+ * cancelled. Any thread.
+ */
+kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline, uint64_t leeway);
+
+#ifdef __cplusplus
+}
+#endif

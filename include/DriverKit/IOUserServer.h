@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The driver host: connects this process to the registry daemon, loads driver bundles and serves them.
+ *
+ * ambidext-host is a small program around this object, started by the daemon, which hands it a socket and a token in its environment
+ * ($AMBIDEXT_HOST_FD, $AMBIDEXT_HOST_TAG, $AMBIDEXT_HOST_TOKEN). At most one exists in a process. It runs one control thread, one
+ * thread per open connection and a pool for queues.
+ *
+ * When the daemon dies, everything goes on without it: open connections need it for nothing. The host watches the directory of the
+ * registry's socket, connects to the new daemon when one appears there, and reports all its services and connections. It
+ * ends (amb_server_wait returns) when that directory is gone, when the daemon that answers there refuses it, or when it has
+ * neither services nor connections left while no daemon is there.
+ *
+ * Contract: lifecycle-registry 4.1 to 4.4, 4.9.
+ */
+#include <DriverKit/IOService.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct IOUserServer_ivars;
+typedef struct IOUserServer {
+        IOService service;
+        struct IOUserServer_ivars *ivars;
+} IOUserServer;
+
+extern const OSMetaClass gIOUserServerMetaClass;
+
+/*
+ * Takes the daemon's socket from the environment (which is cleaned of it) and starts the control thread. name: at most 127
+ * bytes; tag: the daemon's number for this launch; options: 0; bundleID: of the driver to be hosted.
+ * 0: *server has one reference. kIOReturnNotReady: the environment names no daemon. kIOReturnExclusiveAccess: there is one already.
+ * kIOReturnBadArgument, kIOReturnNoMemory, kIOReturnNoResources.
+ */
+kern_return_t IOUserServer_Create(const char *name, uint64_t tag, uint64_t options, OSString *bundleID, IOUserServer **server);
+
+/*
+ * Loads the executable of the bundle directory `path`: NAME.dext with Info.plist and the shared object that it names. Says on standard
+ * error what is wrong. 0. kIOReturnNotFound: no bundle, no executable. kIOReturnUnsupported: it cannot be loaded. One bundle each may be
+ * loaded once; again: 0 without effect. The daemon does it by itself for launched hosts.
+ */
+kern_return_t IOUserServer_LoadModule(IOUserServer *self, const char *path);
+
+/* Checks in with the daemon: from now on it may start services here. 0, or the daemon's code. */
+kern_return_t IOUserServer_RegisterService(IOUserServer *self);
+
+/* Ends the host: amb_server_wait returns. reason: for the log. Returns 0. */
+kern_return_t IOUserServer_Exit(IOUserServer *self, const char *reason);
+
+/* Waits until the host has to end; the exit status for the process. */
+int amb_server_wait(IOUserServer *server);
+
+#ifdef __cplusplus
+}
+#endif

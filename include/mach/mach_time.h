@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Mach's clocks. A tick is a nanosecond here; programs that multiply by the time base are right all the same. */
+#include <stdint.h>
+#include <time.h>
+
+#include <mach/kern_return.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mach_timebase_info {
+        uint32_t numer;
+        uint32_t denom;
+};
+typedef struct mach_timebase_info *mach_timebase_info_t;
+typedef struct mach_timebase_info mach_timebase_info_data_t;
+
+uint64_t mach_absolute_time(void);              /* stops while the machine sleeps: CLOCK_MONOTONIC */
+uint64_t mach_continuous_time(void);            /* goes on: CLOCK_BOOTTIME */
+kern_return_t mach_timebase_info(mach_timebase_info_t info);    /* 1 / 1; always 0; ns = ticks * numer / denom */
+
+#ifndef CLOCK_UPTIME_RAW
+#define CLOCK_UPTIME_RAW CLOCK_MONOTONIC
+#endif
+
+/* Nanoseconds of a clock of <time.h>; 0 for an unknown clock. */
+static inline uint64_t clock_gettime_nsec_np(clockid_t clock)
+{
+        struct timespec now;
+
+        if (clock_gettime(clock, &now) != 0)
+                return 0;
+        return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+#ifdef __cplusplus
+}
+#endif
