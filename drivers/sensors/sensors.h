@@ -215,17 +215,21 @@ static inline bool sensors_ring_read(const struct sensors_ring *ring, uint64_t n
         return true;
 }
 
-/* Thousandths of the time between two readings of the same core (or of all) that were not idle. */
-static inline uint64_t sensors_busy(const struct sensors_times *before, const struct sensors_times *after)
+/*
+ * Thousandths of the time between two readings of the same core (or of all) that were not idle. False, nothing written: the
+ * readings are too close for the tick of the kernel's clock to say anything.
+ */
+static inline bool sensors_busy(const struct sensors_times *before, const struct sensors_times *after, uint64_t *ret_busy)
 {
-        uint64_t idle = after->idle + after->iowait - before->idle - before->iowait;
-        uint64_t busy = after->user + after->nice + after->system + after->irq + after->softirq + after->steal - before->user -
-                        before->nice - before->system - before->irq - before->softirq - before->steal;
+        int64_t idle = (int64_t)(after->idle + after->iowait - before->idle - before->iowait);
+        int64_t busy = (int64_t)(after->user + after->nice + after->system + after->irq + after->softirq + after->steal -
+                                 before->user - before->nice - before->system - before->irq - before->softirq - before->steal);
 
-        /* The kernel's iowait of one core may step back: then nothing sensible can be said of so short a time. */
-        if ((int64_t)idle < 0 || (int64_t)busy < 0 || idle + busy == 0)
-                return 0;
-        return busy * 1000 / (idle + busy);
+        /* The kernel's idle and iowait may step back a little. */
+        if (idle < 0 || busy < 0 || idle + busy == 0)
+                return false;
+        *ret_busy = (uint64_t)busy * 1000 / (uint64_t)(idle + busy);
+        return true;
 }
 
 #ifdef __cplusplus

@@ -218,9 +218,13 @@ START_TEST(test_busy)
         struct sensors_times before = { .user = 10, .idle = 100, .iowait = 5 };
         struct sensors_times after = { .user = 35, .idle = 170, .iowait = 10 };
 
-        ck_assert_uint_eq(sensors_busy(&before, &after), 250);
-        ck_assert_uint_eq(sensors_busy(&before, &before), 0);
-        ck_assert_uint_eq(sensors_busy(&after, &before), 0);
+        uint64_t busy = 7;
+
+        ck_assert(!sensors_busy(&before, &before, &busy));
+        ck_assert(!sensors_busy(&after, &before, &busy));
+        ck_assert_uint_eq(busy, 7);
+        ck_assert(sensors_busy(&before, &after, &busy));
+        ck_assert_uint_eq(busy, 250);
 }
 END_TEST
 
