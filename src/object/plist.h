@@ -3,12 +3,13 @@
 /*
  * Property lists to property values and back; JSON text for tools.
  *
- * Promises: whatever the bytes are, a parse takes time linear in their number, memory within a small multiple of it, and a
- * bounded piece of stack; nothing of a refused list remains. The bytes may come from anybody. The limits below are checked
- * before libplist (whose parsers and destructors recurse, and which expands shared references) sees anything.
+ * Promises: whatever the bytes are, a parse ends within a fraction of a second, in some megabytes of memory and a bounded
+ * piece of stack; nothing of a refused list remains. The bytes may come from anybody. Two gates (plist-gate.h) check them for
+ * form and for the limits below before libplist (whose parsers and destructors recurse, which expands shared references and
+ * drops all but the last of several equal keys) sees anything.
  *
- * What a list may contain: string, data, integer, boolean, array, dictionary. Integers become OSNumbers of 64 bits (negative
- * ones in two's complement). <real>, <date> and UID values are refused by name: the contract's property values have no such
+ * What a list may contain: string (UTF-8, no NUL), data, integer, boolean, array, dictionary. Integers become OSNumbers of 64
+ * bits (negative ones in two's complement). <real>, <date> and UID values are refused by name: the contract's property values have no such
  * type. An XML list may have a DOCTYPE as Apple writes it, but no internal subset; of entities only the five predefined ones
  * and character references. A key that occurs twice in one dictionary refuses the list.
  *
@@ -23,7 +24,9 @@ enum {
         AMB_PLIST_MAX_BYTES = 1 << 20,          /* of the whole list, as written */
         AMB_PLIST_MAX_DEPTH = 32,               /* containers inside one another, the outermost counted */
         AMB_PLIST_MAX_NODES = 16384,            /* values and keys, shared ones counted as often as they are referred to */
-        AMB_PLIST_MAX_STRING = 64 << 10,        /* bytes of one string or key */
+        AMB_PLIST_MAX_STRING = 64 << 10,        /* bytes of one string or key, in UTF-8 */
+        AMB_PLIST_MAX_CONTENT = 4 << 20,        /* bytes of all strings, keys and data, shared ones counted each time (binary) */
+        AMB_PLIST_MAX_REFERENCES = 4096,        /* entity and character references (XML): libplist moves the rest at each */
 };
 
 /* Why a property list was refused. */
@@ -48,7 +51,8 @@ int amb_plist_read_file(int directory_fd, const char *path, OSObject **ret, char
 
 /*
  * Writes a value as an XML or binary property list; *ret_bytes is malloc'ed, NUL-terminated beyond its length.
- * Numbers are written as unsigned. AMB_PLIST_UNSUPPORTED: an object that is no property value. AMB_PLIST_TOO_BIG: deeper than
+ * Numbers above INT64_MAX are written as negative ones and read back as they were. AMB_PLIST_UNSUPPORTED: an object that is
+ * no property value, a string that is not UTF-8 or, in XML, has control characters. AMB_PLIST_TOO_BIG: deeper than
  * AMB_PLIST_MAX_DEPTH or more than AMB_PLIST_MAX_NODES values (this also ends on containers that contain themselves).
  */
 int amb_plist_write(const OSObject *value, bool binary, char **ret_bytes, size_t *ret_length);
