@@ -11,6 +11,9 @@
  * Every call may be made from any thread at any time, except where a notification port is named (see there). No call installs a
  * signal handler or is ended by a signal. The first failing look-up does not say why; amb_registry_explain() does.
  *
+ * Names that go in are `const char *`, the type that Darwin's `const io_name_t` parameters decay to: an array parameter of 128 bytes
+ * makes gcc warn of every shorter literal. At most 127 bytes of a name count.
+ *
  * Contract: call-path 1 to 5, lifecycle-registry 2 and 6, memory-and-queues 3.
  */
 #include <limits.h>
@@ -89,7 +92,7 @@ kern_return_t IOObjectRelease(io_object_t object);
 /* The class in the registry ("IOUserService"), not the driver's own (property IOUserClass). */
 kern_return_t IOObjectGetClass(io_object_t object, io_name_t class_name);
 CFStringRef IOObjectCopyClass(io_object_t object);              /* NULL on any error */
-boolean_t IOObjectConformsTo(io_object_t object, const io_name_t class_name);
+boolean_t IOObjectConformsTo(io_object_t object, const char *class_name);
 boolean_t IOObjectIsEqualTo(io_object_t object, io_object_t other);
 uint32_t IOObjectGetUserRetainCount(io_object_t object);        /* 0 on any error */
 
@@ -107,12 +110,12 @@ enum { kIORegistryIterateRecursively = 0x1, kIORegistryIterateParents = 0x2 };
 io_registry_entry_t IORegistryGetRootEntry(mach_port_t main_port);      /* 0 without a registry */
 kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
 /* The same in every plane. */
-kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const io_name_t plane, io_name_t name);
+kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const char *plane, io_name_t name);
 /* "IOService:/IOUserResources/Sensors". kIOReturnBadArgument: unknown plane, or longer than 511 bytes. */
-kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const io_name_t plane, io_string_t path);
+kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plane, io_string_t path);
 /* On failure *entry_id becomes 0. */
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entry_id);
-boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const io_name_t plane);
+boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const char *plane);
 /* All properties: one reference for the caller. options: 0. */
 kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMutableDictionaryRef *properties,
                                                 CFAllocatorRef allocator, IOOptionBits options);
@@ -120,25 +123,25 @@ kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMut
 CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key, CFAllocatorRef allocator,
                                           IOOptionBits options);
 /* The entry's own, else with kIORegistryIterateRecursively that of the nearest child, with kIORegistryIterateParents too: parent. */
-CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const io_name_t plane, CFStringRef key,
+CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char *plane, CFStringRef key,
                                           CFAllocatorRef allocator, IOOptionBits options);
 /*
  * A property's bytes: data as it is, strings and booleans ("Yes", "No") with their NUL, numbers little-endian in their width.
  * *size: bytes of the buffer, then of the property. kIOReturnNoResources: absent; kIOReturnIPCError: buffer too small;
  * kIOReturnBadArgument: an array or a dictionary.
  */
-kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const io_name_t name, io_struct_inband_t buffer,
+kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const char *name, io_struct_inband_t buffer,
                                          uint32_t *size);
 /* 0 and an iterator (perhaps empty); 0 and 0 for an unknown plane. */
-kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator);
-kern_return_t IORegistryEntryGetParentIterator(io_registry_entry_t entry, const io_name_t plane, io_iterator_t *iterator);
+kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const char *plane, io_iterator_t *iterator);
+kern_return_t IORegistryEntryGetParentIterator(io_registry_entry_t entry, const char *plane, io_iterator_t *iterator);
 /* The first one; kIOReturnNoDevice: none, or an unknown plane. */
-kern_return_t IORegistryEntryGetChildEntry(io_registry_entry_t entry, const io_name_t plane, io_registry_entry_t *child);
-kern_return_t IORegistryEntryGetParentEntry(io_registry_entry_t entry, const io_name_t plane, io_registry_entry_t *parent);
+kern_return_t IORegistryEntryGetChildEntry(io_registry_entry_t entry, const char *plane, io_registry_entry_t *child);
+kern_return_t IORegistryEntryGetParentEntry(io_registry_entry_t entry, const char *plane, io_registry_entry_t *parent);
 /* Children of the root, or of an entry, in pre-order; options: kIORegistryIterate... kIOReturnBadArgument: unknown plane. */
-kern_return_t IORegistryCreateIterator(mach_port_t main_port, const io_name_t plane, IOOptionBits options,
+kern_return_t IORegistryCreateIterator(mach_port_t main_port, const char *plane, IOOptionBits options,
                                        io_iterator_t *iterator);
-kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const io_name_t plane, IOOptionBits options,
+kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const char *plane, IOOptionBits options,
                                             io_iterator_t *iterator);
 
 /* --- services --- */
@@ -286,14 +289,14 @@ IOReturn OSGetNotificationFromMessage(mach_msg_header_t *message, uint32_t index
  * Releasing the iterator ends it. Takes the caller's reference of the dictionary, also on failure.
  * kIOReturnBadArgument: matching is NULL. Goes on after a restart of the registry daemon; starts when there is none yet.
  */
-kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef port, const io_name_t type, CFDictionaryRef matching,
+kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef port, const char *type, CFDictionaryRef matching,
                                                IOServiceMatchingCallback callback, void *refcon,
                                                io_iterator_t *notification);
 /*
  * Tells what happens to one service: kIOGeneralInterest (kIOMessageServiceIsTerminated and the driver's own) or kIOBusyInterest;
  * another name, or a terminated service: kIOReturnUnsupported. Releasing *notification ends it.
  */
-kern_return_t IOServiceAddInterestNotification(IONotificationPortRef port, io_service_t service, const io_name_t type,
+kern_return_t IOServiceAddInterestNotification(IONotificationPortRef port, io_service_t service, const char *type,
                                                IOServiceInterestCallback callback, void *refcon,
                                                io_object_t *notification);
 
