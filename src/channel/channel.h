@@ -226,7 +226,8 @@ struct amb_completion {
 
 /*
  * Host: sends one; in order; any thread; never waits for the app. What does not fit is kept and sent when the app has drained: by the
- * thread in receive, by the next complete, or by amb_channel_flush(). 0, DROPPED, CLOSED, BROKEN; -EINVAL: port or count.
+ * thread in receive, by the next complete, or by amb_channel_flush(). 0, DROPPED, CLOSED (also when broken: receive says so);
+ * -EINVAL: port or count.
  */
 int amb_channel_complete(struct amb_channel *channel, const struct amb_completion *completion);
 

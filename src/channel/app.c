@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The app's half of a call: take a slot, publish, wait, copy the answer out. */
+#include <poll.h>
+#include "channel/private.h"
+
+#define DEATH_LOOK_NS 100000000u                /* how often a sleeping caller looks at the host's pidfd */
+
+enum { CALL_FLAGS = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT };
+enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED };
+
+static bool call_valid(const struct amb_call *call)
+{
+        if (call->scalar_count > AMB_CHANNEL_SCALARS || call->scalar_capacity > AMB_CHANNEL_SCALARS)
+                return false;
+        if (call->size > AMB_CHANNEL_BYTES || (call->flags & ~(unsigned)CALL_FLAGS))
+                return false;
+        if (call->capacity > AMB_CHANNEL_BYTES && (call->capacity != AMB_CHANNEL_VARIABLE || (call->flags & AMB_CALL_ASYNC)))
+                return false;
+        if ((call->flags & AMB_CALL_RANGE_IN) && call->size)
+                return false;
+        if ((call->flags & AMB_CALL_RANGE_OUT) && call->capacity)
+                return false;
+        return !(call->flags & AMB_CALL_ASYNC) || call->port < AMB_CHANNEL_PORTS;
+}
+
+/* --- slots --- */
+
+static bool slot_try(struct amb_channel *channel, unsigned *ret_slot)
+{
+        uint64_t available = __atomic_load_n(&channel->free_slots, __ATOMIC_SEQ_CST);
+
+        while (available != 0) {
+                if (__atomic_compare_exchange_n(&channel->free_slots, &available, available & (available - 1), true,
+                                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+                        *ret_slot = (unsigned)__builtin_ctzll(available);
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* Only callers that hold slots watch the host; when they give up they end the channel and free their slots. */
+static int slot_wait(struct amb_channel *channel, unsigned *ret_slot)
+{
+        int r = 0;
+
+        pthread_mutex_lock(&channel->slot_lock);
+        __atomic_fetch_add(&channel->slot_waiters, 1, __ATOMIC_SEQ_CST);
+        while (!slot_try(channel, ret_slot)) {
+                if (amb_load_ordered(&channel->ended)) {
+                        r = AMB_CHANNEL_CLOSED;
+                        break;
+                }
+                pthread_cond_wait(&channel->slot_freed, &channel->slot_lock);
+        }
+        __atomic_fetch_sub(&channel->slot_waiters, 1, __ATOMIC_SEQ_CST);
+        pthread_mutex_unlock(&channel->slot_lock);
+        return r;
+}
+
+static void slot_free(struct amb_channel *channel, unsigned slot)
+{
+        __atomic_fetch_or(&channel->free_slots, UINT64_C(1) << slot, __ATOMIC_SEQ_CST);
+        if (__builtin_expect(amb_load_ordered(&channel->slot_waiters) == 0, 1))
+                return;
+        pthread_mutex_lock(&channel->slot_lock);
+        pthread_cond_signal(&channel->slot_freed);
+        pthread_mutex_unlock(&channel->slot_lock);
+}
+
+/* --- publishing --- */
+
+static void range_write(struct amb_layout_range *to, const struct amb_range *from)
+{
+        amb_store(&to->id, from->id);
+        amb_store(&to->offset, from->offset);
+        amb_store(&to->length, from->length);
+}
+
+static void call_write_rest(struct amb_layout_slot *to, const struct amb_call *call)
+{
+        for (unsigned i = AMB_LAYOUT_REQUEST_SCALARS; i < call->scalar_count; ++i)
+                amb_store(&to->in_scalars[i - AMB_LAYOUT_REQUEST_SCALARS], call->scalars[i]);
+        if (call->flags & AMB_CALL_ASYNC) {
+                amb_store(&to->port, call->port);
+                for (unsigned i = 0; i < AMB_CHANNEL_REFERENCES; ++i)
+                        amb_store(&to->reference[i], call->reference[i]);
+        }
+        if (call->flags & AMB_CALL_RANGE_IN)
+                range_write(&to->range_in, &call->range_in);
+        if (call->flags & AMB_CALL_RANGE_OUT)
+                range_write(&to->range_out, &call->range_out);
+}
+
+static void call_publish(struct amb_channel *channel, unsigned slot, uint32_t tag, const struct amb_call *call)
+{
+        struct amb_layout *memory = channel->memory;
+        struct amb_layout_request *to;
+        unsigned first = call->scalar_count < AMB_LAYOUT_REQUEST_SCALARS ? call->scalar_count : AMB_LAYOUT_REQUEST_SCALARS;
+        uint32_t position;
+
+        /* All that can fault in the caller's memory comes before the place in the ring is taken. */
+        if (call->size)
+                memcpy(memory->bytes[slot].in, call->bytes, call->size);
+        if (call->scalar_count > AMB_LAYOUT_REQUEST_SCALARS || call->flags)
+                call_write_rest(&memory->slots[slot], call);
+        position = __atomic_fetch_add(&channel->next_position, 1, __ATOMIC_SEQ_CST);
+        to = &memory->ring[position % AMB_LAYOUT_RING];
+        amb_store(&to->selector, call->selector);
+        amb_store(&to->tag, tag);
+        amb_store(&to->shape, slot | call->scalar_count << 8 | call->scalar_capacity << 16 | call->flags << 24);
+        amb_store(&to->size, call->size);
+        amb_store(&to->capacity, call->capacity);
+        for (unsigned i = 0; i < first; ++i)
+                amb_store(&to->scalars[i], call->scalars[i]);
+        amb_exchange(&to->sequence, position + 1);
+        if (amb_futex_wake(&memory->header.host_asleep))
+                __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+}
+
+/* --- waiting --- */
+
+static bool host_dead(const struct amb_channel *channel)
+{
+        struct pollfd look = { .fd = channel->peer_pidfd, .events = POLLIN };
+
+        if (channel->peer_pidfd < 0)
+                return false;
+        return poll(&look, 1, 0) > 0;           /* also POLLNVAL: without an eye on the host we do not wait for it */
+}
+
+/* 0: the tag is there. PEER_DIED: it will not come. */
+static int reply_sleep(struct amb_channel *channel, const struct amb_layout_slot *from, uint32_t *asleep, uint32_t tag)
+{
+        uint64_t looked = amb_time_now(), now;
+        bool over;
+
+        for (;;) {
+                amb_exchange(asleep, 1);
+                over = amb_channel_over(channel);
+                /* After the look at `over`: what was answered before the end counts. */
+                if (amb_load_ordered(&from->tag) == tag)
+                        break;
+                if (over)
+                        return AMB_CHANNEL_PEER_DIED;
+                __atomic_fetch_add(&channel->sleeps, 1, __ATOMIC_RELAXED);
+                amb_futex_wait(asleep, DEATH_LOOK_NS);
+                /* By the clock: signals may cut every sleep short. */
+                now = amb_time_now();
+                if (now - looked < DEATH_LOOK_NS)
+                        continue;
+                looked = now;
+                if (host_dead(channel))
+                        amb_channel_end(channel, true);
+        }
+        amb_store(asleep, 0);
+        return 0;
+}
+
+static int reply_wait(struct amb_channel *channel, unsigned slot, uint32_t tag)
+{
+        const struct amb_layout_slot *from = &channel->memory->slots[slot];
+
+        if (amb_spin(&channel->spin, &from->tag, tag, &channel->ended))
+                return 0;
+        return reply_sleep(channel, from, &channel->memory->header.caller_asleep[slot], tag);
+}
+
+/* --- the answer --- */
+
+static const char *reply_check(const struct amb_reply *reply, const struct amb_call *call)
+{
+        uint32_t most = call->capacity < AMB_CHANNEL_BYTES ? call->capacity : AMB_CHANNEL_BYTES;
+
+        if (reply->scalar_count > call->scalar_capacity)
+                return "reply: more scalars than there is room";
+        if (reply->flags & ~(unsigned)REPLY_FLAGS)
+                return "reply: unknown flags";
+        if (reply->size > most || (reply->size && !(reply->flags & AMB_REPLY_BYTES)))
+                return "reply: more bytes than there is room";
+        if ((reply->flags & AMB_REPLY_LARGE) && call->capacity != AMB_CHANNEL_VARIABLE)
+                return "reply: variable output that was not asked for";
+        return NULL;
+}
+
+static int reply_read(struct amb_channel *channel, unsigned slot, const struct amb_call *call, struct amb_reply *ret)
+{
+        const struct amb_layout_slot *from = &channel->memory->slots[slot];
+        uint32_t shape = amb_load(&from->shape);
+        struct amb_reply reply = {
+                .status = (int32_t)amb_load(&from->status),
+                .flags = shape >> 8,
+                .scalar_count = shape & 0xFF,
+                .size = amb_load(&from->size),
+        };
+        const char *wrong;
+
+        wrong = reply_check(&reply, call);
+        if (wrong) {
+                amb_channel_break(channel, wrong);
+                amb_channel_end(channel, true);
+                return amb_channel_broken(channel) == AMB_CHANNEL_BROKEN ? AMB_CHANNEL_BROKEN : AMB_CHANNEL_PEER_DIED;
+        }
+        if (reply.status == 0) {
+                for (unsigned i = 0; i < reply.scalar_count; ++i)
+                        call->scalars_out[i] = i < AMB_LAYOUT_REPLY_SCALARS
+                                                       ? amb_load(&from->scalars[i])
+                                                       : amb_load(&from->more_scalars[i - AMB_LAYOUT_REPLY_SCALARS]);
+                if (reply.size)
+                        memcpy(call->bytes_out, channel->memory->bytes[slot].out, reply.size);
+                if (reply.flags & AMB_REPLY_LARGE) {
+                        reply.out_region = amb_load(&from->out_region);
+                        reply.length = amb_load(&from->length);
+                }
+        } else
+                reply.scalar_count = reply.size = 0;
+        *ret = reply;
+        return 0;
+}
+
+int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret)
+{
+        unsigned slot;
+        uint32_t tag;
+        int r;
+
+        if (!call_valid(call))
+                return -EINVAL;
+        if (amb_channel_foreign(channel) || amb_channel_over(channel))
+                return AMB_CHANNEL_CLOSED;
+        if (!slot_try(channel, &slot)) {
+                r = slot_wait(channel, &slot);
+                if (r != 0)
+                        return r;
+        }
+        if (amb_load_ordered(&channel->ended)) {
+                slot_free(channel, slot);
+                return AMB_CHANNEL_CLOSED;
+        }
+        tag = channel->tags[slot] + 1;
+        tag = tag ? tag : 1;
+        channel->tags[slot] = tag;
+        call_publish(channel, slot, tag, call);
+        r = reply_wait(channel, slot, tag);
+        if (r == 0)
+                r = reply_read(channel, slot, call, ret);
+        slot_free(channel, slot);
+        return r;
+}

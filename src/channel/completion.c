@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Completions: the host's end with its overflow, and the app's. All under this side's own lock. */
+#include "channel/private.h"
+
+enum { SHAPE_WIDE = 1u << 8 };
+
+/* --- host --- */
+
+static bool completion_room(struct amb_channel *channel)
+{
+        uint32_t room;
+
+        if (channel->completion_position - channel->completion_taken < AMB_LAYOUT_COMPLETIONS)
+                return true;
+        channel->completion_taken = amb_load_ordered(&channel->memory->header.completions_taken);
+        if (!amb_room_check(channel->completion_position, channel->completion_taken, AMB_LAYOUT_COMPLETIONS, &room)) {
+                /* Stay full: nothing is published any more. */
+                channel->completion_taken = channel->completion_position - AMB_LAYOUT_COMPLETIONS;
+                amb_channel_break(channel, "completions: the app took what was not there");
+                return false;
+        }
+        return room > 0;
+}
+
+static void completion_publish(struct amb_channel *channel, const struct amb_completion *completion)
+{
+        struct amb_layout_completion *to = &channel->memory->completions[channel->completion_position % AMB_LAYOUT_COMPLETIONS];
+        uint64_t *armed = &channel->memory->header.armed;
+        uint64_t bit = UINT64_C(1) << completion->port;
+        uint64_t wide = 0;
+
+        for (unsigned i = 3; i < AMB_CHANNEL_REFERENCES; ++i)
+                wide |= completion->reference[i];
+        for (unsigned i = 3; wide && i < AMB_CHANNEL_REFERENCES; ++i)
+                amb_store(&to->more_reference[i - 3], completion->reference[i]);
+        for (unsigned i = AMB_LAYOUT_COMPLETION_ARGS; i < completion->count; ++i)
+                amb_store(&to->more_args[i - AMB_LAYOUT_COMPLETION_ARGS], completion->args[i]);
+        amb_store(&to->port, completion->port);
+        amb_store(&to->status, (uint32_t)completion->status);
+        amb_store(&to->shape, completion->count | (wide ? SHAPE_WIDE : 0));
+        amb_store(&to->reference[0], completion->reference[1]);
+        amb_store(&to->reference[1], completion->reference[2]);
+        for (unsigned i = 0; i < completion->count && i < AMB_LAYOUT_COMPLETION_ARGS; ++i)
+                amb_store(&to->args[i], completion->args[i]);
+        channel->completion_position++;
+        amb_store(&channel->completion_count, channel->completion_count + 1);
+        amb_exchange(&to->sequence, channel->completion_position);
+        if (!(amb_load_ordered(armed) & bit))
+                return;
+        if (!(__atomic_fetch_and(armed, ~bit, __ATOMIC_SEQ_CST) & bit) || !channel->wake)
+                return;
+        __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+        channel->wake(channel->userdata, completion->port);
+}
+
+static bool overflow_grow(struct amb_overflow *overflow)
+{
+        uint32_t size = overflow->size ? 2 * overflow->size : 64;
+        struct amb_completion *entries;
+
+        if (size > AMB_CHANNEL_OVERFLOW_MOST)
+                return false;
+        entries = malloc(size * sizeof(*entries));
+        if (!entries)
+                return false;
+        for (uint32_t i = 0; i < overflow->count; ++i)
+                entries[i] = overflow->entries[(overflow->first + i) & (overflow->size - 1)];
+        free(overflow->entries);
+        overflow->entries = entries;
+        overflow->size = size;
+        overflow->first = 0;
+        return true;
+}
+
+static int overflow_keep(struct amb_channel *channel, const struct amb_completion *completion)
+{
+        struct amb_overflow *overflow = &channel->overflow;
+
+        if (overflow->count == overflow->size && !overflow_grow(overflow)) {
+                overflow->dropped++;
+                if (!channel->dropped_logged)
+                        amb_log(AMB_LOG_WARNING, "channel: an application leaves %u completions unread: further ones are dropped",
+                                overflow->count);
+                channel->dropped_logged = true;
+                return AMB_CHANNEL_DROPPED;
+        }
+        overflow->entries[(overflow->first + overflow->count++) & (overflow->size - 1)] = *completion;
+        overflow->total++;
+        return 0;
+}
+
+static void overflow_move(struct amb_channel *channel)
+{
+        struct amb_overflow *overflow = &channel->overflow;
+
+        while (overflow->count && completion_room(channel)) {
+                completion_publish(channel, &overflow->entries[overflow->first]);
+                overflow->first = (overflow->first + 1) & (overflow->size - 1);
+                overflow->count--;
+        }
+        amb_store(&channel->kept, overflow->count);
+        if (overflow->count)
+                return;
+        amb_store(&channel->memory->header.overflow, 0);
+        free(overflow->entries);
+        overflow->entries = NULL;
+        overflow->size = overflow->first = 0;
+}
+
+bool amb_overflow_can_move(struct amb_channel *channel)
+{
+        bool can = false;
+
+        if (!amb_load(&channel->kept))
+                return false;
+        pthread_mutex_lock(&channel->completion_lock);
+        if (channel->overflow.count)
+                can = completion_room(channel);
+        pthread_mutex_unlock(&channel->completion_lock);
+        return can;
+}
+
+/* One place says BROKEN: receive. */
+static void completion_report(struct amb_channel *channel)
+{
+        if (__builtin_expect(amb_load(&channel->broken) == 1, 0))
+                amb_channel_rouse(channel);
+}
+
+void amb_channel_flush(struct amb_channel *channel)
+{
+        if (!amb_load(&channel->kept))
+                return;
+        pthread_mutex_lock(&channel->completion_lock);
+        if (channel->overflow.count && !amb_load(&channel->gone))
+                overflow_move(channel);
+        pthread_mutex_unlock(&channel->completion_lock);
+        completion_report(channel);
+}
+
+static int complete_locked(struct amb_channel *channel, const struct amb_completion *completion)
+{
+        int r;
+
+        if (amb_load(&channel->gone) || amb_load(&channel->broken))
+                return AMB_CHANNEL_CLOSED;
+        if (channel->overflow.count)
+                overflow_move(channel);
+        if (!channel->overflow.count && completion_room(channel)) {
+                completion_publish(channel, completion);
+                return 0;
+        }
+        if (amb_load(&channel->broken))
+                return AMB_CHANNEL_CLOSED;
+        r = overflow_keep(channel, completion);
+        if (r != 0)
+                return r;
+        amb_store(&channel->kept, channel->overflow.count);
+        /* Say so, then look again: the app may have drained and gone to sleep before it could see the word. */
+        if (!amb_load(&channel->memory->header.overflow) || channel->overflow.count == 1) {
+                amb_exchange(&channel->memory->header.overflow, 1);
+                if (completion_room(channel))
+                        overflow_move(channel);
+        }
+        return 0;
+}
+
+int amb_channel_complete(struct amb_channel *channel, const struct amb_completion *completion)
+{
+        int r;
+
+        if (completion->port >= AMB_CHANNEL_PORTS || completion->count > AMB_CHANNEL_SCALARS)
+                return -EINVAL;
+        pthread_mutex_lock(&channel->completion_lock);
+        r = complete_locked(channel, completion);
+        pthread_mutex_unlock(&channel->completion_lock);
+        completion_report(channel);
+        return r;
+}
+
+/* --- app --- */
+
+/* The host keeps more: what was taken must be visible before the look, and the host's thread must run. */
+static void completion_kick(struct amb_channel *channel)
+{
+        struct amb_layout_header *header = &channel->memory->header;
+
+        amb_exchange(&header->completions_taken, channel->completion_position);
+        if (!amb_load_ordered(&header->overflow))
+                return;
+        if (amb_futex_wake(&header->host_asleep))
+                __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+}
+
+static const struct amb_layout_completion *completion_oldest(struct amb_channel *channel)
+{
+        const struct amb_layout_completion *from;
+
+        from = &channel->memory->completions[channel->completion_position % AMB_LAYOUT_COMPLETIONS];
+        return amb_load_ordered(&from->sequence) == channel->completion_position + 1 ? from : NULL;
+}
+
+/* Every word is read exactly once. */
+static bool completion_read(const struct amb_layout_completion *from, struct amb_completion *ret)
+{
+        uint32_t shape = amb_load(&from->shape);
+        struct amb_completion read = {
+                .port = amb_load(&from->port),
+                .status = (int32_t)amb_load(&from->status),
+                .count = shape & 0xFF,
+                .reference = { 0, amb_load(&from->reference[0]), amb_load(&from->reference[1]) },
+        };
+
+        if (read.port >= AMB_CHANNEL_PORTS || read.count > AMB_CHANNEL_SCALARS || (shape & ~(0xFFu | SHAPE_WIDE)))
+                return false;
+        for (unsigned i = 3; (shape & SHAPE_WIDE) && i < AMB_CHANNEL_REFERENCES; ++i)
+                read.reference[i] = amb_load(&from->more_reference[i - 3]);
+        for (unsigned i = 0; i < read.count; ++i)
+                read.args[i] = i < AMB_LAYOUT_COMPLETION_ARGS ? amb_load(&from->args[i])
+                                                              : amb_load(&from->more_args[i - AMB_LAYOUT_COMPLETION_ARGS]);
+        *ret = read;
+        return true;
+}
+
+static int completion_take(struct amb_channel *channel, struct amb_completion *ret)
+{
+        struct amb_layout_header *header = &channel->memory->header;
+        const struct amb_layout_completion *from;
+        bool gone;
+
+        if (amb_load(&channel->broken))
+                return amb_channel_broken(channel) == AMB_CHANNEL_BROKEN ? AMB_CHANNEL_BROKEN : AMB_CHANNEL_NO_MORE;
+        /* Before the look at the ring: what was published before the end counts. */
+        gone = amb_load_ordered(&header->closed) || amb_load_ordered(&header->host_gone) || amb_load_ordered(&channel->gone);
+        from = completion_oldest(channel);
+        if (!from) {
+                if (gone)
+                        return AMB_CHANNEL_NO_MORE;
+                completion_kick(channel);
+                return AMB_CHANNEL_EMPTY;
+        }
+        if (!completion_read(from, ret)) {
+                amb_channel_break(channel, "completion: bad port or count");
+                amb_channel_end(channel, true);
+                return amb_channel_broken(channel);
+        }
+        channel->completion_position++;
+        amb_store(&channel->completion_count, channel->completion_count + 1);
+        amb_store_release(&header->completions_taken, channel->completion_position);
+        /* Half a ring of room: let a host that keeps some go on before the ring runs empty. */
+        if (channel->completion_position % (AMB_LAYOUT_COMPLETIONS / 2) == 0 && amb_load(&header->overflow))
+                completion_kick(channel);
+        return 0;
+}
+
+int amb_channel_completion_next(struct amb_channel *channel, struct amb_completion *ret)
+{
+        int r;
+
+        if (amb_channel_foreign(channel))
+                return AMB_CHANNEL_NO_MORE;
+        pthread_mutex_lock(&channel->completion_lock);
+        r = completion_take(channel, ret);
+        pthread_mutex_unlock(&channel->completion_lock);
+        return r;
+}
+
+bool amb_channel_completion_arm(struct amb_channel *channel, uint32_t port)
+{
+        struct amb_layout_header *header = &channel->memory->header;
+        bool empty;
+
+        if (amb_channel_foreign(channel) || port >= AMB_CHANNEL_PORTS)
+                return false;
+        pthread_mutex_lock(&channel->completion_lock);
+        __atomic_fetch_or(&header->armed, UINT64_C(1) << port, __ATOMIC_SEQ_CST);
+        empty = !completion_oldest(channel) && !amb_load(&channel->broken) && !amb_load(&channel->gone) &&
+                !amb_load_ordered(&header->closed) && !amb_load_ordered(&header->host_gone);
+        if (empty)
+                completion_kick(channel);
+        pthread_mutex_unlock(&channel->completion_lock);
+        return empty;
+}

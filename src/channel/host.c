@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host's half of a call: take a private copy, check it, answer it. */
+#include "channel/private.h"
+
+enum { CALL_FLAGS = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT };
+enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED };
+
+const char *amb_request_check(const struct amb_request *request)
+{
+        if (request->slot >= AMB_CHANNEL_SLOTS)
+                return "request: no such slot";
+        if (request->tag == 0)
+                return "request: tag 0";
+        if (request->scalar_count > AMB_CHANNEL_SCALARS || request->scalar_capacity > AMB_CHANNEL_SCALARS)
+                return "request: too many scalars";
+        if (request->flags & ~(unsigned)CALL_FLAGS)
+                return "request: unknown flags";
+        if (request->size > AMB_CHANNEL_BYTES || (request->size && (request->flags & AMB_CALL_RANGE_IN)))
+                return "request: too many bytes";
+        if (request->capacity && (request->flags & AMB_CALL_RANGE_OUT))
+                return "request: two places for the output";
+        if (request->capacity > AMB_CHANNEL_BYTES &&
+            (request->capacity != AMB_CHANNEL_VARIABLE || (request->flags & AMB_CALL_ASYNC)))
+                return "request: too much room for output";
+        return NULL;
+}
+
+static void range_read(struct amb_range *to, const struct amb_layout_range *from)
+{
+        to->id = amb_load(&from->id);
+        to->offset = amb_load(&from->offset);
+        to->length = amb_load(&from->length);
+}
+
+/* What lies with the slot; `request` has been checked as far as it goes. */
+static const char *request_read_rest(struct amb_request *request, const struct amb_layout_slot *from)
+{
+        for (unsigned i = AMB_LAYOUT_REQUEST_SCALARS; i < request->scalar_count; ++i)
+                request->scalars[i] = amb_load(&from->in_scalars[i - AMB_LAYOUT_REQUEST_SCALARS]);
+        if (request->flags & AMB_CALL_ASYNC) {
+                request->port = amb_load(&from->port);
+                for (unsigned i = 0; i < AMB_CHANNEL_REFERENCES; ++i)
+                        request->reference[i] = amb_load(&from->reference[i]);
+        }
+        if (request->flags & AMB_CALL_RANGE_IN)
+                range_read(&request->range_in, &from->range_in);
+        if (request->flags & AMB_CALL_RANGE_OUT)
+                range_read(&request->range_out, &from->range_out);
+        return request->port < AMB_CHANNEL_PORTS ? NULL : "request: no such port";
+}
+
+/* Every word of the entry is read exactly once. */
+static const char *request_take(struct amb_channel *channel, const struct amb_layout_request *from, struct amb_request *ret,
+                                void *bytes)
+{
+        struct amb_layout *memory = channel->memory;
+        uint32_t shape = amb_load(&from->shape);
+        const char *wrong;
+
+        memset(ret, 0, sizeof(*ret));
+        ret->selector = amb_load(&from->selector);
+        ret->tag = amb_load(&from->tag);
+        ret->size = amb_load(&from->size);
+        ret->capacity = amb_load(&from->capacity);
+        ret->slot = shape & 0xFF;
+        ret->scalar_count = shape >> 8 & 0xFF;
+        ret->scalar_capacity = shape >> 16 & 0xFF;
+        ret->flags = shape >> 24;
+        wrong = amb_request_check(ret);
+        if (wrong)
+                return wrong;
+        /* A slot in use twice would let the app make us hold any number of calls. */
+        if (amb_load_acquire(&channel->flight[ret->slot]) != 0)
+                return "request: slot is in use";
+        for (unsigned i = 0; i < ret->scalar_count && i < AMB_LAYOUT_REQUEST_SCALARS; ++i)
+                ret->scalars[i] = amb_load(&from->scalars[i]);
+        if (ret->scalar_count > AMB_LAYOUT_REQUEST_SCALARS || ret->flags) {
+                wrong = request_read_rest(ret, &memory->slots[ret->slot]);
+                if (wrong)
+                        return wrong;
+        }
+        if (ret->size)
+                memcpy(bytes, memory->bytes[ret->slot].in, ret->size);
+        amb_store(&channel->flight[ret->slot], ret->tag);
+        return NULL;
+}
+
+/* Until a request is there, completions can move on, or it is over. No time limit: an idle host does not run. */
+static void request_sleep(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
+{
+        uint32_t *asleep = &channel->memory->header.host_asleep;
+        bool work;
+
+        amb_exchange(&channel->waiting, 1);
+        amb_exchange(asleep, 1);
+        work = amb_overflow_can_move(channel);  /* first: it may find the channel broken */
+        if (!work && !amb_load_ordered(&channel->ended) && !amb_load_ordered(&channel->broken) &&
+            amb_load_ordered(&from->sequence) != expected) {
+                __atomic_fetch_add(&channel->sleeps, 1, __ATOMIC_RELAXED);
+                amb_futex_wait(asleep, 0);
+        }
+        amb_store(asleep, 0);
+        amb_exchange(&channel->waiting, 0);
+}
+
+int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes)
+{
+        struct amb_layout_request *from = &channel->memory->ring[channel->position % AMB_LAYOUT_RING];
+        uint32_t expected = channel->position + 1;
+        const char *wrong;
+
+        for (;;) {
+                if (amb_load(&channel->broken))
+                        return amb_channel_broken(channel);
+                if (amb_load_ordered(&channel->ended))
+                        return AMB_CHANNEL_CLOSED;
+                if (amb_load(&channel->kept))
+                        amb_channel_flush(channel);
+                if (amb_spin(&channel->spin, &from->sequence, expected, &channel->ended))
+                        break;
+                request_sleep(channel, from, expected);
+        }
+        wrong = request_take(channel, from, ret, bytes);
+        if (wrong) {
+                amb_channel_break(channel, wrong);
+                amb_exchange(&channel->ended, 1);
+                return amb_channel_broken(channel);
+        }
+        amb_store(&channel->position, expected);
+        return 0;
+}
+
+static bool result_fits(const struct amb_request *request, const struct amb_result *result)
+{
+        uint32_t most = request->capacity < AMB_CHANNEL_BYTES ? request->capacity : AMB_CHANNEL_BYTES;
+
+        if (result->flags & ~(unsigned)REPLY_FLAGS)
+                return false;
+        if (result->status != 0)
+                return true;
+        if (result->scalar_count > request->scalar_capacity || result->size > most)
+                return false;
+        if (result->size && !(result->flags & AMB_REPLY_BYTES))
+                return false;
+        return !(result->flags & AMB_REPLY_LARGE) || request->capacity == AMB_CHANNEL_VARIABLE;
+}
+
+static void result_write(struct amb_layout *memory, unsigned slot, const struct amb_result *result)
+{
+        struct amb_layout_slot *to = &memory->slots[slot];
+
+        for (unsigned i = 0; i < result->scalar_count; ++i) {
+                if (i < AMB_LAYOUT_REPLY_SCALARS)
+                        amb_store(&to->scalars[i], result->scalars[i]);
+                else
+                        amb_store(&to->more_scalars[i - AMB_LAYOUT_REPLY_SCALARS], result->scalars[i]);
+        }
+        if (result->size)
+                memcpy(memory->bytes[slot].out, result->bytes, result->size);
+        if (result->flags & AMB_REPLY_LARGE) {
+                amb_store(&to->out_region, result->out_region);
+                amb_store(&to->length, result->length);
+        }
+        amb_store(&to->status, 0);
+        amb_store(&to->shape, result->scalar_count | result->flags << 8);
+        amb_store(&to->size, result->size);
+}
+
+int amb_channel_reply(struct amb_channel *channel, const struct amb_request *request, const struct amb_result *result)
+{
+        const unsigned retained = AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED;
+        struct amb_layout *memory = channel->memory;
+        unsigned slot = request->slot;
+        uint32_t tag = request->tag;
+
+        if (!result_fits(request, result))
+                return -EINVAL;
+        if (slot >= AMB_CHANNEL_SLOTS || tag == 0 || amb_load(&channel->flight[slot]) != tag)
+                return -EALREADY;
+        if (result->status != 0) {
+                amb_store(&memory->slots[slot].status, (uint32_t)result->status);
+                amb_store(&memory->slots[slot].shape, (result->flags & retained) << 8);
+                amb_store(&memory->slots[slot].size, 0);
+        } else
+                result_write(memory, slot, result);
+        /* Before the tag: with it the app may use the slot again. */
+        amb_store_release(&channel->flight[slot], 0);
+        amb_exchange(&memory->slots[slot].tag, tag);
+        if (amb_futex_wake(&memory->header.caller_asleep[slot]))
+                __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+        return 0;
+}

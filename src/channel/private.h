@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* One side's private state. Nothing in here is ever taken from the shared memory. */
+#include <pthread.h>
+#include "channel/layout.h"
+#include "channel/wait.h"
+
+/* Completions that found no room: a ring that grows, oldest at `first`. */
+struct amb_overflow {
+        struct amb_completion *entries;
+        uint32_t size, first, count;            /* size: a power of two, or 0 */
+        uint64_t total, dropped;
+};
+
+struct amb_channel {
+        /* Constant since attach. */
+        struct amb_layout *memory;
+        enum amb_channel_role role;
+        int peer_pidfd;
+        bool mapped_by_us;
+        uint64_t process;                       /* token of the process that attached: differs in a forked child */
+        void (*wake)(void *userdata, uint32_t port);
+        void *userdata;
+
+        uint32_t ended;                         /* app: calls are over; host: receive is over */
+        uint32_t gone;                          /* app: host closed or dead; host: close was said */
+        uint32_t broken;                        /* 0, 1: to be reported, 2: reported */
+        const char *reason;                     /* NULL while whole */
+        uint64_t sleeps, wakes;
+
+        /* App: calls. */
+        uint64_t free_slots AMB_LINE;           /* bit set: free */
+        uint32_t next_position AMB_LINE;        /* in the request ring: taken by fetch-and-add */
+        struct amb_spin spin AMB_LINE;          /* app: for replies; host: for requests */
+        uint32_t slot_waiters AMB_LINE;
+        pthread_mutex_t slot_lock;
+        pthread_cond_t slot_freed;
+        uint32_t tags[AMB_CHANNEL_SLOTS];       /* app: last used; owned by who holds the slot */
+
+        /* Host: calls. */
+        uint32_t position AMB_LINE;             /* of the one thread in receive */
+        uint32_t waiting;                       /* that thread is between its last look at `ended` and the end of its sleep */
+        uint32_t kept;                          /* overflow.count, readable without the lock */
+        uint32_t flight[AMB_CHANNEL_SLOTS];     /* tag of the unanswered request in this slot, or 0 */
+
+        /* Completions; under the lock. */
+        pthread_mutex_t completion_lock AMB_LINE;
+        uint32_t completion_position;           /* app: next to take; host: next to publish */
+        uint32_t completion_taken;              /* host: last read of the app's word */
+        uint64_t completion_count;
+        bool dropped_logged;
+        struct amb_overflow overflow;
+};
+
+/* Notes the first violation; any thread. */
+void amb_channel_break(struct amb_channel *channel, const char *reason);
+/* BROKEN the first time, CLOSED afterwards. */
+int amb_channel_broken(struct amb_channel *channel);
+/* Are we a forked child of the process that attached? */
+bool amb_channel_foreign(const struct amb_channel *channel);
+/* App: no call will succeed any more; wakes who waits for a slot. `gone`: nor will completions come. */
+void amb_channel_end(struct amb_channel *channel, bool gone);
+/* App: has the host or the daemon said that it is over? Latches it. */
+bool amb_channel_over(struct amb_channel *channel);
+/* Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does. Not with the completion lock held. */
+void amb_channel_rouse(struct amb_channel *channel);
+/* Wakes every caller of the app: host and daemon. */
+void amb_layout_wake_callers(struct amb_layout_header *header);
+
+/* Host: could the oldest kept completion go now? */
+bool amb_overflow_can_move(struct amb_channel *channel);
+
+/* The checks of what the app wrote, apart so that they can be tried with every value. NULL or what is wrong. */
+const char *amb_request_check(const struct amb_request *request);
+static inline bool amb_room_check(uint32_t published, uint32_t taken, uint32_t size, uint32_t *ret_room)
+{
+        uint32_t used = published - taken;      /* wraps as the indices do */
+
+        if (used > size)
+                return false;
+        *ret_room = size - used;
+        return true;
+}
