@@ -1,0 +1,8 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Shows what Ambidext does, in less than 20 seconds: `make demo`, or examples/demo.sh BUILD. Needs no root and leaves nothing
+# behind: everything runs below a private registry in a temporary directory.
+set -euo pipefail
+build=$(realpath -- "${1:-build}")
+here=$(dirname -- "$(realpath -- "$0")")
+"$build/src/cli/ambidext" run --dext "$build/drivers/sensors.dext" -- "$here/demo-inside.sh" "$build"
