@@ -11,19 +11,21 @@
 #include "control/protocol.h"
 
 static sd_bus *bus;
+static int other_end;
 
 static void set_up(void)
 {
         int pair[2];
 
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-        close(pair[0]);
+        other_end = pair[0];
         ck_assert_int_eq(amb_bus_join(pair[1], &bus), 0);
 }
 
 static void tear_down(void)
 {
         bus = sd_bus_close_unref(bus);
+        close(other_end);
 }
 
 static sd_bus_message *message_new(void)
