@@ -287,6 +287,8 @@ static int read_reference(struct gate *g, size_t *length)
         const char *end = memchr(name, ';', left < 9 ? left : 9);
         if (++g->references > AMB_PLIST_MAX_REFERENCES)
                 return refuse(g, AMB_PLIST_TOO_BIG, "more than %d references like &amp;", AMB_PLIST_MAX_REFERENCES);
+        if (!end && left < 9)
+                return refuse(g, AMB_PLIST_MALFORMED, "the list ends too early");
         if (!end)
                 return refuse(g, AMB_PLIST_UNSUPPORTED, "an & that is not one of the five predefined entities");
         uint32_t character = 0;
