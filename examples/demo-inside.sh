@@ -67,4 +67,5 @@ kill "$watcher"
 watcher=
 again=$(driver_pid)
 [ -n "$again" ] && [ "$again" != "$pid" ] || fail 'the daemon has not started the driver again'
-printf '\nThe daemon started the driver again: pid %s was followed by %s. The app was told, waited, and went on.\n' "$pid" "$again"
+echo
+echo "The daemon started the driver again: pid $pid was followed by $again. The app was told, waited, and went on."
