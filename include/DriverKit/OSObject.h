@@ -110,9 +110,14 @@ void (*amb_object_method(const OSObject *object, uint64_t id))(void);
 void (*amb_class_method(const OSMetaClass *meta, uint64_t id))(void);
 
 /* The virtual call: amb_invoke(service, IOService, Start, provider). The first argument is evaluated twice. */
+#ifdef __cplusplus
+#define AMB_SELF(Class, object) ((struct Class *)(object))      /* C++ converts no void * by itself */
+#else
+#define AMB_SELF(Class, object) ((void *)(object))
+#endif
 #define amb_invoke(object, Class, Method, ...)                                                                          \
         (((__typeof__(&Class##_##Method))amb_object_method((const OSObject *)(object), Class##_##Method##_ID))(         \
-                (void *)(object), ##__VA_ARGS__))
+                AMB_SELF(Class, object), ##__VA_ARGS__))
 
 /* OSObject's own implementations (what an override chains to). */
 bool OSObject_init(OSObject *self);                                     /* true */
