@@ -15,5 +15,12 @@
  */
 char *amb_program_path(const char *name);
 
-/* The same, for a caller that lies at `self` (absolute path of an executable). For tests. */
+/*
+ * The absolute path of a driver bundle that comes with Ambidext ("echo" for echo.dext), or NULL, as above.
+ *      installed       PREFIX/lib/ambidext/dexts/echo.dext
+ *      build tree      BUILD/drivers/echo.dext
+ */
+char *amb_bundle_path(const char *name);
+
+/* The first of these, for a caller that lies at `self` (absolute path of an executable). For tests. */
 char *amb_program_path_from(const char *self, const char *name);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/cli.h"
+
+#include <getopt.h>
+
+#include <ambidext/registry.h>
+
+static const char help[] =
+        "ambidext load [--json] PATH\n"
+        "\n"
+        "Loads the driver bundle PATH (a directory NAME.dext) into the registry, which starts it when what it drives is there.\n"
+        "Prints the bundle's identifier: `ambidext unload` takes it.\n";
+
+static int load_main(int argc, char **argv)
+{
+        static const struct option options[] = { { "json", no_argument, NULL, 'j' }, { 0 } };
+        bool json = false;
+        int option;
+        opterr = 0;
+        while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                if (option != 'j')
+                        return cli_say_option(&cli_load, argv, option);
+                json = true;
+        }
+        if (argc - optind != 1)
+                return cli_say_usage(&cli_load, "expected one PATH");
+
+        AMB_FREE char *message = NULL, *bundle = NULL;
+        kern_return_t code = amb_registry_load_bundle(argv[optind], &message, &bundle);
+        if (code != kIOReturnSuccess)
+                return cli_say_code(json, code, message && *message ? message : NULL, "loading %s", argv[optind]);
+        if (json) {
+                printf("{\"bundle\": ");
+                cli_json_string(stdout, bundle ? bundle : "");
+                printf("}\n");
+        } else
+                puts(bundle ? bundle : "");
+        return CLI_OK;
+}
+
+const struct cli_verb cli_load = { "load", "load a driver bundle", help, load_main };
