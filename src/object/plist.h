@@ -23,7 +23,9 @@
 enum {
         AMB_PLIST_MAX_BYTES = 1 << 20,          /* of the whole list, as written */
         AMB_PLIST_MAX_DEPTH = 32,               /* containers inside one another, the outermost counted */
-        AMB_PLIST_MAX_NODES = 16384,            /* values and keys, shared ones counted as often as they are referred to */
+        /* Values and keys, shared ones counted as often as they are referred to. Chosen for libplist's hash, which has no secret:
+         * as many keys that all collide cost it a tenth of a second. */
+        AMB_PLIST_MAX_NODES = 8192,
         AMB_PLIST_MAX_STRING = 64 << 10,        /* bytes of one string or key, in UTF-8 */
         AMB_PLIST_MAX_CONTENT = 4 << 20,        /* bytes of all strings, keys and data, shared ones counted each time (binary) */
         AMB_PLIST_MAX_REFERENCES = 4096,        /* entity and character references (XML): libplist moves the rest at each */

@@ -283,12 +283,14 @@ END_TEST
 START_TEST(many_keys)
 {
         char *text = malloc(40 << 20);
-        for (size_t keys = 8191; keys <= 1000000; keys += 991809) {
+        static const size_t counts[] = { (AMB_PLIST_MAX_NODES - 1) / 2, AMB_PLIST_MAX_NODES / 2, 1000000 };
+        for (size_t c = 0; c < AMB_ARRAY_LENGTH(counts); c++) {
+                size_t keys = counts[c];
                 char *to = stpcpy(text, "<plist><dict>");
                 for (size_t i = 0; i < keys; i++)
                         to += sprintf(to, "<key>%zu</key><true/>", i);
                 strcpy(to, "</dict></plist>");
-                if (keys > 8191) {
+                if (c > 0) {
                         free(refused(AMB_PLIST_TOO_BIG, text, strlen(text)));
                         continue;
                 }
