@@ -8,8 +8,8 @@
  * sits on the same memory, its vtable pointer in the first word, so one pointer serves both languages.
  *
  * A C++ method Class::Method(args) is spelled Class_Method(self, args). Such a function is always that class's own
- * implementation (like a qualified call in C++): a driver that overrides Start calls its superclass by IOService_Start(self, provider).
- * amb_invoke() is the virtual call.
+ * implementation (like a qualified call in C++): a driver that overrides Start calls its superclass by
+ * IOService_Start(self, provider). amb_invoke() is the virtual call.
  *
  * Contract: memory-and-queues 11.1 (layout, retain, release, init, free), 11.2 (casts).
  */

@@ -35,7 +35,9 @@ static void write_base64(FILE *out, const uint8_t *bytes, size_t length)
         static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         for (size_t i = 0; i < length; i += 3) {
                 size_t n = length - i < 3 ? length - i : 3;
-                unsigned group = (unsigned)bytes[i] << 16 | (n > 1 ? (unsigned)bytes[i + 1] << 8 : 0) | (n > 2 ? bytes[i + 2] : 0u);
+                unsigned group = 0;
+                for (size_t b = 0; b < n; b++)
+                        group |= (unsigned)bytes[i + b] << (16 - 8 * b);
                 for (size_t d = 0; d < 4; d++)
                         fputc(d <= n ? digits[group >> (18 - 6 * d) & 63] : '=', out);
         }

@@ -12,7 +12,9 @@
  *      dictionaries    the same keys, each satisfied
  *
  * Everything else is unequal; so is NULL, also with NULL. Containers nested deeper than 64 are unequal unless they
- * are the same object: no plist or peer gets that deep, and it keeps the stack bounded. Pure; the caller keeps both values alive and unchanged. Any thread.
+ * are the same object: no plist or peer gets that deep, and it keeps the stack bounded.
+ *
+ * Pure; the caller keeps both values alive and unchanged. Any thread.
  */
 #include <stdbool.h>
 

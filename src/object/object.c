@@ -186,7 +186,8 @@ void *amb_object_cast_required(const void *object, const OSMetaClass *meta)
 {
         void *cast = amb_object_cast(object, meta);
         if (object && !cast) {
-                amb_log(AMB_LOG_ERROR, "OSRequiredCast: an object of class %s is no %s", OSObject_GetClassName(object), meta->name);
+                amb_log(AMB_LOG_ERROR, "OSRequiredCast: an object of class %s is no %s", OSObject_GetClassName(object),
+                        meta->name);
                 abort();
         }
         return cast;

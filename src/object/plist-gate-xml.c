@@ -211,7 +211,8 @@ static int read_tag(struct gate *g, struct tag *ret)
                 if (strlen(element_names[e]) == length && memcmp(element_names[e], name, length) == 0)
                         tag.element = e;
         if (!tag.element)
-                return refuse(g, AMB_PLIST_MALFORMED, "<%.*s> is not part of a property list", length > 40 ? 40 : (int)length, name);
+                return refuse(g, AMB_PLIST_MALFORMED, "<%.*s> is not part of a property list", length > 40 ? 40 : (int)length,
+                              name);
         if (tag.element == PLIST && !tag.closing) {
                 int r = skip_attributes(g);
                 if (r)
@@ -255,6 +256,14 @@ static size_t encode_character(char *to, uint32_t c)
         return n;
 }
 
+static int digit_value(char c, bool hex)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        c |= 0x20; /* lower case */
+        return hex && c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* &#1234; or &#x12ab;, `text` being what stands between # and ; */
 static bool parse_character(const char *text, size_t length, uint32_t *ret)
 {
@@ -263,10 +272,10 @@ static bool parse_character(const char *text, size_t length, uint32_t *ret)
         if (length == (hex ? 1u : 0u) || length > 7)
                 return false;
         for (size_t i = hex; i < length; i++) {
-                const char *digits = "0123456789abcdef", *digit = memchr(digits, text[i] | ((text[i] >= 'A') << 5), hex ? 16 : 10);
-                if (!digit)
+                int digit = digit_value(text[i], hex);
+                if (digit < 0)
                         return false;
-                c = c * (hex ? 16 : 10) + (uint32_t)(digit - digits);
+                c = c * (hex ? 16 : 10) + (uint32_t)digit;
         }
         char bytes[5] = "";
         if (c > 0x10ffff || (c < ' ' && !is_space((char)c)) || !amb_utf8_valid(bytes, encode_character(bytes, c)))
@@ -291,16 +300,17 @@ static int read_reference(struct gate *g, size_t *length)
                 return refuse(g, AMB_PLIST_MALFORMED, "the list ends too early");
         if (!end)
                 return refuse(g, AMB_PLIST_UNSUPPORTED, "an & that is not one of the five predefined entities");
+        size_t size = (size_t)(end - name);
         uint32_t character = 0;
         if (*name == '#') {
-                if (!parse_character(name + 1, (size_t)(end - name - 1), &character))
+                if (!parse_character(name + 1, size - 1, &character))
                         return refuse(g, AMB_PLIST_MALFORMED, "broken character reference");
         } else {
                 for (size_t i = 0; i < AMB_ARRAY_LENGTH(names); i++)
-                        if (strlen(names[i].name) == (size_t)(end - name) && memcmp(names[i].name, name, strlen(names[i].name)) == 0)
+                        if (strlen(names[i].name) == size && memcmp(names[i].name, name, size) == 0)
                                 character = (uint32_t)names[i].character;
                 if (!character)
-                        return refuse(g, AMB_PLIST_UNSUPPORTED, "the entity &%.*s;", (int)(end - name), name);
+                        return refuse(g, AMB_PLIST_UNSUPPORTED, "the entity &%.*s;", (int)size, name);
         }
         *length += encode_character(g->text + *length, character);
         g->at = end + 1;
@@ -361,11 +371,11 @@ static int read_integer(struct gate *g, struct tag tag)
         const char *digits = g->at;
         uint64_t value = 0;
         for (; g->at < g->end; g->at++) {
-                const char *all = "0123456789abcdef", *digit = memchr(all, *g->at | ((*g->at >= 'A') << 5), hex ? 16 : 10);
-                if (!digit)
+                int digit = digit_value(*g->at, hex);
+                if (digit < 0)
                         break;
                 if (__builtin_mul_overflow(value, (uint64_t)(hex ? 16 : 10), &value) ||
-                    __builtin_add_overflow(value, (uint64_t)(digit - all), &value))
+                    __builtin_add_overflow(value, (uint64_t)digit, &value))
                         return refuse(g, AMB_PLIST_UNSUPPORTED, "an integer of more than 64 bits");
         }
         if (g->at == digits || tag.empty)

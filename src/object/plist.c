@@ -105,7 +105,7 @@ static int leaf_from_plist(struct conversion *c, plist_t node, OSObject **ret)
                 value = (OSObject *)OSDataCreate(bytes, bytes ? length : 0);
                 break;
         default:
-                return refuse(c->ret_why, AMB_PLIST_UNSUPPORTED, "a value that is no string, data, integer, boolean or container");
+                return refuse(c->ret_why, AMB_PLIST_UNSUPPORTED, "a value of a type that has no place here");
         }
         if (!value)
                 return -ENOMEM;

@@ -9,9 +9,9 @@
  * drops all but the last of several equal keys) sees anything.
  *
  * What a list may contain: string (UTF-8, no NUL), data, integer, boolean, array, dictionary. Integers become OSNumbers of 64
- * bits (negative ones in two's complement). <real>, <date> and UID values are refused by name: the contract's property values have no such
- * type. An XML list may have a DOCTYPE as Apple writes it, but no internal subset; of entities only the five predefined ones
- * and character references. A key that occurs twice in one dictionary refuses the list.
+ * bits (negative ones in two's complement). <real>, <date> and UID values are refused by name: the contract's property values
+ * have no such type. An XML list may have a DOCTYPE as Apple writes it, but no internal subset; of entities only the five
+ * predefined ones and character references. A key that occurs twice in one dictionary refuses the list.
  *
  * Any thread; nothing is kept between calls. plist.c is the only file that knows libplist.
  */
@@ -23,11 +23,11 @@
 enum {
         AMB_PLIST_MAX_BYTES = 1 << 20,          /* of the whole list, as written */
         AMB_PLIST_MAX_DEPTH = 32,               /* containers inside one another, the outermost counted */
-        /* Values and keys, shared ones counted as often as they are referred to. Chosen for libplist's hash, which has no secret:
-         * as many keys that all collide cost it a tenth of a second. */
+        /* Values and keys, shared ones counted as often as they are referred to. Chosen for libplist's hash, which has no
+         * secret: as many keys that all collide cost it a tenth of a second. */
         AMB_PLIST_MAX_NODES = 8192,
         AMB_PLIST_MAX_STRING = 64 << 10,        /* bytes of one string or key, in UTF-8 */
-        AMB_PLIST_MAX_CONTENT = 4 << 20,        /* bytes of all strings, keys and data, shared ones counted each time (binary) */
+        AMB_PLIST_MAX_CONTENT = 4 << 20,        /* bytes of all strings, keys and data, shared ones each time (binary) */
         AMB_PLIST_MAX_REFERENCES = 4096,        /* entity and character references (XML): libplist moves the rest at each */
 };
 
@@ -61,7 +61,7 @@ int amb_plist_write(const OSObject *value, bool binary, char **ret_bytes, size_t
 
 /*
  * A value as compact JSON (RFC 8259) in one malloc'ed line, NULL without memory. Data becomes {"data":"BASE64"}; bytes of a
- * string that are no UTF-8 become U+FFFD; what is no property value becomes {"class":"NAME"}, and so does a container that is nested
- * deeper than AMB_PLIST_MAX_DEPTH. A NULL value is null.
+ * string that are no UTF-8 become U+FFFD; what is no property value becomes {"class":"NAME"}, and so does a container that is
+ * nested deeper than AMB_PLIST_MAX_DEPTH. A NULL value is null.
  */
 char *amb_value_json(const OSObject *value);

@@ -8,7 +8,8 @@ set -eu
 
 source=$1
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT INT TERM
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 
 # What test-skin links of the project: the object runtime and the ground it stands on.
 parts="object/object.c object/test-skin.c base/base.c"
