@@ -225,7 +225,7 @@ static int call_on(struct cli_request *request, io_connect_t connection)
         uint32_t count = request->out_count;
         kern_return_t code;
         if (completions)
-                code = IOConnectCallAsyncMethod(connection, request->selector, cli_completions_port(completions, reference),
+                code = IOConnectCallAsyncMethod(connection, request->selector, cli_completions_port(completions),
                                                 reference, kIOAsyncCalloutCount, request->scalars, request->scalar_count,
                                                 request->structure, request->structure_size, request->out_scalars, &count,
                                                 request->out_structure, &size);

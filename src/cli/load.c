@@ -9,7 +9,10 @@ static const char help[] =
         "ambidext load [--json] PATH\n"
         "\n"
         "Loads the driver bundle PATH (a directory NAME.dext) into the registry, which starts it when what it drives is there.\n"
+        "Waits until that has happened, ten seconds at most.\n"
         "Prints the bundle's identifier: `ambidext unload` takes it.\n";
+
+enum { START_SECONDS = 10 };
 
 static int load_main(int argc, char **argv)
 {
@@ -29,6 +32,9 @@ static int load_main(int argc, char **argv)
         kern_return_t code = amb_registry_load_bundle(argv[optind], &message, &bundle);
         if (code != kIOReturnSuccess)
                 return cli_say_code(json, code, message && *message ? message : NULL, "loading %s", argv[optind]);
+        /* So that `ambidext load X && ambidext call ...` works. A driver that takes longer is no failure of loading it. */
+        mach_timespec_t patience = { .tv_sec = START_SECONDS, .tv_nsec = 0 };
+        IOKitWaitQuiet(kIOMainPortDefault, &patience);
         if (json) {
                 printf("{\"bundle\": ");
                 cli_json_string(stdout, bundle ? bundle : "");

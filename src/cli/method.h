@@ -51,7 +51,6 @@ void cli_result_end(const struct cli_request *request);
 struct cli_completions;
 int cli_completions_create(struct cli_completions **ret_completions, const struct cli_request *request);
 void cli_completions_free(struct cli_completions *completions);
-/* The wake port; fills the callback's part of the reference. */
-mach_port_t cli_completions_port(struct cli_completions *completions, uint64_t *reference);
+mach_port_t cli_completions_port(struct cli_completions *completions);  /* the wake port */
 /* Prints completions until the time that the request gives is over. */
 void cli_completions_wait(struct cli_completions *completions);

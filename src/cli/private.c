@@ -90,6 +90,7 @@ static void remove_directory(struct cli_private *private)
 static _Noreturn void daemon_exec(const struct cli_private *private, char **arguments, int ready, int lifetime)
 {
         cli_private_child(private);
+        unsetenv("AMBIDEXT_DEXT_PATH");         /* a private registry has what it was told to have */
         setsid();
         int null = open("/dev/null", O_RDWR);
         if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
@@ -112,11 +113,11 @@ static size_t count_strings(char *const *strings)
         return count;
 }
 
-/* with_bundles: a daemon that is started again learns from the command line what the first one was told. */
-static char **daemon_arguments(const struct cli_private *private, char *ready, char *lifetime, bool with_bundles)
+/* Bundles are not named here: they are loaded by calls, whose answers we can pass on. A daemon that follows knows them. */
+static char **daemon_arguments(const struct cli_private *private, char *ready, char *lifetime)
 {
-        char *const *bundles = private->options.bundles, *const *policies = private->options.policies;
-        char **arguments = calloc(16 + 2 * count_strings(bundles) + 2 * count_strings(policies), sizeof(*arguments));
+        char *const *policies = private->options.policies;
+        char **arguments = calloc(16 + 2 * count_strings(policies), sizeof(*arguments));
         if (!arguments)
                 return NULL;
         char **next = arguments;
@@ -134,15 +135,11 @@ static char **daemon_arguments(const struct cli_private *private, char *ready, c
                 *next++ = (char *)"--policy";
                 *next++ = *policies;
         }
-        for (; with_bundles && bundles && *bundles; bundles++) {
-                *next++ = (char *)"--dext";
-                *next++ = *bundles;
-        }
         return arguments;
 }
 
 /* Starts the daemon; *ret_ready becomes readable when it listens, or has ended. */
-static int daemon_start(struct cli_private *private, bool with_bundles, int *ret_ready)
+static int daemon_start(struct cli_private *private, int *ret_ready)
 {
         int ready[2], lifetime[2];
         if (pipe2(ready, O_CLOEXEC) < 0)
@@ -152,8 +149,7 @@ static int daemon_start(struct cli_private *private, bool with_bundles, int *ret
                 return amb_errno();
         AMB_FD lifetime_read = lifetime[0], lifetime_write = lifetime[1];
         AMB_FREE char *ready_text = amb_format("%d", ready_write), *lifetime_text = amb_format("%d", lifetime_read);
-        AMB_FREE char **arguments = ready_text && lifetime_text
-                                            ? daemon_arguments(private, ready_text, lifetime_text, with_bundles) : NULL;
+        AMB_FREE char **arguments = ready_text && lifetime_text ? daemon_arguments(private, ready_text, lifetime_text) : NULL;
         if (!arguments)
                 return -ENOMEM;
         pid_t pid = fork();
@@ -244,7 +240,7 @@ void cli_private_daemon_again(struct cli_private *private)
         }
         memmove(private->restarts, private->restarts + 1, sizeof(private->restarts) - sizeof(private->restarts[0]));
         private->restarts[AMB_ARRAY_LENGTH(private->restarts) - 1] = now;
-        int ready, r = daemon_start(private, true, &ready);
+        int ready, r = daemon_start(private, &ready);
         if (r < 0)
                 cli_say_failure(false, "ambidextd (pid %d) %s and cannot be started again: %s", (int)pid, how, strerror(-r));
         else {
@@ -425,7 +421,7 @@ static int private_start(struct cli_private *private)
                 return cli_say_failure(false, "no directory for a private registry could be made ($XDG_RUNTIME_DIR, $TMPDIR, /tmp): %s",
                                        strerror(-r));
         AMB_FD ready = -1;
-        r = daemon_start(private, false, &ready);
+        r = daemon_start(private, &ready);
         if (r < 0)
                 return cli_say_failure(false, "starting %s: %s", private->program, strerror(-r));
         int status = wait_ready(private, ready);
