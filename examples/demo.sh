@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Shows what Ambidext does, in less than 20 seconds: `make demo`, or examples/demo.sh BUILD. Needs no root and leaves nothing
-# behind: everything runs below a private registry in a temporary directory.
+# Shows what Ambidext does, in less than 20 seconds: `make demo`, or examples/demo.sh BUILD [option of `ambidext run`...]. Needs no
+# root and leaves nothing behind: everything runs below a private registry in a temporary directory.
 set -euo pipefail
 build=$(realpath -- "${1:-build}")
+shift $(($# > 0))
 here=$(dirname -- "$(realpath -- "$0")")
-"$build/src/cli/ambidext" run --dext "$build/drivers/sensors.dext" -- "$here/demo-inside.sh" "$build"
+"$build/src/cli/ambidext" run "$@" --dext "$build/drivers/sensors.dext" -- "$here/demo-inside.sh" "$build"

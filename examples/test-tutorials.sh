@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The tutorials do what they say: test-tutorials.sh AMBIDEXT TUTORIAL1.DEXT TUTORIAL3.DEXT TUTORIAL2 TUTORIAL3
+# The tutorials do what they say: test-tutorials.sh AMBIDEXT TUTORIAL1.DEXT TUTORIAL3.DEXT TUTORIAL2 TUTORIAL3 [OPTION]
 set -eu
-said=$("$1" run --dext "$2" --dext "$3" -- sh -c '"$1" && "$2"' sh "$4" "$5")
+said=$("$1" run ${6:+"$6"} --dext "$2" --dext "$3" -- sh -c '"$1" && "$2"' sh "$4" "$5")
 wanted='19 + 23 = 42
 5
 4
