@@ -96,10 +96,10 @@ struct amb_bell *amb_bell_unmap(struct amb_bell *bell)
         return NULL;
 }
 
-void amb_layout_wake_callers(struct amb_layout_header *header)
+static void layout_wake_callers(struct amb_layout_header *header)
 {
         for (unsigned i = 0; i < AMB_CHANNEL_SLOTS; ++i)
-                amb_futex_wake(&header->caller_asleep[i]);
+                amb_futex_wake_always(&header->caller_asleep[i]);
 }
 
 void amb_bell_ring_dead(struct amb_bell *bell)
@@ -107,7 +107,7 @@ void amb_bell_ring_dead(struct amb_bell *bell)
         struct amb_layout_header *header = (struct amb_layout_header *)bell;
 
         amb_exchange(&header->host_gone, 1);
-        amb_layout_wake_callers(header);
+        layout_wake_callers(header);
 }
 
 /*
@@ -247,8 +247,7 @@ void amb_channel_rouse(struct amb_channel *channel)
         uint32_t *asleep = &channel->memory->header.host_asleep;
 
         while (amb_load_ordered(&channel->waiting)) {
-                amb_store(asleep, 1);           /* so that the wake is not left out */
-                amb_futex_wake_slow(asleep);
+                amb_futex_wake_always(asleep);
                 sched_yield();
         }
 }
@@ -263,7 +262,7 @@ void amb_channel_shutdown(struct amb_channel *channel)
                 return;
         }
         amb_channel_end(channel, false);
-        amb_layout_wake_callers(&channel->memory->header);
+        layout_wake_callers(&channel->memory->header);
 }
 
 void amb_channel_close(struct amb_channel *channel)
@@ -277,7 +276,9 @@ void amb_channel_close(struct amb_channel *channel)
         amb_exchange(&channel->gone, 1);
         amb_exchange(&channel->memory->header.closed, 1);
         pthread_mutex_unlock(&channel->completion_lock);
-        amb_layout_wake_callers(&channel->memory->header);
+        /* By the word: a thread of ours that has taken it will make its system call. */
+        for (unsigned i = 0; i < AMB_CHANNEL_SLOTS; ++i)
+                amb_futex_wake(&channel->memory->header.caller_asleep[i]);
 }
 
 struct amb_channel *amb_channel_free(struct amb_channel *channel)

@@ -64,8 +64,6 @@ void amb_channel_end(struct amb_channel *channel, bool gone);
 bool amb_channel_over(struct amb_channel *channel);
 /* Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does. Not with the completion lock held. */
 void amb_channel_rouse(struct amb_channel *channel);
-/* Wakes every caller of the app: host and daemon. */
-void amb_layout_wake_callers(struct amb_layout_header *header);
 
 /* Host: could the oldest kept completion go now? */
 bool amb_overflow_can_move(struct amb_channel *channel);

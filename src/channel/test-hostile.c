@@ -135,7 +135,7 @@ static void victim_again(struct victim *victim)
         for (unsigned i = 0; i < AMB_LAYOUT_RING; ++i)
                 amb_store(&victim->memory->ring[i].sequence, 0);
         victim->position = 0;
-        ck_assert_int_eq(amb_channel_attach(victim->fd, AMB_CHANNEL_HOST, NULL, &victim->host), 0);
+        ck_assert_int_eq(amb_channel_attach_mapping(victim->memory, AMB_CHANNEL_HOST, NULL, &victim->host), 0);
 }
 
 /* The entry is as the app left it: publish, let the host take it, answer it. False: BROKEN. */

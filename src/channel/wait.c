@@ -111,13 +111,24 @@ void amb_futex_wait(uint32_t *word, uint64_t nanoseconds)
         errno = saved;
 }
 
-bool amb_futex_wake_slow(uint32_t *word)
+static void futex_wake_all(uint32_t *word)
 {
         int saved = errno;
 
-        if (amb_exchange(word, 0) == 0)
-                return false;           /* another waker was first */
         syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
         errno = saved;
+}
+
+void amb_futex_wake_always(uint32_t *word)
+{
+        amb_exchange(word, 0);
+        futex_wake_all(word);
+}
+
+bool amb_futex_wake_slow(uint32_t *word)
+{
+        if (amb_exchange(word, 0) == 0)
+                return false;           /* another waker was first */
+        futex_wake_all(word);
         return true;
 }

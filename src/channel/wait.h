@@ -59,6 +59,12 @@ static inline bool amb_spin(struct amb_spin *spin, const uint32_t *word, uint32_
 /* Sleeps while *word is 1; nanoseconds 0: without end. Returns on a wake-up, a signal, another value or the end of the time. */
 void amb_futex_wait(uint32_t *word, uint64_t nanoseconds);
 
+/*
+ * For who ends things: the same without a look at the word. A waker may have been killed between its exchange and its system call; then
+ * the word is 0 and the sleeper sleeps.
+ */
+void amb_futex_wake_always(uint32_t *word);
+
 /* The waker's second half; true when somebody was woken by a system call. */
 bool amb_futex_wake_slow(uint32_t *word);
 static inline bool amb_futex_wake(uint32_t *word)
