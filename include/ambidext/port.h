@@ -19,6 +19,12 @@ int amb_port_get_fd(IONotificationPortRef port);
  */
 void amb_port_dispatch(IONotificationPortRef port);
 
+/*
+ * The same, but hands each message to `take` instead of calling the callback that it asks for: for tools that do not know how
+ * many values a completion will have. The message is valid during the call; OSGetNotificationFromMessage() takes it apart.
+ */
+void amb_port_dispatch_messages(IONotificationPortRef port, void (*take)(void *context, mach_msg_header_t *message), void *context);
+
 #ifdef __cplusplus
 }
 #endif

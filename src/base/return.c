@@ -185,7 +185,8 @@ const char *amb_return_name(int32_t code)
         return NULL;
 }
 
-const char *mach_error_string(mach_error_t error)
+/* Public: the libraries' symbol files name it. */
+__attribute__((visibility("default"))) const char *mach_error_string(mach_error_t error)
 {
         const char *name = amb_return_name(error);
         if (name)

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <poll.h>
+
+#include <IOKit/IOKitLib.h>
+
+#include "client/cancel.h"
+#include "client/connection.h"
+#include "client/port.h"
+
+static void connection_free(struct amb_target *target)
+{
+        struct amb_connection *connection = amb_container_of(target, struct amb_connection, target);
+
+        amb_channel_free(connection->channel);
+        amb_fd_close(connection->side);
+        amb_fd_close(connection->host);
+        amb_regions_free(&connection->regions);
+        amb_mappings_free(connection);
+        pthread_mutex_destroy(&connection->side_lock);
+        pthread_mutex_destroy(&connection->seat_lock);
+        pthread_mutex_destroy(&connection->drain);
+        pthread_mutex_destroy(&connection->map_lock);
+        free(connection);
+}
+
+/* The channel's mapping has not been inherited; the descriptors have. */
+static void connection_forked(struct amb_target *target)
+{
+        struct amb_connection *connection = amb_container_of(target, struct amb_connection, target);
+
+        if (connection->side >= 0)
+                close(connection->side);
+        if (connection->host >= 0)
+                close(connection->host);
+        connection->side = connection->host = -1;
+        atomic_store(&connection->gone, true);
+}
+
+/* The door is shut and nobody is inside: tells the host, and lets go of everything that completions do not need. */
+static void connection_finish(struct amb_connection *connection)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_CLOSE }, answer;
+
+        if (!atomic_load(&connection->gone))
+                (void)amb_connection_ask(connection, &request, -1, &answer, NULL);
+        pthread_mutex_lock(&connection->side_lock);
+        connection->side = amb_fd_close(connection->side);
+        pthread_mutex_unlock(&connection->side_lock);
+        amb_ports_sweep(connection);
+}
+
+static void connection_abandoned(struct amb_target *target)
+{
+        struct amb_connection *connection = amb_container_of(target, struct amb_connection, target);
+
+        if (amb_handle_shut(target->handle) == 0)
+                connection_finish(connection);
+        amb_mappings_free(connection);
+}
+
+static const struct amb_target_class connection_class = {
+        .kind = AMB_HANDLE_CONNECTION,
+        .abandoned = connection_abandoned,
+        .forked = connection_forked,
+        .free = connection_free,
+};
+
+int amb_connection_new(const struct amb_opened *opened, struct amb_connection **ret)
+{
+        struct amb_channel_options options = { .peer_pidfd = opened->host };
+        struct amb_connection *connection;
+        AMB_FD channel = opened->channel;
+        int r;
+
+        connection = calloc(1, sizeof(*connection));
+        if (!connection) {
+                amb_fd_close(opened->side);
+                amb_fd_close(opened->host);
+                return -ENOMEM;
+        }
+        amb_target_init(&connection->target, &connection_class);
+        connection->side = opened->side;
+        connection->host = opened->host;
+        amb_regions_init(&connection->regions);
+        pthread_mutex_init(&connection->side_lock, NULL);
+        pthread_mutex_init(&connection->seat_lock, NULL);
+        pthread_mutex_init(&connection->drain, NULL);
+        pthread_mutex_init(&connection->map_lock, NULL);
+        r = amb_channel_attach(channel, AMB_CHANNEL_APP, &options, &connection->channel);
+        if (r) {
+                amb_target_unref(&connection->target);
+                return r > 0 ? amb_trace(-EBADMSG) : amb_trace(r);
+        }
+        *ret = connection;
+        return 0;
+}
+
+/* --- the side socket --- */
+
+/* Waits until the socket is ready for `events`, or the host has died. */
+static bool side_wait(struct amb_connection *connection, short events)
+{
+        struct pollfd fds[] = { { connection->side, events, 0 }, { connection->host, POLLIN, 0 } };
+        int n;
+
+        do
+                n = poll(fds, AMB_ARRAY_LENGTH(fds), -1);
+        while (n < 0 && errno == EINTR);
+        return n > 0 && fds[0].revents;
+}
+
+static int side_send(struct amb_connection *connection, const struct amb_side_message *message, int fd)
+{
+        int r;
+
+        while ((r = amb_side_send(connection->side, message, fd, false)) == AMB_SIDE_FULL)
+                if (!side_wait(connection, POLLOUT))
+                        return AMB_SIDE_GONE;
+        return r ? AMB_SIDE_GONE : 0;
+}
+
+static int side_receive(struct amb_connection *connection, uint32_t serial, struct amb_side_message *ret, int *ret_fd)
+{
+        int r;
+
+        while ((r = amb_side_receive(connection->side, false, ret, ret_fd)) == AMB_SIDE_NOTHING) {
+                if (side_wait(connection, POLLIN))
+                        continue;
+                /* Dead; what it said before still counts. */
+                r = amb_side_receive(connection->side, false, ret, ret_fd);
+                break;
+        }
+        if (r == 0 && (ret->kind != AMB_SIDE_ANSWER || ret->serial != serial)) {
+                amb_fd_close(*ret_fd);
+                r = AMB_SIDE_BROKEN;
+        }
+        if (r == AMB_SIDE_BROKEN)
+                amb_log(AMB_LOG_WARNING, "the driver's host broke the side protocol; connection given up");
+        return r ? AMB_SIDE_GONE : 0;
+}
+
+int amb_connection_ask(struct amb_connection *connection, const struct amb_side_message *request, int fd,
+                       struct amb_side_message *ret_answer, int *ret_fd)
+{
+        AMB_NO_CANCEL;
+        struct amb_side_message message = *request;
+        int r = AMB_SIDE_GONE, received = -1;
+
+        pthread_mutex_lock(&connection->side_lock);
+        if (connection->side >= 0 && !atomic_load(&connection->gone)) {
+                connection->serial = connection->serial == UINT32_MAX ? 1 : connection->serial + 1;
+                message.serial = connection->serial;
+                r = side_send(connection, &message, fd);
+                if (r == 0)
+                        r = side_receive(connection, message.serial, ret_answer, &received);
+                if (r)
+                        atomic_store(&connection->gone, true);
+        }
+        pthread_mutex_unlock(&connection->side_lock);
+        if (r == 0 && ret_fd)
+                *ret_fd = received;
+        else if (r == 0)
+                amb_fd_close(received);
+        return r;
+}
+
+bool amb_connection_gone(struct amb_connection *connection)
+{
+        struct pollfd fds[] = { { -1, 0, 0 }, { connection->host, POLLIN, 0 } };
+
+        if (atomic_load(&connection->gone))
+                return true;
+        /* While somebody waits for an answer there is nothing to see: what is readable may be that answer. */
+        if (pthread_mutex_trylock(&connection->side_lock) != 0)
+                return false;
+        fds[0].fd = connection->side;
+        if (poll(fds, AMB_ARRAY_LENGTH(fds), 0) > 0)
+                atomic_store(&connection->gone, true);
+        pthread_mutex_unlock(&connection->side_lock);
+        return atomic_load(&connection->gone);
+}
+
+kern_return_t amb_connection_ended(struct amb_connection *connection)
+{
+        atomic_store(&connection->gone, true);
+        if (atomic_load(&connection->ever_mapped))
+                return kIOReturnBadArgument;
+        amb_handle_kill(connection->target.handle);
+        return MACH_SEND_INVALID_DEST;
+}
+
+kern_return_t amb_connection_refusal(mach_port_t handle)
+{
+        struct amb_connection *connection;
+        kern_return_t code;
+
+        code = amb_handle_get(handle, AMB_HANDLE_CONNECTION, &connection);
+        if (code)
+                return code;
+        code = atomic_load(&connection->ever_mapped) ? kIOReturnBadArgument : MACH_SEND_INVALID_DEST;
+        amb_target_unref(connection);
+        return code;
+}
+
+/* --- ports --- */
+
+static bool seat_find(struct amb_connection *connection, mach_port_t wake_port, uint32_t *ret_number)
+{
+        for (uint32_t i = 0; i < AMB_SIDE_PORTS_MAX; i++) {
+                if (atomic_load_explicit(&connection->seats[i].handle, memory_order_acquire) != wake_port)
+                        continue;
+                *ret_number = i;
+                return true;
+        }
+        return false;
+}
+
+/* Under seat_lock: the host learns of the port before any call names it. */
+static kern_return_t seat_take(struct amb_connection *connection, struct amb_port *port, uint32_t *ret_number)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_PORT, .id = connection->seat_count }, answer;
+        struct amb_port_seat *seat;
+
+        if (connection->seat_count == AMB_SIDE_PORTS_MAX)
+                return kIOReturnNoResources;
+        if (amb_connection_ask(connection, &request, amb_port_wake_fd(port), &answer, NULL))
+                return amb_connection_ended(connection);
+        if (answer.code)
+                return answer.code;
+        seat = &connection->seats[connection->seat_count];
+        if (amb_port_join(port, connection, connection->seat_count) < 0)
+                return kIOReturnNoMemory;
+        *ret_number = connection->seat_count++;
+        atomic_store_explicit(&seat->handle, port->target.handle, memory_order_release);
+        return KERN_SUCCESS;
+}
+
+kern_return_t amb_connection_seat(struct amb_connection *connection, mach_port_t wake_port, struct amb_port *port,
+                                  uint32_t *ret_number)
+{
+        kern_return_t code = KERN_SUCCESS;
+
+        if (seat_find(connection, wake_port, ret_number))
+                return KERN_SUCCESS;
+        pthread_mutex_lock(&connection->seat_lock);
+        if (!seat_find(connection, wake_port, ret_number))
+                code = seat_take(connection, port, ret_number);
+        pthread_mutex_unlock(&connection->seat_lock);
+        return code;
+}
+
+/* --- opening and closing --- */
+
+kern_return_t IOServiceOpen(io_service_t service, task_port_t owning_task, uint32_t type, io_connect_t *connect)
+{
+        struct amb_known_entry *entry;
+        struct amb_connection *connection;
+        struct amb_opened opened;
+        kern_return_t code;
+        int r;
+
+        code = amb_handle_get(service, AMB_HANDLE_ENTRY, &entry);
+        if (code)
+                return code;
+        if (owning_task != mach_task_self() || entry->id == AMB_REMOTE_ROOT) {
+                amb_target_unref(entry);
+                return kIOReturnBadArgument;
+        }
+        r = amb_remote_open(entry->id, type, &code, &opened);
+        amb_target_unref(entry);
+        if (r < 0)
+                return amb_remote_code(r);
+        if (code == MACH_SEND_INVALID_DEST) {
+                amb_handle_kill(service);
+                return code;
+        }
+        if (code) {
+                *connect = IO_OBJECT_NULL;
+                return code;
+        }
+        r = amb_connection_new(&opened, &connection);
+        if (r == 0) {
+                r = amb_handle_new(&connection->target, connect);
+                if (r < 0)
+                        amb_target_unref(&connection->target);
+        }
+        if (r < 0)
+                *connect = IO_OBJECT_NULL;
+        return r == 0 ? KERN_SUCCESS : r == -EBADMSG ? kIOReturnIPCError : kIOReturnNoResources;
+}
+
+static kern_return_t connection_close(mach_port_t handle)
+{
+        struct amb_connection *connection;
+        kern_return_t code;
+
+        code = amb_handle_get(handle, AMB_HANDLE_CONNECTION, &connection);
+        if (code)
+                return code;
+        if (amb_handle_shut(handle) == 0) {
+                bool gone = amb_connection_gone(connection);
+
+                connection_finish(connection);
+                if (!atomic_load(&connection->ever_mapped)) {
+                        amb_handle_kill(handle);
+                        code = gone ? MACH_SEND_INVALID_DEST : KERN_SUCCESS;
+                }
+        }
+        amb_target_unref(connection);
+        return code;
+}
+
+kern_return_t IOServiceClose(io_connect_t connect)
+{
+        AMB_NO_CANCEL;
+        kern_return_t code;
+
+        code = amb_handle_hold(connect);
+        if (code)
+                return code;
+        code = connection_close(connect);
+        amb_handle_release(connect, false);
+        amb_handle_let_go(connect);
+        return code;
+}
+
+/* A connection whose host has gone unnoticed is found dead here, as its port would be. */
+static void notice_death(mach_port_t handle)
+{
+        struct amb_connection *connection;
+
+        if (amb_handle_get(handle, AMB_HANDLE_CONNECTION, &connection))
+                return;
+        if (amb_connection_gone(connection))
+                amb_connection_ended(connection);
+        amb_target_unref(connection);
+}
+
+kern_return_t IOConnectAddRef(io_connect_t connect)
+{
+        if (!connect)
+                return KERN_SUCCESS;
+        notice_death(connect);
+        return amb_handle_retain(connect, true);
+}
+
+kern_return_t IOConnectRelease(io_connect_t connect)
+{
+        AMB_NO_CANCEL;
+
+        if (!connect)
+                return KERN_SUCCESS;
+        notice_death(connect);
+        return amb_handle_release(connect, true);
+}
+
+/* --- what DriverKit's user clients do not have --- */
+
+static kern_return_t unsupported(io_connect_t connect)
+{
+        struct amb_connection *connection = amb_handle_pin(connect);
+
+        if (!connection)
+                return amb_connection_refusal(connect);
+        if (amb_connection_gone(connection)) {
+                kern_return_t code = amb_connection_ended(connection);
+
+                amb_handle_unpin(connect);
+                return code;
+        }
+        amb_handle_unpin(connect);
+        return kIOReturnUnsupported;
+}
+
+kern_return_t IOConnectGetService(io_connect_t connect, io_service_t *service)
+{
+        (void)service;
+        return unsupported(connect);
+}
+
+kern_return_t IOConnectSetNotificationPort(io_connect_t connect, uint32_t type, mach_port_t port, uintptr_t reference)
+{
+        (void)type;
+        (void)port;
+        (void)reference;
+        return unsupported(connect);
+}
+
+kern_return_t IOConnectAddClient(io_connect_t connect, io_connect_t client)
+{
+        kern_return_t code = unsupported(connect);
+
+        if (code != kIOReturnUnsupported)
+                return code;
+        return unsupported(client) == kIOReturnUnsupported ? kIOReturnUnsupported : kIOReturnBadArgument;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * One open connection: the app's end of a channel, a side socket, and the host's pidfd.
+ *
+ * What it promises
+ *      A hot call takes no lock, allocates nothing and makes no system call: pin the handle, amb_channel_call(), unpin. Closing is
+ *      done by one thread (amb_handle_shut) after the last call has left. After the host's end, calls give the contract's codes and
+ *      never wait. Completions still arrive after the close, until the host says that none will come or the port is destroyed.
+ *
+ * Who owns what
+ *      The handle's slot holds one reference; every notification port that the connection has used holds another, because the channel must
+ *      stay for its completions. `call` functions run pinned; everything reached from a port runs under that port's reference.
+ *      Locks, outermost first: a port's links, `drain`, a port's queue. `side_lock` and the regions' lock are innermost.
+ *
+ * What the host may do wrong: answer nonsense on the side socket. Then one line is logged and the connection is treated as dead.
+ */
+#include <pthread.h>
+
+#include "channel/channel.h"
+#include "channel/side.h"
+#include "client/handle.h"
+#include "client/region.h"
+#include "client/remote.h"
+
+struct amb_port;
+
+/* A port under the number that the host knows it by. Numbers are never used twice, so that no late completion meets a wrong port. */
+struct amb_port_seat {
+        _Atomic mach_port_t handle;     /* 0: free, or destroyed; read without a lock by every async call */
+        struct amb_port *port;          /* under `drain`; NULL when the port has been destroyed */
+};
+
+struct amb_mapping;
+
+struct amb_connection {
+        struct amb_target target;
+        struct amb_channel *channel;
+        int side, host;
+        _Atomic bool ever_mapped;       /* calls after the end then give kIOReturnBadArgument (call-path 5.1) */
+        _Atomic bool gone;              /* the host has ended, or was cut off */
+
+        pthread_mutex_t side_lock;      /* one request at a time */
+        uint32_t serial;
+
+        pthread_mutex_t seat_lock;      /* taking a seat */
+        pthread_mutex_t drain;          /* moving completions to the ports' queues, in order */
+        struct amb_port_seat seats[AMB_SIDE_PORTS_MAX];
+        uint32_t seat_count;
+
+        struct amb_regions regions;
+        pthread_mutex_t map_lock;
+        struct amb_mapping *mappings;
+};
+
+/* Takes over the descriptors, also on failure. A connection without a handle, one reference; amb_handle_new() makes it usable. */
+int amb_connection_new(const struct amb_opened *opened, struct amb_connection **ret);
+
+/*
+ * Asks over the side socket and waits for the answer. kind, id, flags and size of `request` are meant; fd -1: none.
+ * 0: an answer (its code is data); *ret_fd is the descriptor that came with it or -1 (ret_fd NULL: closed).
+ * AMB_SIDE_GONE: no answer will come. Any thread.
+ */
+int amb_connection_ask(struct amb_connection *connection, const struct amb_side_message *request, int fd,
+                       struct amb_side_message *ret_answer, int *ret_fd);
+
+/* Looks, without waiting, whether the host has gone. */
+bool amb_connection_gone(struct amb_connection *connection);
+
+/* What a use of this connection gives after its end. A handle without mappings is dead from now on. */
+kern_return_t amb_connection_ended(struct amb_connection *connection);
+/* The same for a handle that could not be pinned. */
+kern_return_t amb_connection_refusal(mach_port_t handle);
+
+/* The port's number on this connection: a registered seat, else a new one. kIOReturnNoResources: all are taken. */
+kern_return_t amb_connection_seat(struct amb_connection *connection, mach_port_t wake_port, struct amb_port *port,
+                                  uint32_t *ret_number);
+
+void amb_mappings_free(struct amb_connection *connection);

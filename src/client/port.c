@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/epoll.h>
+
+#include <ambidext/port.h>
+
+#include "client/cancel.h"
+#include "client/connection.h"
+#include "client/port.h"
+#include "client/runloop.h"
+
+static void queue_clear(struct amb_port *port)
+{
+        struct amb_message *message, *next;
+
+        amb_list_for_safe(message, next, &port->queue, link) {
+                amb_link_remove(&message->link);
+                amb_message_free(message);
+        }
+}
+
+static void port_free(struct amb_target *target)
+{
+        struct amb_port *port = amb_container_of(target, struct amb_port, target);
+
+        queue_clear(port);
+        amb_fd_close(port->epoll);
+        amb_fd_close(port->wake_read);
+        amb_fd_close(port->wake_write);
+        pthread_mutex_destroy(&port->queue_lock);
+        pthread_mutex_destroy(&port->links_lock);
+        pthread_mutex_destroy(&port->bus_lock);
+        free(amb_container_of(port, struct IONotificationPort, port));
+}
+
+/* The child has the parent's epoll and sockets: it must not take the parent's wake-ups. */
+static void port_forked(struct amb_target *target)
+{
+        struct amb_port *port = amb_container_of(target, struct amb_port, target);
+
+        atomic_store(&port->destroyed, true);
+        close(port->epoll);
+        close(port->wake_read);
+        close(port->wake_write);
+        port->epoll = port->wake_read = port->wake_write = -1;
+        amb_port_bus_forked(port);
+}
+
+static const struct amb_target_class port_class = {
+        .kind = AMB_HANDLE_PORT,
+        .forked = port_forked,
+        .free = port_free,
+};
+
+static int port_open(struct amb_port *port)
+{
+        struct epoll_event event = { .events = EPOLLIN };
+        int r;
+
+        port->epoll = epoll_create1(EPOLL_CLOEXEC);
+        if (port->epoll < 0)
+                return amb_trace(amb_errno());
+        r = amb_side_port_create(&port->wake_read, &port->wake_write);
+        if (r < 0)
+                return r;
+        if (epoll_ctl(port->epoll, EPOLL_CTL_ADD, port->wake_read, &event) < 0)
+                return amb_trace(amb_errno());
+        return 0;
+}
+
+IONotificationPortRef IONotificationPortCreate(mach_port_t main_port)
+{
+        struct IONotificationPort *reference;
+        struct amb_port *port;
+        mach_port_t handle;
+
+        (void)main_port;
+        reference = calloc(1, sizeof(*reference));
+        if (!reference)
+                return NULL;
+        port = &reference->port;
+        amb_target_init(&port->target, &port_class);
+        port->epoll = port->wake_read = port->wake_write = -1;
+        amb_list_init(&port->queue);
+        amb_list_init(&port->links);
+        pthread_mutex_init(&port->queue_lock, NULL);
+        pthread_mutex_init(&port->links_lock, NULL);
+        pthread_mutex_init(&port->bus_lock, NULL);
+        amb_port_bus_init(port);
+        /* One reference is the caller's, the other one the handle's. */
+        if (port_open(port) < 0 || amb_handle_new(amb_target_ref(&port->target), &handle) < 0) {
+                port_free(&port->target);
+                return NULL;
+        }
+        return reference;
+}
+
+mach_port_t IONotificationPortGetMachPort(IONotificationPortRef reference)
+{
+        return reference ? reference->port.target.handle : MACH_PORT_NULL;
+}
+
+int amb_port_get_fd(IONotificationPortRef reference)
+{
+        return reference->port.epoll;
+}
+
+int amb_port_wake_fd(struct amb_port *port)
+{
+        return port->wake_write;
+}
+
+/* --- links to connections --- */
+
+int amb_port_join(struct amb_port *port, struct amb_connection *connection, uint32_t number)
+{
+        struct amb_port_link *link;
+
+        link = calloc(1, sizeof(*link));
+        if (!link)
+                return -ENOMEM;
+        link->connection = amb_target_ref(connection);
+        link->number = number;
+        pthread_mutex_lock(&port->links_lock);
+        pthread_mutex_lock(&connection->drain);
+        connection->seats[number].port = amb_target_ref(port);
+        pthread_mutex_unlock(&connection->drain);
+        amb_list_append(&port->links, &link->link);
+        pthread_mutex_unlock(&port->links_lock);
+        /* Armed from here on; a completion that comes at once makes the port readable. */
+        if (!amb_channel_completion_arm(connection->channel, number))
+                amb_side_port_wake(port->wake_write);
+        return 0;
+}
+
+/* Under links_lock. The seat stays taken, so that late completions for it find nobody. */
+static void link_cut(struct amb_port_link *link)
+{
+        struct amb_connection *connection = link->connection;
+        struct amb_port_seat *seat = &connection->seats[link->number];
+        struct amb_port *port;
+
+        atomic_store(&seat->handle, MACH_PORT_NULL);
+        pthread_mutex_lock(&connection->drain);
+        port = seat->port;
+        seat->port = NULL;
+        pthread_mutex_unlock(&connection->drain);
+        amb_link_remove(&link->link);
+        free(link);
+        amb_target_unref(port);
+        amb_target_unref(connection);
+}
+
+/*
+ * Moves the completions of a connection to the queues of the ports they are for; the ports other than `self` are woken.
+ * False: there will never be another one.
+ */
+static bool connection_drain(struct amb_connection *connection, struct amb_port *self)
+{
+        struct amb_completion completion;
+        int r;
+
+        pthread_mutex_lock(&connection->drain);
+        while ((r = amb_channel_completion_next(connection->channel, &completion)) == 0) {
+                struct amb_port *port = completion.port < AMB_SIDE_PORTS_MAX ? connection->seats[completion.port].port : NULL;
+
+                if (port)
+                        amb_port_queue(port, amb_message_of_completion(&completion), port != self);
+        }
+        pthread_mutex_unlock(&connection->drain);
+        if (r == AMB_CHANNEL_BROKEN)
+                amb_log(AMB_LOG_WARNING, "the driver's host broke the channel's protocol (%s); no more completions",
+                        amb_channel_reason(connection->channel));
+        return r == AMB_CHANNEL_EMPTY;
+}
+
+static void links_drain(struct amb_port *port)
+{
+        struct amb_port_link *link, *next;
+
+        pthread_mutex_lock(&port->links_lock);
+        amb_list_for_safe(link, next, &port->links, link)
+                if (!connection_drain(link->connection, port))
+                        link_cut(link);
+        pthread_mutex_unlock(&port->links_lock);
+}
+
+/* Asks for the next wake-up; what has come in between wakes at once. */
+static void links_arm(struct amb_port *port)
+{
+        struct amb_port_link *link;
+        bool more = false;
+
+        pthread_mutex_lock(&port->links_lock);
+        amb_list_for(link, &port->links, link)
+                if (!amb_channel_completion_arm(link->connection->channel, link->number))
+                        more = true;
+        pthread_mutex_unlock(&port->links_lock);
+        if (more)
+                amb_side_port_wake(port->wake_write);
+}
+
+void amb_ports_sweep(struct amb_connection *connection)
+{
+        for (uint32_t i = 0; i < AMB_SIDE_PORTS_MAX; i++) {
+                struct amb_port *port;
+
+                pthread_mutex_lock(&connection->drain);
+                port = connection->seats[i].port;
+                if (port)
+                        amb_target_ref(port);
+                pthread_mutex_unlock(&connection->drain);
+                if (!port)
+                        continue;
+                links_drain(port);
+                /* Drained for another thread's poll, perhaps. */
+                amb_side_port_wake(port->wake_write);
+                amb_target_unref(port);
+        }
+}
+
+/* --- delivery --- */
+
+void amb_port_queue(struct amb_port *port, struct amb_message *message, bool wake)
+{
+        if (!message)
+                return;
+        message->header.msgh_local_port = port->target.handle;
+        pthread_mutex_lock(&port->queue_lock);
+        if (atomic_load(&port->destroyed)) {
+                pthread_mutex_unlock(&port->queue_lock);
+                amb_message_free(message);
+                return;
+        }
+        amb_list_append(&port->queue, &message->link);
+        pthread_mutex_unlock(&port->queue_lock);
+        if (wake)
+                amb_side_port_wake(port->wake_write);
+}
+
+static struct amb_message *queue_take(struct amb_port *port)
+{
+        struct amb_message *message;
+
+        pthread_mutex_lock(&port->queue_lock);
+        message = amb_list_first(&port->queue, struct amb_message, link);
+        if (message)
+                amb_link_remove(&message->link);
+        pthread_mutex_unlock(&port->queue_lock);
+        return message;
+}
+
+static void message_freep(struct amb_message **message)
+{
+        amb_message_free(*message);
+}
+
+/* A callback may leave by longjmp or cancellation no more than on the original: the port's references would be lost. */
+void amb_port_dispatch_messages(IONotificationPortRef reference, void (*take)(void *context, mach_msg_header_t *message), void *context)
+{
+        struct amb_port *port = &reference->port;
+
+        if (atomic_load(&port->destroyed))
+                return;
+        amb_target_ref(port);
+        amb_side_port_drain(port->wake_read);
+        links_drain(port);
+        amb_port_bus_dispatch(port);
+        while (!atomic_load(&port->destroyed)) {
+                AMB_CLEANUP(message_freep) struct amb_message *message = queue_take(port);
+
+                if (!message)
+                        break;
+                take(context, &message->header);
+        }
+        if (!atomic_load(&port->destroyed))
+                links_arm(port);
+        amb_target_unref(port);
+}
+
+static void call_out(void *context, mach_msg_header_t *message)
+{
+        IODispatchCalloutFromMessage(NULL, message, NULL);
+}
+
+void amb_port_dispatch(IONotificationPortRef reference)
+{
+        amb_port_dispatch_messages(reference, call_out, NULL);
+}
+
+static void call_out(void *context, mach_msg_header_t *message)
+{
+        IODispatchCalloutFromMessage(NULL, message, context);
+}
+
+void amb_port_dispatch(IONotificationPortRef reference)
+{
+        amb_port_dispatch_messages(reference, call_out, NULL);
+}
+
+static void source_perform(void *info)
+{
+        amb_port_dispatch(info);
+}
+
+CFRunLoopSourceRef IONotificationPortGetRunLoopSource(IONotificationPortRef reference)
+{
+        struct amb_port *port = &reference->port;
+
+        if (!port->source)
+                port->source = amb_run_loop_source_of_fd(port->epoll, source_perform, reference);
+        return port->source;
+}
+
+void IONotificationPortDestroy(IONotificationPortRef reference)
+{
+        AMB_NO_CANCEL;
+        struct amb_port *port;
+
+        if (!reference)
+                return;
+        port = &reference->port;
+        if (port->source) {
+                CFRunLoopSourceInvalidate(port->source);
+                CFRelease(port->source);
+                port->source = NULL;
+        }
+        pthread_mutex_lock(&port->queue_lock);
+        atomic_store(&port->destroyed, true);
+        queue_clear(port);
+        pthread_mutex_unlock(&port->queue_lock);
+        if (port->target.handle)
+                amb_handle_kill(port->target.handle);
+        amb_port_bus_close(port);
+        pthread_mutex_lock(&port->links_lock);
+        while (!amb_list_empty(&port->links))
+                link_cut(amb_container_of(port->links.next, struct amb_port_link, link));
+        pthread_mutex_unlock(&port->links_lock);
+        amb_handle_release(port->target.handle, false);
+        amb_target_unref(port);
+}
