@@ -254,8 +254,9 @@ static void message_freep(struct amb_message **message)
         amb_message_free(*message);
 }
 
-/* A callback may leave by longjmp or cancellation no more than on the original: the port's references would be lost. */
-void amb_port_dispatch_messages(IONotificationPortRef reference, void (*take)(void *context, mach_msg_header_t *message), void *context)
+/* Callbacks may not leave by longjmp: the message and a reference of the port would be lost. */
+void amb_port_dispatch_messages(IONotificationPortRef reference, void (*take)(void *context, mach_msg_header_t *message),
+                                void *context)
 {
         struct amb_port *port = &reference->port;
 
@@ -275,16 +276,6 @@ void amb_port_dispatch_messages(IONotificationPortRef reference, void (*take)(vo
         if (!atomic_load(&port->destroyed))
                 links_arm(port);
         amb_target_unref(port);
-}
-
-static void call_out(void *context, mach_msg_header_t *message)
-{
-        IODispatchCalloutFromMessage(NULL, message, NULL);
-}
-
-void amb_port_dispatch(IONotificationPortRef reference)
-{
-        amb_port_dispatch_messages(reference, call_out, NULL);
 }
 
 static void call_out(void *context, mach_msg_header_t *message)
