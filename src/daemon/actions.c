@@ -170,7 +170,7 @@ static void perform(struct amb_daemon *daemon, const struct amb_action *action)
         case AMB_ACTION_QUIET:
                 return amb_methods_quiet(daemon, action->owner, action->subscription);
         case AMB_ACTION_LOG:
-                return amb_log(action->level, "%s", action->text);
+                return amb_log(action->level, "DK: %s", action->text);
         }
 }
 

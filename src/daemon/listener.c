@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -74,6 +75,10 @@ static int take_lock(struct amb_daemon *daemon)
         }
 }
 
+/*
+ * Made under another name and linked into place when it listens: whoever sees the socket appear (hosts of a former daemon do) can
+ * connect at once.
+ */
 static int bind_socket(struct amb_daemon *daemon, struct sockaddr_un *address)
 {
         AMB_FD fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -83,16 +88,19 @@ static int bind_socket(struct amb_daemon *daemon, struct sockaddr_un *address)
 
         if (fd < 0)
                 return complain(amb_errno(), "cannot make the socket", address->sun_path, NULL);
-        if (lstat(address->sun_path, &status) == 0) {
-                if (!S_ISSOCK(status.st_mode))
-                        return complain(-EEXIST, "cannot make the socket", address->sun_path, "it is something else; move it away");
-                unlink(address->sun_path);
-        }
+        if (lstat(daemon->socket_path, &status) == 0 && !S_ISSOCK(status.st_mode))
+                return complain(-EEXIST, "cannot make the socket", daemon->socket_path, "it is something else; move it away");
+        unlink(address->sun_path);
         mask = umask(daemon->options.developer ? 0177 : 0111);
         r = bind(fd, (struct sockaddr *)address, sizeof(*address));
         umask(mask);
         if (r < 0 || listen(fd, SOMAXCONN) < 0)
                 return complain(amb_errno(), "cannot listen at", address->sun_path, NULL);
+        unlink(daemon->socket_path);
+        r = link(address->sun_path, daemon->socket_path) < 0 ? amb_errno() : 0;
+        unlink(address->sun_path);
+        if (r < 0)
+                return complain(r, "cannot make the socket", daemon->socket_path, NULL);
         daemon->listen_fd = amb_fd_steal(&fd);
         return 0;
 }
@@ -105,10 +113,9 @@ int amb_listener_open(struct amb_daemon *daemon)
         r = prepare_directory(daemon);
         if (r < 0)
                 return r;
-        if (strlen(daemon->socket_path) >= sizeof(address.sun_path))
+        if (snprintf(address.sun_path, sizeof(address.sun_path), "%s.new", daemon->socket_path) >= (int)sizeof(address.sun_path))
                 return complain(-ENAMETOOLONG, "cannot make the socket", daemon->socket_path,
-                                "a socket's path has at most 107 bytes; name another place with --socket");
-        strcpy(address.sun_path, daemon->socket_path);
+                                "its path may have at most 103 bytes; name another place with --socket");
         r = take_lock(daemon);
         if (r < 0)
                 return r;

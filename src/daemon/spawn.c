@@ -61,6 +61,9 @@ static int environment_build(struct environment *environment, const struct amb_d
         snprintf(number, sizeof(number), "%llu", (unsigned long long)host->tag);
         environment_add(environment, AMB_HOST_TAG_VARIABLE, number);
         environment_add(environment, AMB_HOST_TOKEN_VARIABLE, host->token);
+        environment_add(environment, AMB_HOST_NAME_VARIABLE, host->server_name);
+        environment_add(environment, AMB_HOST_BUNDLE_ID_VARIABLE, host->bundle_id);
+        environment_add(environment, AMB_HOST_BUNDLE_VARIABLE, host->path);
         environment_pass(environment, "JOURNAL_STREAM");
         for (size_t i = 0; daemon->options.developer && i < AMB_ARRAY_LENGTH(developer); i++)
                 environment_pass(environment, developer[i]);

@@ -1,0 +1,903 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The real ambidextd in a private directory, spoken to over its socket; its hosts are test-host. Arguments: ambidextd, test-host.
+ * Nothing sleeps: every wait is for a message, for the end of a process or for a pipe.
+ */
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "channel/channel.h"
+#include "control/bus.h"
+#include "control/protocol.h"
+#include "control/value.h"
+#include "registry/registry.h"
+
+#define PATIENCE 20000000ull                    /* us: when nothing has come until then, something is broken */
+
+static const char *daemon_program, *host_program;
+static char directory[64], *socket_path, *log_path;
+static pid_t daemon_pid;
+
+/* --- files --- */
+
+static char *in_directory(const char *name)
+{
+        return amb_format("%s/%s", directory, name);
+}
+
+static void put(const char *name, const char *text)
+{
+        AMB_FREE char *path = in_directory(name);
+        FILE *file = fopen(path, "w");
+
+        ck_assert_ptr_nonnull(file);
+        fputs(text, file);
+        fclose(file);
+}
+
+static const char info[] =
+        "<plist version=\"1.0\"><dict><key>CFBundleIdentifier</key><string>org.example.test</string><key>IOKitPersonalities</key><dict>"
+        "<key>Test</key><dict><key>CFBundleIdentifier</key><string>org.example.test</string><key>IOClass</key><string>IOUserService"
+        "</string><key>IOProviderClass</key><string>IOUserResources</string><key>IOUserClass</key><string>TestDriver</string>"
+        "<key>IOUserServerName</key><string>org.example.test</string></dict></dict></dict></plist>";
+
+static void put_bundle(const char *manner)
+{
+        AMB_FREE char *path = in_directory("Test.dext");
+
+        ck_assert_int_eq(mkdir(path, 0755), 0);
+        put("Test.dext/Info.plist", info);
+        put("Test.dext/Test", "the model host loads nothing");
+        if (manner)
+                put("Test.dext/manner", manner);
+}
+
+/* Everybody may use the test driver. */
+static void put_policy(void)
+{
+        AMB_FREE char *path = in_directory("policy");
+
+        ck_assert_int_eq(mkdir(path, 0755), 0);
+        put("policy/test.plist", "<plist version=\"1.0\"><dict><key>Version</key><integer>1</integer><key>Grants</key><array><dict>"
+            "<key>Subject</key><dict><key>Any</key><true/></dict><key>Entitlements</key><dict>"
+            "<key>com.apple.developer.driverkit.userclient-access</key><array><string>org.example.test</string></array></dict></dict>"
+            "</array></dict></plist>");
+}
+
+static char *log_text(void)
+{
+        char *text = NULL;
+        size_t length;
+
+        ck_assert_int_eq(amb_file_read(AT_FDCWD, log_path, 1 << 20, &text, &length), 0);
+        return text;
+}
+
+static unsigned log_count(const char *what)
+{
+        AMB_FREE char *text = log_text();
+        unsigned count = 0;
+
+        for (const char *found = text; (found = strstr(found, what)); found += strlen(what))
+                count++;
+        return count;
+}
+
+static void remove_tree(const char *path)
+{
+        DIR *entries = opendir(path);
+        struct dirent *entry;
+
+        while (entries && (entry = readdir(entries))) {
+                if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+                        continue;
+                AMB_FREE char *inner = amb_format("%s/%s", path, entry->d_name);
+                if (unlink(inner) < 0)
+                        remove_tree(inner);
+        }
+        if (entries)
+                closedir(entries);
+        rmdir(path);
+}
+
+/* --- the daemon --- */
+
+/* -1, or the exit status of one that has ended before it was ready. */
+static int daemon_start(char *const *more)
+{
+        char ready[9] = "", *arguments[16] = { (char *)daemon_program, "--developer", "--socket", socket_path, "--host",
+                                              (char *)host_program, "--ready-fd", "3" };
+        int fds[2], status, log, count = 8;
+
+        while (more && *more)
+                arguments[count++] = *more++;
+        ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
+        daemon_pid = fork();
+        ck_assert_int_ge(daemon_pid, 0);
+        if (daemon_pid == 0) {
+                log = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+                dup2(log, STDERR_FILENO);
+                dup2(log, STDOUT_FILENO);
+                if (fds[1] == 3)
+                        fcntl(3, F_SETFD, 0);
+                else
+                        dup2(fds[1], 3);
+                execv(daemon_program, arguments);
+                _exit(125);
+        }
+        close(fds[1]);
+        status = read(fds[0], ready, 8) == 8 ? -1 : 0;
+        close(fds[0]);
+        if (status < 0) {
+                ck_assert_str_eq(ready, "READY=1\n");
+                return -1;
+        }
+        ck_assert_int_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+        daemon_pid = 0;
+        ck_assert(WIFEXITED(status));
+        return WEXITSTATUS(status);
+}
+
+static void daemon_signal(int number)
+{
+        int status;
+
+        kill(daemon_pid, number);
+        ck_assert_int_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+        daemon_pid = 0;
+        if (number != SIGKILL)
+                ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+}
+
+static void set_up(void)
+{
+        strcpy(directory, "/tmp/ambidext-test-XXXXXX");
+        ck_assert_ptr_nonnull(mkdtemp(directory));
+        socket_path = in_directory("registry");
+        log_path = in_directory("log");
+        setenv(AMB_REGISTRY_VARIABLE, socket_path, 1);
+}
+
+/* An orderly end leaves nothing of the daemon's behind. */
+static void tear_down(void)
+{
+        static const char *const leftovers[] = { "registry", "registry.lock", "registry.new", "registry.state" };
+
+        if (daemon_pid > 0)
+                daemon_signal(SIGTERM);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(leftovers); i++) {
+                AMB_FREE char *path = in_directory(leftovers[i]);
+
+                ck_assert_msg(access(path, F_OK) < 0, "%s is left", path);
+        }
+        remove_tree(directory);
+        free(socket_path);
+        free(log_path);
+}
+
+/* --- speaking --- */
+
+static sd_bus *bus_new(void)
+{
+        sd_bus *bus = NULL;
+        char *message = NULL;
+
+        ck_assert_msg(amb_bus_connect_registry(&bus, &message) == 0, "%s", message);
+        return bus;
+}
+
+static sd_bus_message *call_new(sd_bus *bus, const char *member, const char *types, ...)
+{
+        sd_bus_message *call = NULL;
+        va_list arguments;
+
+        ck_assert_int_eq(amb_bus_new_call(bus, &call, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, member), 0);
+        va_start(arguments, types);
+        ck_assert_int_ge(sd_bus_message_appendv(call, types, arguments), 0);
+        va_end(arguments);
+        return call;
+}
+
+static sd_bus_message *reply_to(sd_bus *bus, sd_bus_message *call)
+{
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *reply = NULL;
+        int r = sd_bus_call(bus, call, PATIENCE, &error, &reply);
+
+        ck_assert_msg(r >= 0, "%s: %s", sd_bus_message_get_member(call), error.message);
+        sd_bus_message_unref(call);
+        return reply;
+}
+
+static int code_of(sd_bus_message *reply)
+{
+        int code;
+
+        ck_assert_int_gt(sd_bus_message_read(reply, "i", &code), 0);
+        return code;
+}
+
+struct news {
+        uint32_t subscription, message;
+        uint64_t entry;
+        unsigned count;
+};
+
+static int on_news(sd_bus_message *signal, void *userdata, sd_bus_error *error)
+{
+        struct news *news = userdata;
+
+        ck_assert_int_gt(sd_bus_message_read(signal, "ut", &news->subscription, &news->entry), 0);
+        if (strcmp(sd_bus_message_get_member(signal), "Interest") == 0)
+                ck_assert_int_gt(sd_bus_message_read(signal, "u", &news->message), 0);
+        news->count++;
+        return 0;
+}
+
+/* Waits until `count` pieces of news have come in all. */
+static void wait_news(sd_bus *bus, struct news *news, unsigned count)
+{
+        while (news->count < count) {
+                int r = sd_bus_process(bus, NULL);
+
+                ck_assert_int_ge(r, 0);
+                if (r == 0)
+                        ck_assert_int_gt(sd_bus_wait(bus, PATIENCE), 0);
+        }
+}
+
+static void hear_news(sd_bus *bus, struct news *news)
+{
+        ck_assert_int_ge(sd_bus_match_signal_async(bus, NULL, NULL, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, NULL, on_news, NULL, news), 0);
+}
+
+/* The service of the test driver, matched; `other` is one that is not meant. */
+static uint64_t find_driver(sd_bus *bus, struct news *news)
+{
+        sd_bus_message *reply;
+        uint64_t *ids = NULL, id;
+        size_t count;
+
+        hear_news(bus, news);
+        reply = reply_to(bus, call_new(bus, "Subscribe", "usa{sv}", 1, "IOServiceFirstMatch", 1, "IONameMatch", "s", "TestDriver"));
+        ck_assert_int_eq(code_of(reply), 0);
+        ck_assert_int_eq(amb_id_array_read(reply, &ids, &count), 0);
+        sd_bus_message_unref(reply);
+        if (count == 0)
+                wait_news(bus, news, 1);
+        id = count > 0 ? ids[0] : news->entry;
+        news->count = 0;
+        free(ids);
+        return id;
+}
+
+static pid_t host_pid(sd_bus *bus, uint64_t entry)
+{
+        sd_bus_message *reply = reply_to(bus, call_new(bus, "GetEntry", "t", entry));
+        uint64_t pid;
+
+        ck_assert_int_eq(code_of(reply), 0);
+        ck_assert_int_ge(sd_bus_message_skip(reply, "ssuuatat"), 0);
+        ck_assert_int_gt(sd_bus_message_read(reply, "t", &pid), 0);
+        sd_bus_message_unref(reply);
+        return (pid_t)pid;
+}
+
+static struct amb_named_fd ends[] = { { "channel", -1 }, { "side", -1 }, { "host", -1 } };
+
+static int open_service(sd_bus *bus, uint64_t entry, uint32_t type, uint64_t *ret_connection)
+{
+        sd_bus_message *reply = reply_to(bus, call_new(bus, "OpenService", "tu", entry, type));
+        OSDictionary *properties = NULL;
+        int code = code_of(reply);
+
+        ck_assert_int_gt(sd_bus_message_read(reply, "t", ret_connection), 0);
+        ck_assert_int_eq(amb_dictionary_read(reply, &properties), 0);
+        ends[0].fd = ends[1].fd = ends[2].fd = -1;
+        ck_assert_int_eq(amb_bus_read_fds(reply, ends, 3), 0);
+        for (int i = 0; i < 3; i++)
+                ck_assert((ends[i].fd >= 0) == (code == 0));
+        OSObject_release(properties);
+        sd_bus_message_unref(reply);
+        return code;
+}
+
+static void close_ends(void)
+{
+        for (int i = 0; i < 3; i++)
+                ends[i].fd = amb_fd_close(ends[i].fd);
+}
+
+static void wait_end(pid_t pid)
+{
+        struct pollfd end = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+
+        if (end.fd < 0)
+                return;
+        ck_assert_int_eq(poll(&end, 1, (int)(PATIENCE / 1000)), 1);
+        close(end.fd);
+}
+
+/* --- looking --- */
+
+START_TEST(dump_and_find)
+{
+        sd_bus *bus;
+        sd_bus_message *reply;
+        OSArray *rows = NULL;
+        uint64_t *ids = NULL;
+        size_t count;
+
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        bus = bus_new();
+        reply = reply_to(bus, call_new(bus, "Dump", ""));
+        ck_assert_int_eq(amb_dictionary_array_read(reply, &rows), 0);
+        ck_assert_uint_eq(OSArrayGetCount(rows), 3);
+        ck_assert_str_eq(OSDictionaryGetStringValue((OSDictionary *)OSArrayGetValue(rows, 0), "name"), "Root");
+        OSObject_release(rows);
+        sd_bus_message_unref(reply);
+        reply = reply_to(bus, call_new(bus, "FindServices", "a{sv}", 1, "IOProviderClass", "s", "IOUserResources"));
+        ck_assert_int_eq(code_of(reply), 0);
+        ck_assert_int_eq(amb_id_array_read(reply, &ids, &count), 0);
+        ck_assert_uint_eq(count, 1);
+        ck_assert_uint_eq(ids[0], AMB_ENTRY_USER_RESOURCES);
+        free(ids);
+        sd_bus_message_unref(reply);
+        reply = reply_to(bus, call_new(bus, "GetEntry", "t", UINT64_C(12345)));
+        ck_assert_int_eq(code_of(reply), MACH_SEND_INVALID_DEST);
+        sd_bus_message_unref(reply);
+        reply = reply_to(bus, call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_C(0)));
+        ck_assert_int_eq(code_of(reply), 0);
+        sd_bus_message_unref(reply);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* --- bundles --- */
+
+static void load_fails(sd_bus *bus, const char *path, int expected, const char *part)
+{
+        sd_bus_message *reply = reply_to(bus, call_new(bus, "LoadBundle", "s", path));
+        const char *message;
+
+        ck_assert_int_eq(code_of(reply), expected);
+        ck_assert_int_gt(sd_bus_message_read(reply, "s", &message), 0);
+        ck_assert_msg(strstr(message, part) != NULL, "\"%s\" lacks \"%s\"", message, part);
+        sd_bus_message_unref(reply);
+}
+
+START_TEST(bad_bundles)
+{
+        AMB_FREE char *bundle = in_directory("Test.dext"), *missing = in_directory("None.dext"), *executable = in_directory("Test.dext/Test"),
+                      *plain = in_directory("plain");
+        sd_bus *bus;
+
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        bus = bus_new();
+        load_fails(bus, "Test.dext", kIOReturnBadArgument, "absolute path");
+        load_fails(bus, "", kIOReturnBadArgument, "absolute path");
+        load_fails(bus, missing, kIOReturnNotFound, missing);
+        mkdir(plain, 0755);
+        load_fails(bus, plain, kIOReturnBadArgument, "ends in .dext");
+        put("File.dext", "");
+        AMB_FREE char *file = in_directory("File.dext");
+        load_fails(bus, file, kIOReturnBadArgument, "directory");
+        mkdir(bundle, 0755);
+        load_fails(bus, bundle, kIOReturnNotFound, "Info.plist");
+        put("Test.dext/Info.plist", "<plist><dict><key>a</key>");
+        load_fails(bus, bundle, kIOReturnNotFound, "Test.dext/Test");
+        mkdir(executable, 0755);
+        load_fails(bus, bundle, kIOReturnBadArgument, "regular file");
+        rmdir(executable);
+        put("Test.dext/Test", "x");
+        load_fails(bus, bundle, kIOReturnBadArgument, "property list");
+        put("Test.dext/Info.plist", "<plist version=\"1.0\"><array/></plist>");
+        load_fails(bus, bundle, kIOReturnBadArgument, "dictionary");
+        put("Test.dext/Info.plist", "<plist version=\"1.0\"><dict/></plist>");
+        load_fails(bus, bundle, kIOReturnBadArgument, "CFBundleIdentifier");
+        put("Test.dext/Info.plist", info);
+        put("Test.dext/Test.entitlements", "<plist version=\"1.0\"><dict/></plist>");
+        load_fails(bus, bundle, kIOReturnNotPermitted, "com.apple.developer.driverkit");
+        sd_bus_close_unref(bus);
+        ck_assert_uint_eq(log_count("launched host"), 0);
+}
+END_TEST
+
+START_TEST(bad_bundle_at_start)
+{
+        ck_assert_int_eq(daemon_start((char *[]){ "--dext", "/nowhere/No.dext", NULL }), 1);
+        ck_assert_uint_eq(log_count("/nowhere/No.dext"), 1);
+}
+END_TEST
+
+START_TEST(load_and_unload)
+{
+        AMB_FREE char *bundle = in_directory("Test.dext");
+        struct news news = { .count = 0 };
+        sd_bus_message *reply;
+        const char *text;
+        pid_t pid;
+        sd_bus *bus;
+
+        put_bundle(NULL);
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        bus = bus_new();
+        reply = reply_to(bus, call_new(bus, "LoadBundle", "s", bundle));
+        ck_assert_int_eq(code_of(reply), 0);
+        ck_assert_int_gt(sd_bus_message_read(reply, "ss", NULL, &text), 0);
+        ck_assert_str_eq(text, "org.example.test");
+        sd_bus_message_unref(reply);
+        pid = host_pid(bus, find_driver(bus, &news));
+        ck_assert_int_gt(pid, 1);
+        load_fails(bus, bundle, kIOReturnExclusiveAccess, "org.example.test");
+        reply = reply_to(bus, call_new(bus, "UnloadBundle", "s", "org.example.test"));
+        ck_assert_int_eq(code_of(reply), 0);
+        sd_bus_message_unref(reply);
+        wait_end(pid);
+        reply = reply_to(bus, call_new(bus, "UnloadBundle", "s", "org.example.test"));
+        ck_assert_int_eq(code_of(reply), kIOReturnNotFound);
+        sd_bus_message_unref(reply);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* --- opening --- */
+
+static void start_with_driver(bool allowed, const char *manner)
+{
+        AMB_FREE char *bundle = in_directory("Test.dext"), *policy = in_directory("policy");
+
+        put_bundle(manner);
+        if (allowed)
+                put_policy();
+        ck_assert_int_eq(daemon_start((char *[]){ "--dext", bundle, allowed ? "--policy" : NULL, policy, NULL }), -1);
+}
+
+START_TEST(refused_without_entitlement)
+{
+        struct news news = { .count = 0 };
+        char process[32];
+        uint64_t connection, entry;
+        sd_bus *bus;
+
+        start_with_driver(false, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        ck_assert_int_eq(open_service(bus, entry, 0, &connection), kIOReturnNotPermitted);
+        ck_assert_uint_eq(connection, 0);
+        snprintf(process, sizeof(process), "process %d (", getpid());
+        ck_assert_uint_eq(log_count("refused:"), 1);
+        ck_assert_uint_eq(log_count(process), 1);
+        ck_assert_uint_eq(log_count("com.apple.developer.driverkit.userclient-access</key><array><string>org.example.test"), 1);
+        ck_assert_int_eq(open_service(bus, AMB_ENTRY_USER_RESOURCES, 0, &connection), kIOReturnUnsupported);
+        ck_assert_int_eq(open_service(bus, AMB_ENTRY_ROOT, 0, &connection), kIOReturnBadArgument);
+        ck_assert_int_eq(open_service(bus, 7, 0, &connection), MACH_SEND_INVALID_DEST);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(open_and_close)
+{
+        struct news news = { .count = 0 };
+        uint64_t connection, entry;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        ck_assert_int_eq(open_service(bus, entry, 99, &connection), kIOReturnExclusiveAccess);
+        for (int i = 0; i < 3; i++) {
+                sd_bus_message *reply;
+                struct amb_channel *channel = NULL;
+                struct amb_channel_options options = { .peer_pidfd = -1 };
+
+                ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
+                ck_assert_int_eq(amb_channel_attach(ends[0].fd, AMB_CHANNEL_APP, &options, &channel), 0);
+                amb_channel_free(channel);
+                reply = reply_to(bus, call_new(bus, "SubscribeInterest", "uts", 2, connection, "IOGeneralInterest"));
+                ck_assert_int_eq(code_of(reply), 0);
+                sd_bus_message_unref(reply);
+                close_ends();
+                wait_news(bus, &news, (unsigned)i + 1);
+                ck_assert_uint_eq(news.entry, connection);
+                ck_assert_uint_eq(news.message, AMB_MESSAGE_TERMINATED);
+                sd_bus_message_unref(reply_to(bus, call_new(bus, "Unsubscribe", "u", 2)));
+        }
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* --- death --- */
+
+START_TEST(host_dies)
+{
+        struct news news = { .count = 0 };
+        struct amb_channel_options options = { .peer_pidfd = -1 };
+        struct amb_channel *channel = NULL;
+        struct amb_call call = { .selector = 0 };
+        uint64_t connection, entry;
+        struct amb_reply answer;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        pid = host_pid(bus, entry);
+        ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
+        ck_assert_int_eq(amb_channel_attach(ends[0].fd, AMB_CHANNEL_APP, &options, &channel), 0);
+        kill(pid, SIGKILL);
+        /* Nobody answers it, and without a pidfd only the daemon's bell can end it. */
+        ck_assert_int_ne(amb_channel_call(channel, &call, &answer), 0);
+        amb_channel_free(channel);
+        close_ends();
+        wait_news(bus, &news, 1);
+        ck_assert_uint_ne(news.entry, entry);
+        ck_assert_int_ne(host_pid(bus, news.entry), pid);
+        ck_assert_int_eq(open_service(bus, entry, 0, &connection), MACH_SEND_INVALID_DEST);
+        /* This type ends the host while the open waits for it. */
+        entry = news.entry;
+        ck_assert_int_eq(open_service(bus, entry, 98, &connection), MIG_SERVER_DIED);
+        wait_news(bus, &news, 2);
+        ck_assert_int_eq(open_service(bus, news.entry, 0, &connection), 0);
+        close_ends();
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(crash_in_start)
+{
+        sd_bus_message *reply;
+        sd_bus *bus;
+
+        start_with_driver(false, "crash");
+        bus = bus_new();
+        reply = reply_to(bus, call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_MAX));
+        ck_assert_int_eq(code_of(reply), 0);
+        sd_bus_message_unref(reply);
+        ck_assert_uint_eq(log_count("launched host"), 1);
+        ck_assert_uint_eq(log_count("exited with status 3"), 1);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(daemon_dies)
+{
+        struct news news = { .count = 0 }, later = { .count = 0 };
+        uint64_t connection, entry;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        pid = host_pid(bus, entry);
+        daemon_signal(SIGKILL);
+        sd_bus_close_unref(bus);
+        ck_assert_int_eq(kill(pid, 0), 0);
+        AMB_FREE char *policy = in_directory("policy");
+        ck_assert_int_eq(daemon_start((char *[]){ "--policy", policy, NULL }), -1);
+        bus = bus_new();
+        ck_assert_uint_eq(find_driver(bus, &later), entry);
+        ck_assert_int_eq(host_pid(bus, entry), pid);
+        ck_assert_uint_eq(log_count("launched host"), 1);
+        ck_assert_uint_eq(log_count("took over host"), 1);
+        ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
+        ck_assert_uint_gt(connection, entry);
+        close_ends();
+        /* It is watched as one of its own. */
+        kill(pid, SIGKILL);
+        wait_news(bus, &later, 1);
+        ck_assert_uint_gt(later.entry, entry);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* Daemon and host die: the next daemon does not wait for that host. */
+START_TEST(both_die)
+{
+        struct news news = { .count = 0 }, later = { .count = 0 };
+        uint64_t entry;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(false, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        pid = host_pid(bus, entry);
+        daemon_signal(SIGKILL);
+        sd_bus_close_unref(bus);
+        kill(pid, SIGKILL);
+        wait_end(pid);
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        bus = bus_new();
+        ck_assert_uint_gt(find_driver(bus, &later), entry);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(stubborn_host_is_killed)
+{
+        struct news news = { .count = 0 };
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(false, "stay");
+        bus = bus_new();
+        pid = host_pid(bus, find_driver(bus, &news));
+        sd_bus_close_unref(bus);
+        daemon_signal(SIGTERM);
+        ck_assert(kill(pid, 0) < 0);
+        ck_assert_uint_ge(log_count("does not end, killing it"), 1);
+}
+END_TEST
+
+START_TEST(lifetime)
+{
+        struct news news = { .count = 0 };
+        AMB_FREE char *bundle = in_directory("Test.dext");
+        char number[16];
+        int life[2], status;
+        pid_t pid;
+        sd_bus *bus;
+
+        put_bundle(NULL);
+        ck_assert_int_eq(pipe(life), 0);
+        fcntl(life[1], F_SETFD, FD_CLOEXEC);
+        if (life[0] == 3)
+                life[0] = dup(life[0]);
+        snprintf(number, sizeof(number), "%d", life[0]);
+        ck_assert_int_eq(daemon_start((char *[]){ "--dext", bundle, "--lifetime-fd", number, NULL }), -1);
+        bus = bus_new();
+        pid = host_pid(bus, find_driver(bus, &news));
+        close(life[1]);
+        ck_assert_int_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+        daemon_pid = 0;
+        ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        ck_assert(kill(pid, 0) < 0);
+        close(life[0]);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* --- the socket --- */
+
+START_TEST(second_daemon)
+{
+        pid_t first;
+        struct stat status;
+
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        ck_assert_int_eq(stat(socket_path, &status), 0);
+        ck_assert_uint_eq(status.st_mode & 0777, 0600);
+        first = daemon_pid;
+        ck_assert_int_eq(daemon_start(NULL), 1);
+        daemon_pid = first;
+        ck_assert_uint_eq(log_count("another ambidextd serves"), 1);
+        sd_bus_close_unref(bus_new());
+}
+END_TEST
+
+START_TEST(stale_and_foreign_files)
+{
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        daemon_signal(SIGKILL);
+        ck_assert_int_eq(access(socket_path, F_OK), 0);
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        sd_bus_close_unref(bus_new());
+        daemon_signal(SIGTERM);
+        put("registry", "not a socket");
+        ck_assert_int_eq(daemon_start(NULL), 1);
+        ck_assert_uint_eq(log_count("it is something else"), 1);
+        ck_assert_int_eq(unlink(socket_path), 0);
+}
+END_TEST
+
+START_TEST(open_directory_is_refused)
+{
+        ck_assert_int_eq(chmod(directory, 0755), 0);
+        ck_assert_int_eq(daemon_start(NULL), 1);
+        ck_assert_uint_eq(log_count("mode 0700"), 1);
+}
+END_TEST
+
+/* --- bad peers --- */
+
+static void is_alive(void)
+{
+        sd_bus *bus = bus_new();
+        sd_bus_message *reply = reply_to(bus, call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_C(0)));
+
+        ck_assert_int_eq(code_of(reply), 0);
+        sd_bus_message_unref(reply);
+        sd_bus_close_unref(bus);
+}
+
+static int raw_connect(void)
+{
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
+        ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+        return fd;
+}
+
+START_TEST(garbage)
+{
+        static const char *const openings[] = { "GET / HTTP/1.0\r\n\r\n", "AUTH ANONYMOUS\r\nBEGIN\r\n", "",
+                                                "AUTH EXTERNAL 39393939\r\nBEGIN\r\n" };
+        char byte;
+
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(openings); i++) {
+                AMB_FD fd = raw_connect();
+
+                ck_assert_int_eq(write(fd, "", 1), 1);
+                ck_assert_int_ge(write(fd, openings[i], strlen(openings[i])), 0);
+                shutdown(fd, SHUT_WR);
+                while (read(fd, &byte, 1) > 0)
+                        ;
+        }
+        /* Authenticated, then bytes that are no message. */
+        AMB_FD fd = raw_connect();
+        static const char hello[] = "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
+        ck_assert_int_eq(write(fd, hello, sizeof(hello) - 1), sizeof(hello) - 1);
+        for (int i = 0; i < 64; i++)
+                if (write(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8) < 0)
+                        break;
+        shutdown(fd, SHUT_WR);
+        while (read(fd, &byte, 1) > 0)
+                ;
+        is_alive();
+}
+END_TEST
+
+START_TEST(calls_out_of_place)
+{
+        static const char *const members[] = { "RegisterService", "DidStop", "ConnectionClosed" };
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        sd_bus_message *call, *reply;
+        OSArray *none = OSArrayCreate();
+        sd_bus *bus;
+
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        bus = bus_new();
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(members); i++) {
+                call = call_new(bus, members[i], "t", UINT64_C(1));
+                ck_assert_int_eq(sd_bus_call(bus, call, PATIENCE, &error, NULL), -EACCES);
+                sd_bus_error_free(&error);
+                sd_bus_message_unref(call);
+        }
+        call = call_new(bus, "CheckIn", "stss", "a", UINT64_C(1), "b", "c");
+        ck_assert_int_eq(sd_bus_call(bus, call, PATIENCE, NULL, NULL), -EACCES);
+        sd_bus_message_unref(call);
+        call = call_new(bus, "Adopt", "stss", "a", UINT64_C(1), "00000000000000000000000000000000", "c");
+        ck_assert_int_eq(amb_dictionary_array_append(call, none), 0);
+        reply = reply_to(bus, call);
+        ck_assert_int_eq(code_of(reply), kIOReturnNotPermitted);
+        sd_bus_message_unref(reply);
+        /* Wrong signature, then a right one with a value that is none. */
+        call = call_new(bus, "GetEntry", "s", "x");
+        ck_assert_int_lt(sd_bus_call(bus, call, PATIENCE, NULL, NULL), 0);
+        sd_bus_message_unref(call);
+        call = call_new(bus, "FindServices", "a{sv}", 1, "IOProviderClass", "d", 1.0);
+        ck_assert_int_lt(sd_bus_call(bus, call, PATIENCE, NULL, NULL), 0);
+        sd_bus_message_unref(call);
+        OSObject_release(none);
+        is_alive();
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* Asks without end and reads nothing. */
+START_TEST(answers_are_not_read)
+{
+        struct pollfd cut = { .events = POLLRDHUP };
+        sd_bus *bus;
+        int r = 0;
+
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        bus = bus_new();
+        sd_bus_message_unref(reply_to(bus, call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_C(0))));
+        cut.fd = sd_bus_get_fd(bus);
+        for (int i = 0; i < 1000000 && r >= 0 && poll(&cut, 1, 0) == 0; i++) {
+                sd_bus_message *call = call_new(bus, "Dump", "");
+
+                r = sd_bus_send(bus, call, NULL);
+                sd_bus_message_unref(call);
+                if (r >= 0)
+                        r = sd_bus_flush(bus);
+        }
+        ck_assert_uint_eq(log_count("does not read its answers"), 1);
+        is_alive();
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+static size_t daemon_fds(void)
+{
+        AMB_FREE char *path = amb_format("/proc/%d/fd", daemon_pid);
+        DIR *entries = opendir(path);
+        size_t count = 0;
+
+        ck_assert_ptr_nonnull(entries);
+        while (readdir(entries))
+                count++;
+        closedir(entries);
+        return count;
+}
+
+START_TEST(many_connections)
+{
+        enum { MANY = 300 };
+        static sd_bus *buses[MANY];
+        size_t before;
+
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        is_alive();
+        is_alive();
+        before = daemon_fds();
+        for (int round = 0; round < 3; round++) {
+                for (int i = 0; i < MANY; i++)
+                        buses[i] = bus_new();
+                for (int i = 0; i < MANY; i++)
+                        sd_bus_message_unref(reply_to(buses[i], call_new(buses[i], "WaitQuiet", "tt", UINT64_C(0), UINT64_C(0))));
+                for (int i = 0; i < MANY; i++)
+                        sd_bus_close_unref(buses[i]);
+        }
+        /* The daemon hears of the ends in order: this one's answer comes after them. */
+        for (int i = 0; i < 1000 && daemon_fds() > before; i++)
+                is_alive();
+        ck_assert_uint_le(daemon_fds(), before + 2);
+}
+END_TEST
+
+int main(int count, char **arguments)
+{
+        Suite *suite = suite_create("daemon");
+        TCase *tests = tcase_create("daemon");
+        SRunner *runner;
+        int failed;
+
+        if (count != 3)
+                return 2;
+        daemon_program = arguments[1];
+        host_program = arguments[2];
+        tcase_add_checked_fixture(tests, set_up, tear_down);
+        tcase_set_timeout(tests, 60);
+        tcase_add_test(tests, dump_and_find);
+        tcase_add_test(tests, bad_bundles);
+        tcase_add_test(tests, bad_bundle_at_start);
+        tcase_add_test(tests, load_and_unload);
+        tcase_add_test(tests, refused_without_entitlement);
+        tcase_add_test(tests, open_and_close);
+        tcase_add_test(tests, host_dies);
+        tcase_add_test(tests, crash_in_start);
+        tcase_add_test(tests, daemon_dies);
+        tcase_add_test(tests, both_die);
+        tcase_add_test(tests, stubborn_host_is_killed);
+        tcase_add_test(tests, lifetime);
+        tcase_add_test(tests, second_daemon);
+        tcase_add_test(tests, stale_and_foreign_files);
+        tcase_add_test(tests, open_directory_is_refused);
+        tcase_add_test(tests, garbage);
+        tcase_add_test(tests, calls_out_of_place);
+        tcase_add_test(tests, answers_are_not_read);
+        tcase_add_test(tests, many_connections);
+        suite_add_tcase(suite, tests);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed > 0;
+}
