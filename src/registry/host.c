@@ -223,12 +223,10 @@ static void book_restart(struct amb_registry *registry, struct amb_entry *entry,
 
 static void entry_host_lost(struct amb_registry *registry, struct amb_host *host, struct amb_entry *entry, uint64_t now)
 {
+        if (entry->start == AMB_START_LAUNCH || entry->start == AMB_START_CALLED)
+                never_started(registry, entry);
         if (!amb_active(entry) || entry->user_client)
                 return;
-        if (entry->start == AMB_START_LAUNCH || entry->start == AMB_START_CALLED) {
-                never_started(registry, entry);
-                return;
-        }
         if (entry->start == AMB_START_DONE && entry->personality && amb_active(entry->parent) && entry->parent->host != host &&
             !entry->personality->removed)
                 book_restart(registry, entry, now);

@@ -59,7 +59,8 @@ static void stop_step(struct amb_registry *registry, struct amb_entry *entry)
                         entry->start = AMB_START_FAILED;
                 if (entry->start == AMB_START_CALLED || entry->opens || entry->pass)
                         return;
-                if (!amb_active(entry->parent) && entry->parent->stop < AMB_STOP_RETURNED)
+                /* One that failed gets no Stop, and its provider's pass waits for it: it does not wait for its provider. */
+                if (entry->start != AMB_START_FAILED && !amb_active(entry->parent) && entry->parent->stop < AMB_STOP_RETURNED)
                         return;
                 call_stop(registry, entry);
         } else if (entry->host_dead) {

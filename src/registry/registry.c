@@ -69,6 +69,8 @@ struct amb_registry *amb_registry_free(struct amb_registry *registry)
 
                         amb_list_for_safe(group, next_group, &entry->groups, link)
                                 amb_group_free(group);
+                        /* All go, in no order: nobody reaches into a neighbour any more. */
+                        entry->sibling = entry->hosted = entry->work = entry->remembered = (struct amb_link){ 0 };
                 }
         table_free(registry);
         amb_list_for_safe(host, next_host, &registry->hosts, link)

@@ -487,6 +487,18 @@ static bool waiting(void)
         return false;
 }
 
+/* What is left, for whoever looks for the reason of a failure. */
+static void dump(void)
+{
+        struct amb_entry_view view;
+
+        for (uint64_t entry = 0; (entry = amb_registry_next(world.registry, entry));)
+                if (amb_registry_view(world.registry, entry, &view))
+                        fprintf(stderr, "0x%llx below 0x%llx: %s %s, host %llu, state 0x%x, busy %u\n", (unsigned long long)view.id,
+                                (unsigned long long)view.parent, view.class, view.name, (unsigned long long)view.host, view.state,
+                                view.busy);
+}
+
 static void simulate(uint64_t seed)
 {
         world = (struct world){ .random = seed * 0x9E3779B97F4A7C15ull | 1, .next_host = 1, .now = SECOND };
@@ -505,6 +517,8 @@ static void simulate(uint64_t seed)
         ck_assert_msg(!waiting(), "seed %llu: no rest", (unsigned long long)seed);
         struct amb_entry_view root;
         ck_assert(amb_registry_view(world.registry, AMB_ENTRY_ROOT, &root));
+        if (root.busy)
+                dump();
         ck_assert_msg(root.busy == 0, "seed %llu: busy at rest", (unsigned long long)seed);
         /* Shutdown: every host is told to go. */
         amb_registry_shutdown(world.registry, world.now);
