@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of OSAction. Two kinds: a local action calls a method of a service of this process on its default queue; a completion stands
+ * for one asynchronous call of an application and sends through its connection.
+ *
+ * Cancel is final. Its handlers run on the pool when no callback is in progress; then the target is let go.
+ */
+#include <DriverKit/OSAction.h>
+
+#include "base/base.h"
+
+/* Handlers that wait until something has come to rest. Guarded by the lock of what they wait for. */
+struct amb_rest {
+        struct amb_link handlers;
+        unsigned int running;           /* callbacks in progress */
+};
+struct amb_rest_handler {
+        struct amb_link link;
+        void *context;
+        void (*function)(void *context);
+        void (*after)(void *object);    /* runs after function, with object; may be NULL */
+        void *object;
+};
+void amb_rest_init(struct amb_rest *rest);
+/* NULL: no memory. after(object) belongs to the runtime and runs also when function is NULL. */
+struct amb_rest_handler *amb_rest_handler_new(void *context, void (*function)(void *), void (*after)(void *), void *object);
+/* Under the lock: the handlers that can run now, moved to `ready` (initialised). amb_rest_run submits them, without the lock. */
+void amb_rest_take(struct amb_rest *rest, struct amb_link *ready);
+void amb_rest_run(struct amb_link *ready);
+
+uint64_t amb_action_msgid(const OSAction *action);
+bool amb_action_cancelled(const OSAction *action);
+
+/*
+ * A timer's callback on the target's default queue. Before the method, begin(context) decides on that queue whether it is still wanted; after
+ * it, end(context, ran). Exactly one end follows each successful submission, in any case. -ENOMEM, or -ECANCELED: no end.
+ */
+int amb_action_submit(OSAction *action, uint64_t time, void *context, bool (*begin)(void *context),
+                      void (*end)(void *context, bool ran));
+
+/* What a completion needs of its connection. */
+struct amb_connection;
+int amb_action_new_completion(struct amb_connection *connection, uint32_t port, const uint64_t reference[8], OSAction **ret_action);
+/* The connection of a completion that is not cancelled, or NULL; *ret_reference: its 8 slots. Valid as long as the action. */
+struct amb_connection *amb_action_completion(const OSAction *action, uint32_t *ret_port, const uint64_t **ret_reference);

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include <DriverKit/OSCollections.h>
+
+#include "base/base.h"
+#include "driver/bundle.h"
+#include "object/plist.h"
+
+struct bundle {
+        struct amb_link link;
+        char *path;                     /* of the executable */
+        void *handle;
+};
+
+static pthread_mutex_t bundles_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct amb_link bundles = AMB_LIST_INIT(bundles);
+
+/* The path of the executable that Info.plist names; NULL: *ret_message. */
+static char *executable_path(const char *path, char **ret_message)
+{
+        AMB_FREE char *plist_path = amb_format("%s/Info.plist", path), *why = NULL;
+        OSObject *info = NULL;
+        const char *name = NULL;
+        char *result = NULL;
+        int r;
+
+        if (!plist_path)
+                return NULL;
+        r = amb_plist_read_file(AT_FDCWD, plist_path, &info, &why);
+        if (r != 0) {
+                *ret_message = amb_format("%s: %s", plist_path, r > 0 ? (why ? why : "not a property list") : strerror(-r));
+                return NULL;
+        }
+        if (OSDynamicCast(OSDictionary, info))
+                name = OSDictionaryGetStringValue((OSDictionary *)info, "CFBundleExecutable");
+        if (!name || !*name || strchr(name, '/'))
+                *ret_message = amb_format("%s: CFBundleExecutable must name a file in the bundle", plist_path);
+        else
+                result = amb_format("%s/%s", path, name);
+        OSObject_release(info);
+        return result;
+}
+
+/* A copy that nobody can write to any more. */
+static int sealed_copy(const char *path, int *ret_fd)
+{
+        AMB_FD file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), copy = -1;
+        struct stat st;
+        off_t done = 0;
+
+        if (file < 0 || fstat(file, &st) < 0)
+                return amb_errno();
+        if (!S_ISREG(st.st_mode))
+                return -ENOEXEC;
+        copy = memfd_create("ambidext-driver", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (copy < 0)
+                return amb_errno();
+        while (done < st.st_size) {
+                ssize_t n = sendfile(copy, file, NULL, (size_t)(st.st_size - done));
+
+                if (n <= 0)
+                        return n < 0 ? amb_errno() : -EIO;
+                done += n;
+        }
+        if (fchmod(copy, 0500) < 0 || fcntl(copy, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return amb_errno();
+        *ret_fd = amb_fd_steal(&copy);
+        return 0;
+}
+
+/*
+ * From the sealed copy. Where the loader cannot (no memfd, or the object wants libraries from beside itself: $ORIGIN of a copy is
+ * /proc/self/fd), from the file, with a line in the log. The copy's descriptor may be closed: the mapping stays.
+ */
+static void *load(const char *path, char **ret_message)
+{
+        AMB_FD copy = -1;
+        char proc[32];
+        void *handle;
+        int r;
+
+        r = sealed_copy(path, &copy);
+        if (r == -ENOENT || r == -EACCES || r == -ENOEXEC) {
+                *ret_message = amb_format("%s: %s", path, strerror(-r));
+                return NULL;
+        }
+        if (r == 0) {
+                snprintf(proc, sizeof(proc), "/proc/self/fd/%d", copy);
+                handle = dlopen(proc, RTLD_NOW | RTLD_LOCAL);
+                if (handle)
+                        return handle;
+        }
+        handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (handle)
+                amb_log(AMB_LOG_WARNING, "%s: loaded from the file itself, not from a sealed copy%s%s", path, r < 0 ? ": " : "",
+                        r < 0 ? strerror(-r) : "");
+        else
+                *ret_message = amb_format("cannot load the driver: %s", dlerror());
+        return handle;
+}
+
+kern_return_t amb_bundle_load(const char *path, char **ret_message)
+{
+        AMB_FREE char *executable = executable_path(path, ret_message);
+        struct bundle *bundle;
+        kern_return_t code = kIOReturnSuccess;
+
+        if (!executable)
+                return kIOReturnNotFound;
+        pthread_mutex_lock(&bundles_lock);
+        amb_list_for(bundle, &bundles, link)
+                if (strcmp(bundle->path, executable) == 0)
+                        goto out;
+        bundle = calloc(1, sizeof(*bundle));
+        if (!bundle) {
+                code = kIOReturnNoMemory;
+                goto out;
+        }
+        bundle->handle = load(executable, ret_message);
+        if (!bundle->handle) {
+                code = access(executable, F_OK) < 0 ? kIOReturnNotFound : kIOReturnUnsupported;
+                free(bundle);
+                goto out;
+        }
+        bundle->path = amb_steal(executable);
+        amb_list_append(&bundles, &bundle->link);
+out:
+        pthread_mutex_unlock(&bundles_lock);
+        return code;
+}
+
+static bool is_identifier(const char *name)
+{
+        size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+
+        return length > 0 && length <= 127 && name[length] == '\0';
+}
+
+const OSMetaClass *amb_bundle_class(const char *name, char **ret_message)
+{
+        AMB_FREE char *symbol = is_identifier(name) ? amb_format("g%sMetaClass", name) : NULL;
+        const OSMetaClass *meta = NULL;
+        const char *path = "no loaded bundle";
+        struct bundle *bundle;
+
+        pthread_mutex_lock(&bundles_lock);
+        amb_list_for(bundle, &bundles, link) {
+                path = bundle->path;
+                meta = symbol ? dlsym(bundle->handle, symbol) : NULL;
+                if (meta)
+                        break;
+        }
+        pthread_mutex_unlock(&bundles_lock);
+        if (meta && meta->name && strcmp(meta->name, name) == 0)
+                return meta;
+        *ret_message = symbol ? amb_format("%s has no symbol %s: write OSDefineMetaClass(%s, its superclass, its method table) in the driver, "
+                                           "or correct IOUserClass in its Info.plist",
+                                           path, symbol, name) :
+                                amb_format("IOUserClass \"%s\" is no name of a class", name);
+        return NULL;
+}

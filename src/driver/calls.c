@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A call: from the channel's request to the argument block, to the driver, and back. Contract: call-path 3.2 to 3.7, 2.6.
+ */
+#include <mach/kern_return.h>
+
+#include "driver/action.h"
+#include "driver/connection-private.h"
+#include "driver/queue.h"
+#include "driver/service.h"
+
+#define VARIABLE_MOST ((16u << 20) - 1)         /* bytes; call-path 2.6 */
+
+/* --- the argument block --- */
+
+/* A range that the request names: a descriptor for it. 0; a code for the app; or the peer is cut off and the code does not matter. */
+static kern_return_t make_descriptor(struct amb_connection *c, const struct amb_range *range, uint32_t direction,
+                                     IOMemoryDescriptor **ret_memory)
+{
+        struct amb_region *region = amb_connection_region(c, range->id);
+        kern_return_t code = kIOReturnSuccess;
+        uint64_t end;
+
+        if (!region || !(region->flags & direction) || __builtin_add_overflow(range->offset, range->length, &end) ||
+            end > region->size) {
+                amb_connection_cut_off(c, "a call names memory that was not handed over");
+                code = kIOReturnIPCError;
+        } else if (range->length <= AMB_CHANNEL_BYTES) {
+                code = kIOReturnIPCError;
+        } else if (amb_memory_new_region(region, direction == AMB_SIDE_REGION_OUT, range->offset, range->length, ret_memory) < 0) {
+                code = kIOReturnNoMemory;
+        }
+        amb_region_release(region);
+        return code;
+}
+
+static kern_return_t make_structure_input(struct amb_connection *c, IOUserClientMethodArguments *a)
+{
+        const struct amb_request *q = &c->request;
+
+        if (q->flags & AMB_CALL_RANGE_IN)
+                return make_descriptor(c, &q->range_in, AMB_SIDE_REGION_IN, &a->structureInputDescriptor);
+        if (q->size == 0)
+                return kIOReturnSuccess;
+        a->structureInput = OSDataCreate(c->bytes, q->size);
+        return a->structureInput ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
+static kern_return_t make_structure_output(struct amb_connection *c, IOUserClientMethodArguments *a)
+{
+        const struct amb_request *q = &c->request;
+
+        if (!(q->flags & AMB_CALL_RANGE_OUT)) {
+                a->structureOutputMaximumSize = q->capacity;
+                return kIOReturnSuccess;
+        }
+        a->structureOutputMaximumSize = q->range_out.length;
+        return make_descriptor(c, &q->range_out, AMB_SIDE_REGION_OUT, &a->structureOutputDescriptor);
+}
+
+static kern_return_t make_completion(struct amb_connection *c, IOUserClientMethodArguments *a)
+{
+        const struct amb_request *q = &c->request;
+
+        if (!(q->flags & AMB_CALL_ASYNC))
+                return kIOReturnSuccess;
+        if (q->port >= AMB_SIDE_PORTS_MAX) {
+                amb_connection_cut_off(c, "a call names a port that does not exist");
+                return kIOReturnIPCError;
+        }
+        return amb_action_new_completion(c, q->port, q->reference, &a->completion) < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
+}
+
+static kern_return_t make_arguments(struct amb_connection *c, IOUserClientMethodArguments *a)
+{
+        const struct amb_request *q = &c->request;
+        kern_return_t code;
+
+        *a = (IOUserClientMethodArguments){
+                .version = kIOUserClientMethodArgumentsCurrentVersion,
+                .selector = q->selector,
+                .scalarInput = q->scalars,
+                .scalarInputCount = q->scalar_count,
+                .scalarOutput = c->scalars,
+                .scalarOutputCount = q->scalar_capacity,
+        };
+        memset(c->scalars, 0, sizeof(c->scalars));
+        if (!(q->flags | q->size | q->capacity))
+                return kIOReturnSuccess;        /* scalars only: the hot path */
+        code = make_structure_input(c, a);
+        if (code == kIOReturnSuccess)
+                code = make_structure_output(c, a);
+        if (code == kIOReturnSuccess)
+                code = make_completion(c, a);
+        return code;
+}
+
+/* --- the driver --- */
+
+/* The queue may have been replaced since the last call. */
+static void look_queue_up(struct amb_connection *c)
+{
+        IOService *service = &c->client->service;
+
+        if (c->queue && atomic_load_explicit(&service->ivars->queue_changes, memory_order_relaxed) == c->queue_changes)
+                return;
+        OSObject_release(c->queue);
+        c->queue = amb_service_method_queue(service, &c->queue_changes);
+}
+
+/* Enters the method queue when no mapping is in progress. False: cancelled. */
+static bool enter(struct amb_connection *c, struct amb_queue_frame *frame)
+{
+        for (;;) {
+                if (!amb_queue_enter(c->queue, frame))
+                        return false;
+                /* A mapping counts itself before it passes through this queue, so here we see it or it waits for us. */
+                if (atomic_load_explicit(&c->maps, memory_order_relaxed) == 0)
+                        return true;
+                amb_queue_leave(frame);
+                pthread_mutex_lock(&c->lock);
+                while (atomic_load_explicit(&c->maps, memory_order_relaxed) > 0)
+                        pthread_cond_wait(&c->maps_done, &c->lock);
+                pthread_mutex_unlock(&c->lock);
+        }
+}
+
+static kern_return_t run_driver(struct amb_connection *c, IOUserClientMethodArguments *a)
+{
+        struct amb_queue_frame frame;
+        kern_return_t code;
+
+        look_queue_up(c);
+        if (!enter(c, &frame))
+                return kIOReturnNotReady;
+        code = c->method(c->client, a->selector, a, NULL, NULL, NULL);
+        amb_queue_leave(&frame);
+        return code;
+}
+
+/* --- the answer --- */
+
+static kern_return_t variable_result(struct amb_connection *c, OSData *output, size_t length, struct amb_result *r)
+{
+        if (length > VARIABLE_MOST)
+                return kIOReturnMessageTooLarge;
+        if (length <= AMB_CHANNEL_BYTES) {
+                r->flags |= AMB_REPLY_BYTES;
+                r->size = (uint32_t)length;
+                return kIOReturnSuccess;
+        }
+        if (amb_connection_keep_output(c, OSDataGetBytesPtr(output, 0, length), length, &r->out_region) < 0)
+                return kIOReturnNoMemory;
+        r->flags |= AMB_REPLY_LARGE;
+        r->length = length;
+        return kIOReturnSuccess;
+}
+
+/* The structure that the driver has returned, checked against what the app has room for. */
+static kern_return_t structure_result(struct amb_connection *c, const IOUserClientMethodArguments *a, struct amb_result *r)
+{
+        bool variable = c->request.capacity == AMB_CHANNEL_VARIABLE;
+        OSData *output = (OSData *)amb_object_cast(a->structureOutput, OSTypeID(OSData));
+        size_t length;
+
+        if (!a->structureOutput)
+                return variable ? kIOReturnUnderrun : kIOReturnSuccess;
+        if (!output)
+                return kIOReturnBadArgument;
+        length = OSDataGetLength(output);
+        r->bytes = OSDataGetBytesPtr(output, 0, length);
+        if (variable)
+                return variable_result(c, output, length, r);
+        /* Out of line the capacity is 0, so anything but an empty object is too long. */
+        if (length > c->request.capacity)
+                return kIOReturnBadArgument;
+        r->flags |= AMB_REPLY_BYTES;
+        r->size = (uint32_t)length;
+        return kIOReturnSuccess;
+}
+
+static void reply(struct amb_connection *c, kern_return_t code, const IOUserClientMethodArguments *a)
+{
+        struct amb_result r = { .status = code, .scalars = c->scalars };
+        int result;
+
+        if (code == kIOReturnSuccess) {
+                if (a->structureOutput || c->request.capacity == AMB_CHANNEL_VARIABLE)
+                        r.status = structure_result(c, a, &r);
+                r.scalar_count = a->scalarOutputCount;
+                if (r.scalar_count > c->request.scalar_capacity)
+                        r.scalar_count = c->request.scalar_capacity;
+        }
+        if (r.status != kIOReturnSuccess)
+                r = (struct amb_result){ .status = r.status };
+        /* Somebody besides us holds the descriptor: the app must not use that memory for other calls. */
+        if (a->structureInputDescriptor && OSObject_getRetainCount(a->structureInputDescriptor) > 1)
+                r.flags |= AMB_REPLY_IN_RETAINED;
+        if (a->structureOutputDescriptor && OSObject_getRetainCount(a->structureOutputDescriptor) > 1)
+                r.flags |= AMB_REPLY_OUT_RETAINED;
+        result = amb_channel_reply(c->channel, &c->request, &r);
+        if (result < 0)
+                amb_log(AMB_LOG_ERROR, "connection 0x%llx: an answer could not be sent: %s", (unsigned long long)c->options.id,
+                        strerror(-result));
+}
+
+void amb_connection_call(struct amb_connection *c)
+{
+        IOUserClientMethodArguments a;
+        /* What we made is ours to release, whatever the driver writes into the block. */
+        OSAction *completion;
+        OSData *input;
+        IOMemoryDescriptor *in, *out;
+        kern_return_t code;
+
+        if (atomic_load_explicit(&c->refusing, memory_order_relaxed)) {
+                struct amb_result gone = { .status = MACH_SEND_INVALID_DEST };
+
+                (void)amb_channel_reply(c->channel, &c->request, &gone);
+                return;
+        }
+        code = make_arguments(c, &a);
+        completion = a.completion;
+        input = a.structureInput;
+        in = a.structureInputDescriptor;
+        out = a.structureOutputDescriptor;
+        if (code == kIOReturnSuccess)
+                code = run_driver(c, &a);
+        a.structureInputDescriptor = in;
+        a.structureOutputDescriptor = out;
+        reply(c, code, &a);
+        if (!completion && !input && !in && !out && !a.structureOutput)
+                return;
+        OSObject_release(completion);
+        OSObject_release(input);
+        OSObject_release(in);
+        OSObject_release(out);
+        OSObject_release(a.structureOutput);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Host1: what the daemon asks. A request is read on the control thread, carried out on the pool (it runs driver code), and answered on
+ * the control thread again.
+ */
+#include <fcntl.h>
+
+#include <DriverKit/IOKitKeys.h>
+
+#include "control/bus.h"
+#include "control/value.h"
+#include "driver/bundle.h"
+#include "driver/pool.h"
+#include "driver/queue.h"
+#include "driver/server.h"
+#include "driver/service.h"
+#include "driver/table.h"
+#include "driver/userclient.h"
+
+struct job {
+        struct amb_post post;
+        struct amb_server *server;
+        sd_bus_message *call;           /* touched on the control thread only; the strings in it live as long */
+        void (*work)(struct job *job);
+        int (*answer)(struct job *job);
+        uint64_t entry, provider;
+        const char *class_name, *name, *user_class;
+        OSDictionary *provider_properties, *properties;
+        uint32_t type;
+        int channel, side, pidfd;
+        struct amb_connection *connection;
+        IOUserClient *client;
+        kern_return_t code;
+        char *message;
+};
+
+static void job_free(struct job *job)
+{
+        OSObject_release(job->provider_properties);
+        OSObject_release(job->properties);
+        OSObject_release(job->client);
+        amb_fd_close(job->channel);
+        amb_fd_close(job->side);
+        amb_fd_close(job->pidfd);
+        amb_connection_release(job->connection);
+        sd_bus_message_unref(job->call);
+        free(job->message);
+        free(job);
+}
+AMB_DEFINE_CLEANUP(struct job, job_free)
+
+static struct job *job_new(sd_bus_message *call, struct amb_server *server, void (*work)(struct job *), int (*answer)(struct job *))
+{
+        struct job *job = calloc(1, sizeof(*job));
+
+        if (job) {
+                job->server = server;
+                job->call = sd_bus_message_ref(call);
+                job->work = work;
+                job->answer = answer;
+                job->channel = job->side = job->pidfd = -1;
+        }
+        return job;
+}
+
+static void job_answer(struct amb_post *post)
+{
+        AMB_CLEANUP(job_freep) struct job *job = amb_container_of(post, struct job, post);
+        int r = job->answer(job);
+
+        /* A daemon that has gone away in the meantime hears the outcome from our report. */
+        if (r < 0)
+                amb_trace(r);
+}
+
+static void job_work(void *context)
+{
+        struct job *job = context;
+
+        job->work(job);
+        job->post.run = job_answer;
+        amb_server_post(job->server, &job->post);
+}
+
+/* From a method handler: 1, or -errno with the job freed. */
+static int job_submit(struct job *job)
+{
+        int r = amb_pool_run(job_work, job);
+
+        if (r < 0)
+                job_free(job);
+        return r < 0 ? r : 1;
+}
+
+/* --- LoadModule --- */
+
+static void load_module_work(struct job *job)
+{
+        job->code = amb_bundle_load(job->name, &job->message);
+}
+
+static int load_module_answer(struct job *job)
+{
+        return sd_bus_reply_method_return(job->call, "is", job->code, job->message ? job->message : "");
+}
+
+static int on_load_module(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        AMB_CLEANUP(job_freep) struct job *job = job_new(call, userdata, load_module_work, load_module_answer);
+        int r;
+
+        if (!job)
+                return -ENOMEM;
+        r = sd_bus_message_read(call, "s", &job->name);
+        return r < 0 ? r : job_submit(amb_steal(job));
+}
+
+/* --- Start --- */
+
+/* An instance of the class that the personality names. */
+static kern_return_t make_service(struct job *job, IOService **ret_service)
+{
+        const OSMetaClass *meta = amb_bundle_class(job->user_class, &job->message);
+        OSObject *object;
+
+        if (!meta) {
+                amb_log(AMB_LOG_ERROR, "%s", job->message ? job->message : "no memory");
+                return kIOReturnUnsupportedMode;
+        }
+        object = amb_object_new(meta);
+        if (!object || !OSDynamicCast(IOService, object)) {
+                amb_log(AMB_LOG_ERROR, "class %s %s", job->user_class, object ? "is no IOService" : "refused to be initialised");
+                OSObject_release(object);
+                return object ? kIOReturnUnsupportedMode : kIOReturnError;
+        }
+        *ret_service = (IOService *)object;
+        return kIOReturnSuccess;
+}
+
+static void start_work(struct job *job)
+{
+        IOService *provider = amb_table_find(job->provider), *service = NULL;
+
+        job->code = make_service(job, &service);
+        if (job->code == kIOReturnSuccess && !provider &&
+            amb_service_new_foreign(job->provider, job->name, job->provider_properties, &provider) < 0)
+                job->code = kIOReturnNoMemory;
+        if (job->code == kIOReturnSuccess && amb_service_attach(service, job->entry, provider, job->properties, job->user_class) < 0)
+                job->code = kIOReturnNoMemory;
+        if (job->code == kIOReturnSuccess) {
+                amb_table_add(service);
+                job->code = amb_service_start(service, provider);
+                if (job->code != kIOReturnSuccess)
+                        amb_service_discard(service);
+        }
+        OSObject_release(service);
+        OSObject_release(provider);
+}
+
+static int start_answer(struct job *job)
+{
+        amb_adopt_started(job->server);
+        return sd_bus_reply_method_return(job->call, "i", job->code);
+}
+
+static int on_start(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        AMB_CLEANUP(job_freep) struct job *job = job_new(call, userdata, start_work, start_answer);
+        int r;
+
+        if (!job)
+                return -ENOMEM;
+        r = sd_bus_message_read(call, "ttss", &job->entry, &job->provider, &job->class_name, &job->name);
+        if (r >= 0)
+                r = amb_dictionary_read(call, &job->provider_properties);
+        if (r >= 0)
+                r = sd_bus_message_read(call, "s", &job->user_class);
+        if (r >= 0)
+                r = amb_dictionary_read(call, &job->properties);
+        return r < 0 ? r : job_submit(amb_steal(job));
+}
+
+/* --- NewUserClient --- */
+
+static void connection_ended(struct amb_post *post)
+{
+        struct job *job = amb_container_of(post, struct job, post);
+
+        amb_server_connection_ended(job->server, job->connection);
+        job_free(job);
+}
+
+/* On the connection's thread. */
+static void on_ended(void *userdata, struct amb_connection *connection)
+{
+        struct job *job = calloc(1, sizeof(*job));
+
+        if (!job) {
+                amb_log(AMB_LOG_ERROR, "no memory to end a connection");
+                abort();
+        }
+        job->server = userdata;
+        job->channel = job->side = job->pidfd = -1;
+        job->connection = amb_connection_retain(connection);
+        job->post.run = connection_ended;
+        amb_server_post(job->server, &job->post);
+}
+
+/* The driver's NewUserClient on the service's default queue. The object's number is known from its creation on. */
+static kern_return_t ask_driver(struct job *job, IOService *service, IOUserClient **ret_client)
+{
+        IODispatchQueue *queue = amb_service_queue(service);
+        struct amb_queue_frame frame;
+        IOUserClient *client = NULL;
+        kern_return_t code = kIOReturnNotReady;
+
+        if (amb_queue_enter(queue, &frame)) {
+                pthread_mutex_lock(&service->ivars->lock);
+                service->ivars->opening = job->entry;
+                service->ivars->opening_entitlements = job->properties;
+                pthread_mutex_unlock(&service->ivars->lock);
+                code = amb_invoke(service, IOService, NewUserClient, job->type, &client);
+                pthread_mutex_lock(&service->ivars->lock);
+                service->ivars->opening = 0;
+                service->ivars->opening_entitlements = NULL;
+                pthread_mutex_unlock(&service->ivars->lock);
+                amb_queue_leave(&frame);
+        }
+        OSObject_release(queue);
+        if (code != kIOReturnSuccess)
+                return code;
+        if (!client)
+                return kIOReturnError;
+        if (!OSDynamicCast(IOUserClient, client)) {
+                OSObject_release(client);
+                return kIOReturnUnsupported;
+        }
+        *ret_client = client;
+        return kIOReturnSuccess;
+}
+
+/* A client that the driver made in another way than by Create gets its number here; one that is open already has another. */
+static kern_return_t adopt_client(struct job *job, IOService *service, IOUserClient *client)
+{
+        uint64_t entry = amb_service_entry(&client->service);
+
+        if (entry == job->entry)
+                return kIOReturnSuccess;
+        if (entry != 0)
+                return kIOReturnUnsupported;
+        amb_client_set_entitlements(client, job->properties);
+        return amb_service_attach(&client->service, job->entry, service, NULL, OSObject_GetClassName(client)) < 0 ? kIOReturnNoMemory :
+                                                                                                                    kIOReturnSuccess;
+}
+
+static kern_return_t make_connection(struct job *job)
+{
+        struct amb_connection_options options = {
+                .id = job->entry,
+                .channel = amb_fd_steal(&job->channel),
+                .side = amb_fd_steal(&job->side),
+                .ended = on_ended,
+                .userdata = job->server,
+        };
+
+        return amb_connection_new(&options, &job->connection) < 0 ? kIOReturnNoResources : kIOReturnSuccess;
+}
+
+static kern_return_t open_client(struct job *job, IOService *service)
+{
+        IOService *client = &job->client->service;
+        kern_return_t code = adopt_client(job, service, job->client);
+
+        if (code == kIOReturnSuccess)
+                code = make_connection(job);
+        if (code != kIOReturnSuccess)
+                return code;
+        amb_table_add(client);
+        code = amb_service_start(client, service);
+        if (code != kIOReturnSuccess)
+                amb_service_discard(client);
+        return code;
+}
+
+static void new_user_client_work(struct job *job)
+{
+        IOService *service = amb_table_find(job->provider);
+
+        job->code = service ? ask_driver(job, service, &job->client) : kIOReturnOffline;
+        if (job->code == kIOReturnSuccess)
+                job->code = open_client(job, service);
+        OSObject_release(amb_steal(job->properties));
+        if (job->code == kIOReturnSuccess) {
+                IOService_CopyProperties(&job->client->service, &job->properties);
+                job->message = strdup(OSObject_GetClassName(job->client));
+        }
+        OSObject_release(service);
+}
+
+static void stop_client(void *context)
+{
+        IOUserClient *client = context;
+
+        amb_service_stop(&client->service);
+        OSObject_release(client);
+}
+
+/* From here on calls may come: watched first, so that the end of the connection finds the watch. */
+static int begin(struct job *job)
+{
+        struct amb_connection *connection = job->connection;
+        int r;
+
+        r = amb_server_watch(job->server, connection, job->pidfd);
+        if (r < 0)
+                return r;
+        job->connection = NULL;
+        job->pidfd = -1;
+        r = amb_connection_start(connection, job->client);
+        if (r < 0)
+                amb_server_connection_ended(job->server, connection);
+        return r;
+}
+
+static int new_user_client_answer(struct job *job)
+{
+        AMB_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        if (job->code == kIOReturnSuccess && begin(job) < 0) {
+                job->code = kIOReturnNoResources;
+                OSObject_retain(job->client);
+                if (amb_pool_run(stop_client, job->client) < 0)
+                        OSObject_release(job->client);
+        }
+        r = sd_bus_message_new_method_return(job->call, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "is", job->code, job->message ? job->message : "");
+        if (r >= 0)
+                r = amb_dictionary_append(reply, job->properties);
+        return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+static int on_new_user_client(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        AMB_CLEANUP(job_freep) struct job *job = job_new(call, userdata, new_user_client_work, new_user_client_answer);
+        int r;
+
+        if (!job)
+                return -ENOMEM;
+        r = sd_bus_message_read(call, "ttus", &job->provider, &job->entry, &job->type, &job->name);
+        if (r >= 0)
+                r = amb_dictionary_read(call, &job->properties);
+        if (r >= 0)
+                r = amb_bus_read_fd(call, &job->channel);
+        if (r >= 0)
+                r = amb_bus_read_fd(call, &job->side);
+        if (r >= 0)
+                r = amb_bus_read_fd(call, &job->pidfd);
+        return r < 0 ? r : job_submit(amb_steal(job));
+}
+
+/* --- Stop, Exit --- */
+
+static void stop_work(struct job *job)
+{
+        IOService *service = amb_table_find(job->entry);
+
+        if (!service) {
+                job->code = kIOReturnOffline;
+                return;
+        }
+        amb_service_stop(service);
+        OSObject_release(service);
+}
+
+static int code_answer(struct job *job)
+{
+        return sd_bus_reply_method_return(job->call, "i", job->code);
+}
+
+static int on_stop(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        AMB_CLEANUP(job_freep) struct job *job = job_new(call, userdata, stop_work, code_answer);
+        int r, wait;
+
+        if (!job)
+                return -ENOMEM;
+        r = sd_bus_message_read(call, "tb", &job->entry, &wait);
+        if (r < 0)
+                return r;
+        amb_server_refuse(job->server, job->entry);
+        return job_submit(amb_steal(job));
+}
+
+static int on_exit_request(sd_bus_message *call, void *userdata, sd_bus_error *error)
+{
+        struct amb_server *server = userdata;
+        const char *reason;
+        int r = sd_bus_message_read(call, "s", &reason);
+
+        if (r < 0)
+                return r;
+        IOUserServer_Exit(server->object, reason);
+        return sd_bus_reply_method_return(call, "");
+}
+
+const sd_bus_vtable amb_hosting_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_METHOD("LoadModule", "s", "is", on_load_module, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Start", "ttssa{sv}sa{sv}as", "i", on_start, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("NewUserClient", "ttusa{sv}hhh", "isa{sv}", on_new_user_client, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Stop", "tb", "i", on_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Exit", "s", "", on_exit_request, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "driver/pool.h"
+
+#define IDLE_SECONDS 5
+
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t work;
+        struct amb_link waiting;
+        unsigned int threads, idle, queued;
+} pool = {
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .work = PTHREAD_COND_INITIALIZER,
+        .waiting = AMB_LIST_INIT(pool.waiting),
+};
+
+int amb_thread_start(void *(*function)(void *context), void *context)
+{
+        sigset_t all, before;
+        pthread_attr_t attributes;
+        pthread_t thread;
+        int r;
+
+        r = pthread_attr_init(&attributes);
+        if (r != 0)
+                return amb_trace(-r);
+        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        r = pthread_create(&thread, &attributes, function, context);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        pthread_attr_destroy(&attributes);
+        if (r != 0)
+                return amb_trace(-r);
+        return 0;
+}
+
+/* Waits for work, with the lock held; NULL: nothing came for a while. */
+static struct amb_work *take(void)
+{
+        struct timespec until;
+        struct amb_work *work;
+
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += IDLE_SECONDS;
+        pool.idle++;
+        while (amb_list_empty(&pool.waiting))
+                if (pthread_cond_timedwait(&pool.work, &pool.lock, &until) == ETIMEDOUT)
+                        break;
+        pool.idle--;
+        work = amb_list_first(&pool.waiting, struct amb_work, link);
+        if (work) {
+                amb_link_remove(&work->link);
+                pool.queued--;
+        }
+        return work;
+}
+
+static void *worker(void *context)
+{
+        struct amb_work *work;
+
+        pthread_mutex_lock(&pool.lock);
+        while ((work = take())) {
+                pthread_mutex_unlock(&pool.lock);
+                work->run(work);
+                pthread_mutex_lock(&pool.lock);
+        }
+        pool.threads--;
+        pthread_mutex_unlock(&pool.lock);
+        return NULL;
+}
+
+void amb_pool_submit(struct amb_work *work)
+{
+        bool start;
+
+        pthread_mutex_lock(&pool.lock);
+        amb_list_append(&pool.waiting, &work->link);
+        /* An idle thread that has been promised to earlier work is not idle for this one. */
+        start = ++pool.queued > pool.idle && pool.threads < AMB_POOL_THREADS_MOST;
+        if (start)
+                pool.threads++;
+        pthread_cond_signal(&pool.work);
+        pthread_mutex_unlock(&pool.lock);
+
+        if (start && amb_thread_start(worker, NULL) < 0) {
+                pthread_mutex_lock(&pool.lock);
+                if (--pool.threads == 0) {
+                        amb_log(AMB_LOG_ERROR, "cannot start a thread, and no other is left to do the work");
+                        abort();
+                }
+                pthread_mutex_unlock(&pool.lock);
+        }
+}
+
+struct call {
+        struct amb_work work;
+        void (*function)(void *context);
+        void *context;
+};
+
+static void call_run(struct amb_work *work)
+{
+        struct call call = *amb_container_of(work, struct call, work);
+
+        free(amb_container_of(work, struct call, work));
+        call.function(call.context);
+}
+
+int amb_pool_run(void (*function)(void *context), void *context)
+{
+        struct call *call = calloc(1, sizeof(*call));
+
+        if (!call)
+                return amb_trace(-ENOMEM);
+        call->work.run = call_run;
+        call->function = function;
+        call->context = context;
+        amb_pool_submit(&call->work);
+        return 0;
+}

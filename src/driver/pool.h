@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Threads that run what queues dispatch asynchronously.
+ *
+ * A piece of work is taken by an idle thread; when none is idle a new one is started (AMB_POOL_THREADS_MOST at most, beyond that work
+ * waits for its turn), so a driver function that blocks never holds up another queue. A thread without work for some seconds ends. Order
+ * between pieces of work is not promised: queues make their own. Any thread may submit.
+ */
+#include "base/base.h"
+
+#define AMB_POOL_THREADS_MOST 512
+
+/* One piece of work; its memory is the caller's and is not touched any more once run has been called. */
+struct amb_work {
+        struct amb_link link;
+        void (*run)(struct amb_work *work);
+};
+
+void amb_pool_submit(struct amb_work *work);
+
+/* function(context) on a thread of the pool. -ENOMEM. */
+int amb_pool_run(void (*function)(void *context), void *context);
+
+/* Starts a detached thread with every signal blocked: signals are the program's main thread's. */
+int amb_thread_start(void *(*function)(void *context), void *context);

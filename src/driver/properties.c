@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A service's name and properties, and the objects made of them.
+ *
+ * Properties are two dictionaries. The personality is what the object was made with; it never changes. The run-time ones are the
+ * driver's; a change makes a new dictionary, so that readers on other threads keep what they hold.
+ */
+#include <DriverKit/IOKitKeys.h>
+#include <DriverKit/IOUserClient.h>
+
+#include "driver/bundle.h"
+#include "driver/queue.h"
+#include "driver/service.h"
+#include "driver/table.h"
+#include "driver/uplink.h"
+#include "driver/userclient.h"
+
+#define NAME_MOST 127
+
+AMB_EXPORT kern_return_t IOService_SetName(IOService *self, const char *name)
+{
+        struct IOService_ivars *s = self->ivars;
+        char *copy;
+
+        if (!name || !*name || strlen(name) > NAME_MOST)
+                return kIOReturnBadArgument;
+        copy = strdup(name);
+        if (!copy)
+                return kIOReturnNoMemory;
+        pthread_mutex_lock(&s->lock);
+        free(s->name);
+        s->name = copy;
+        pthread_mutex_unlock(&s->lock);
+        return amb_uplink_set_name(amb_service_entry(self), name);
+}
+
+AMB_EXPORT kern_return_t IOService_CopyName(IOService *self, OSString **name)
+{
+        struct IOService_ivars *s = self->ivars;
+        OSString *copy = NULL;
+
+        pthread_mutex_lock(&s->lock);
+        if (s->name)
+                copy = OSStringCreate(s->name, (size_t)-1);
+        pthread_mutex_unlock(&s->lock);
+        if (!copy)
+                return kIOReturnError;
+        *name = copy;
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IOService_GetRegistryEntryID(IOService *self, uint64_t *entryID)
+{
+        *entryID = amb_service_entry(self);
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT IOService *IOService_GetProvider(IOService *self)
+{
+        IOService *provider;
+
+        pthread_mutex_lock(&self->ivars->lock);
+        provider = self->ivars->provider;
+        pthread_mutex_unlock(&self->ivars->lock);
+        return provider;
+}
+
+AMB_EXPORT kern_return_t IOService_SetProperties(IOService *self, OSDictionary *properties)
+{
+        struct IOService_ivars *s = self->ivars;
+        OSDictionary *changed, *before;
+        kern_return_t code;
+        bool merged;
+
+        if (s->foreign)
+                return kIOReturnUnsupported;
+        if (!OSDynamicCast(OSDictionary, properties))
+                return kIOReturnBadArgument;
+        code = amb_uplink_set_properties(amb_service_entry(self), properties, NULL);
+        if (code != kIOReturnSuccess)
+                return code;
+        pthread_mutex_lock(&s->lock);
+        changed = OSDictionaryCreateCopy(s->runtime);
+        merged = changed && OSDictionaryMerge(changed, properties);
+        before = changed;
+        if (merged) {
+                before = s->runtime;
+                s->runtime = changed;
+        }
+        pthread_mutex_unlock(&s->lock);
+        OSObject_release(before);
+        return merged ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
+AMB_EXPORT kern_return_t IOService_CopyProperties(IOService *self, OSDictionary **properties)
+{
+        struct IOService_ivars *s = self->ivars;
+        OSDictionary *copy;
+
+        pthread_mutex_lock(&s->lock);
+        copy = s->properties ? OSDictionaryCreateCopy(s->properties) : OSDictionaryCreate();
+        if (copy && !OSDictionaryMerge(copy, s->runtime)) {
+                OSObject_release(copy);
+                copy = NULL;
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (!copy)
+                return kIOReturnNoMemory;
+        *properties = copy;
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IOService_RemoveProperty(IOService *self, OSString *propertyName)
+{
+        struct IOService_ivars *s = self->ivars;
+        OSDictionary *changed, *before;
+        OSArray *removed;
+        kern_return_t code;
+        bool any;
+
+        if (!propertyName || s->foreign)
+                return kIOReturnUnsupported;
+        pthread_mutex_lock(&s->lock);
+        any = OSDictionaryGetCount(s->runtime) > 0;
+        pthread_mutex_unlock(&s->lock);
+        if (!any)
+                return kIOReturnNotFound;
+        removed = OSArrayCreate();
+        if (!removed || !OSArrayAppendValue(removed, propertyName)) {
+                OSObject_release(removed);
+                return kIOReturnNoMemory;
+        }
+        code = amb_uplink_set_properties(amb_service_entry(self), NULL, removed);
+        OSObject_release(removed);
+        if (code != kIOReturnSuccess)
+                return code;
+        pthread_mutex_lock(&s->lock);
+        changed = OSDictionaryCreateCopy(s->runtime);
+        before = s->runtime;
+        if (changed) {
+                OSDictionaryRemoveValue(changed, OSStringGetStringPtr(propertyName));
+                s->runtime = changed;
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (!changed)
+                return kIOReturnNoMemory;
+        OSObject_release(before);
+        return kIOReturnSuccess;
+}
+
+/* --- Create --- */
+
+/* The dictionary, with what every new object gets; NULL: no memory. */
+static OSDictionary *object_properties(OSDictionary *dictionary, OSDictionary *parent)
+{
+        OSDictionary *properties = OSDictionaryCreateCopy(dictionary);
+        const char *bundle = OSDictionaryGetStringValue(parent, "CFBundleIdentifier"), *server = amb_uplink_server_name();
+
+        if (properties && ((bundle && !OSDictionarySetStringValue(properties, "CFBundleIdentifier", bundle)) ||
+                           (server && !OSDictionarySetStringValue(properties, kIOUserServerNameKey, server)))) {
+                OSObject_release(properties);
+                properties = NULL;
+        }
+        return properties;
+}
+
+static kern_return_t make_object(OSDictionary *dictionary, const OSMetaClass *base, IOService **ret_object)
+{
+        const char *name = OSDictionaryGetStringValue(dictionary, kIOUserClassKey);
+        AMB_FREE char *message = NULL;
+        const OSMetaClass *meta = name ? amb_bundle_class(name, &message) : NULL, *m;
+
+        for (m = meta; m && m != base; m = m->super)
+                continue;
+        if (!m) {
+                if (meta)
+                        amb_log(AMB_LOG_ERROR, "class %s is no subclass of %s", name, base->name);
+                else
+                        amb_log(AMB_LOG_ERROR, "%s", message ? message : "Create: the dictionary has no IOUserClass");
+                return kIOReturnUnsupported;
+        }
+        *ret_object = (IOService *)amb_object_new(meta);
+        return *ret_object ? kIOReturnSuccess : kIOReturnUnsupported;
+}
+
+/* A child service is started without being asked to, when its maker has gone on. */
+static void start_child(void *context)
+{
+        IOService *child = context, *provider;
+        kern_return_t code;
+
+        pthread_mutex_lock(&child->ivars->lock);
+        provider = child->ivars->provider;
+        OSObject_retain(provider);
+        pthread_mutex_unlock(&child->ivars->lock);
+        code = provider ? amb_service_start(child, provider) : kIOReturnOffline;
+        if (code != kIOReturnSuccess) {
+                amb_log(AMB_LOG_WARNING, "%s: Start returned 0x%08x", OSObject_GetClassName(child), (unsigned int)code);
+                amb_uplink_terminate(amb_service_entry(child));
+        }
+        OSObject_release(provider);
+        OSObject_release(child);
+}
+
+static void drop_child(void *context)
+{
+        OSObject_release(context);
+}
+
+static kern_return_t attach_child(IOService *self, IOService *object, OSDictionary *properties)
+{
+        IODispatchQueue *queue;
+        kern_return_t code;
+        uint64_t entry;
+        int r;
+
+        code = amb_uplink_create(amb_service_entry(self), properties, &entry);
+        if (code != kIOReturnSuccess)
+                return code;
+        if (amb_service_attach(object, entry, self, properties, OSDictionaryGetStringValue(properties, kIOUserClassKey)) < 0)
+                return kIOReturnNoMemory;
+        object->ivars->started = true;
+        amb_table_add(object);
+        OSObject_retain(object);
+        queue = amb_service_queue(object);
+        r = amb_queue_async(queue, object, start_child, drop_child);
+        if (r < 0)
+                OSObject_release(object);
+        OSObject_release(queue);
+        return r < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
+}
+
+static kern_return_t attach_client(IOService *self, IOService *object, OSDictionary *properties)
+{
+        uint64_t entry;
+
+        pthread_mutex_lock(&self->ivars->lock);
+        entry = self->ivars->opening;
+        self->ivars->opening = 0;
+        if (entry)
+                amb_client_set_entitlements((IOUserClient *)object, self->ivars->opening_entitlements);
+        pthread_mutex_unlock(&self->ivars->lock);
+        return amb_service_attach(object, entry, self, properties, OSDictionaryGetStringValue(properties, kIOUserClassKey)) < 0 ?
+                       kIOReturnNoMemory :
+                       kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IOService_Create(IOService *self, IOService *provider, const char *propertiesKey, IOService **result)
+{
+        OSDictionary *own, *dictionary, *properties = NULL;
+        const char *class_name = NULL;
+        IOService *object = NULL;
+        kern_return_t code;
+        bool client, active;
+
+        pthread_mutex_lock(&self->ivars->lock);
+        active = !self->ivars->foreign && !self->ivars->stopping;
+        pthread_mutex_unlock(&self->ivars->lock);
+        if (provider != self || !active)
+                return kIOReturnUnsupported;
+        own = amb_service_copy_personality(self);
+        dictionary = own && propertiesKey ? OSDictionaryGetDictionaryValue(own, propertiesKey) : NULL;
+        class_name = dictionary ? OSDictionaryGetStringValue(dictionary, kIOClassKey) : NULL;
+        client = class_name && strcmp(class_name, "IOUserUserClient") == 0;
+        if (!class_name)
+                code = kIOReturnBadArgument;
+        else if (!client && strcmp(class_name, "IOUserService") != 0)
+                code = kIOReturnUnsupported;
+        else
+                code = make_object(dictionary, client ? OSTypeID(IOUserClient) : OSTypeID(IOService), &object);
+        if (code == kIOReturnSuccess) {
+                properties = object_properties(dictionary, own);
+                if (!properties)
+                        code = kIOReturnNoMemory;
+                else
+                        code = client ? attach_client(self, object, properties) : attach_child(self, object, properties);
+        }
+        OSObject_release(own);
+        OSObject_release(properties);
+        if (code != kIOReturnSuccess) {
+                OSObject_release(object);
+                return code;
+        }
+        *result = object;
+        return kIOReturnSuccess;
+}

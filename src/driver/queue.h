@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of IODispatchQueue: a lock whose ownership is handed over in order of arrival.
+ *
+ * Whoever runs on the queue owns it: a thread that entered synchronously, or the pool's thread that drains asynchronous items. Entering and
+ * leaving a queue that nobody else wants is one compare-and-swap each: the hot path of a call. Otherwise the items wait in one list,
+ * synchronous waiters and asynchronous functions alike, and the leaving owner hands the queue to the first one.
+ */
+#include <DriverKit/IODispatchQueue.h>
+
+#include "base/base.h"
+
+/* What a thread runs on, innermost first; lives on the stack of whoever entered. */
+struct amb_queue_frame {
+        IODispatchQueue *queue;
+        struct amb_queue_frame *outer;
+        bool nested;                    /* entered by somebody further out: not to be left here */
+};
+
+/* Waits for its turn. False: the queue has been cancelled; do not run, do not leave. The caller keeps a reference until it has left. */
+bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame);
+void amb_queue_leave(struct amb_queue_frame *frame);
+
+/* As DispatchAsync_f; dropped(context) (may be NULL) runs instead of function when the queue is cancelled. -ENOMEM: neither will run. */
+int amb_queue_async(IODispatchQueue *queue, void *context, IODispatchFunction function, IODispatchFunction dropped);

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the app asks over the side socket (channel/side.h).
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <mach/kern_return.h>
+
+#include "driver/connection-private.h"
+#include "driver/queue.h"
+#include "driver/service.h"
+
+static void answer_code(struct amb_connection *c, uint32_t serial, kern_return_t code)
+{
+        struct amb_side_message answer = { .kind = AMB_SIDE_ANSWER, .serial = serial, .code = code };
+
+        amb_connection_answer(c, &answer, -1);
+}
+
+/* --- ports --- */
+
+static void set_port(struct amb_connection *c, uint32_t index, int fd)
+{
+        int before;
+
+        pthread_mutex_lock(&c->port_lock);
+        before = c->ports[index];
+        c->ports[index] = fd;
+        pthread_mutex_unlock(&c->port_lock);
+        amb_fd_close(before);
+}
+
+/* --- regions --- */
+
+static struct amb_region *find_region(struct amb_connection *c, uint32_t id)
+{
+        struct amb_region *region;
+
+        amb_list_for(region, &c->regions, link)
+                if (region->id == id)
+                        return region;
+        return NULL;
+}
+
+struct amb_region *amb_connection_region(struct amb_connection *c, uint32_t id)
+{
+        struct amb_region *region;
+
+        pthread_mutex_lock(&c->lock);
+        region = find_region(c, id);
+        if (region)
+                amb_region_retain(region);
+        pthread_mutex_unlock(&c->lock);
+        return region;
+}
+
+/* Consumes fd. NULL: fine; otherwise what is wrong. */
+static const char *add_region(struct amb_connection *c, const struct amb_side_message *m, int fd)
+{
+        struct amb_region *region;
+        const char *wrong = NULL;
+
+        if (!amb_side_memory_check(fd, m->size, 0)) {
+                amb_fd_close(fd);
+                return "memory that is not a sealed memfd of the size it says";
+        }
+        region = amb_region_new(m->id, m->flags, m->size, fd);
+        if (!region)
+                return "no memory";
+        pthread_mutex_lock(&c->lock);
+        if (find_region(c, m->id)) {
+                wrong = "a region number that is taken";
+        } else if (c->region_count >= AMB_SIDE_REGIONS_MAX || c->region_bytes + m->size > AMB_SIDE_REGION_BYTES_MAX) {
+                wrong = "more regions than a connection may have";
+        } else {
+                amb_list_append(&c->regions, &region->link);
+                c->region_count++;
+                c->region_bytes += m->size;
+        }
+        pthread_mutex_unlock(&c->lock);
+        if (wrong)
+                amb_region_release(region);
+        return wrong;
+}
+
+static const char *drop_region(struct amb_connection *c, uint32_t id)
+{
+        struct amb_region *region;
+
+        pthread_mutex_lock(&c->lock);
+        region = find_region(c, id);
+        if (region) {
+                amb_link_remove(&region->link);
+                c->region_count--;
+                c->region_bytes -= region->size;
+        }
+        pthread_mutex_unlock(&c->lock);
+        amb_region_release(region);
+        return region ? NULL : "a region that does not exist";
+}
+
+/* --- variable outputs --- */
+
+void amb_output_free(struct amb_output *output)
+{
+        if (output) {
+                amb_fd_close(output->fd);
+                free(output);
+        }
+}
+
+int amb_connection_keep_output(struct amb_connection *c, const void *bytes, uint64_t length, uint32_t *ret_id)
+{
+        AMB_FD fd = memfd_create("ambidext-output", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        struct amb_output *output, *oldest = NULL;
+
+        if (fd < 0 || fchmod(fd, 0600) < 0)
+                return amb_trace(amb_errno());
+        for (uint64_t done = 0; done < length;) {
+                ssize_t n = write(fd, (const uint8_t *)bytes + done, length - done);
+
+                if (n < 0)
+                        return amb_trace(amb_errno());
+                done += (uint64_t)n;
+        }
+        if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return amb_trace(amb_errno());
+        output = calloc(1, sizeof(*output));
+        if (!output)
+                return amb_trace(-ENOMEM);
+        output->length = length;
+        output->fd = amb_fd_steal(&fd);
+        pthread_mutex_lock(&c->lock);
+        output->id = *ret_id = ++c->output_id;
+        amb_list_append(&c->outputs, &output->link);
+        /* At most one per call in progress is due; an app that never fetches loses the oldest. */
+        if (++c->output_count > AMB_SIDE_OUTPUTS_MAX) {
+                oldest = amb_list_first(&c->outputs, struct amb_output, link);
+                amb_link_remove(&oldest->link);
+                c->output_count--;
+        }
+        pthread_mutex_unlock(&c->lock);
+        amb_output_free(oldest);
+        return 0;
+}
+
+static void fetch(struct amb_connection *c, const struct amb_side_message *m)
+{
+        struct amb_side_message answer = { .kind = AMB_SIDE_ANSWER, .serial = m->serial };
+        struct amb_output *output, *found = NULL;
+
+        pthread_mutex_lock(&c->lock);
+        amb_list_for(output, &c->outputs, link) {
+                if (output->id == m->id) {
+                        found = output;
+                        amb_link_remove(&found->link);
+                        c->output_count--;
+                        break;
+                }
+        }
+        pthread_mutex_unlock(&c->lock);
+        if (found)
+                answer.size = found->length;
+        else
+                answer.code = kIOReturnBadArgument;
+        amb_connection_answer(c, &answer, found ? found->fd : -1);
+        amb_output_free(found);
+}
+
+/* --- mappings --- */
+
+/* A MAP or UNMAP on its way: after the call in progress, before later ones. */
+struct mapping {
+        struct amb_connection *connection;
+        IOUserClient *client;
+        struct amb_side_message request;
+};
+
+static void mapping_end(struct mapping *mapping)
+{
+        struct amb_connection *c = mapping->connection;
+
+        pthread_mutex_lock(&c->lock);
+        if (atomic_fetch_sub(&c->maps, 1) == 1)
+                pthread_cond_broadcast(&c->maps_done);
+        pthread_mutex_unlock(&c->lock);
+        OSObject_release(mapping->client);
+        amb_connection_release(c);
+        free(mapping);
+}
+
+static void mapping_dropped(void *context)
+{
+        struct mapping *mapping = context;
+
+        answer_code(mapping->connection, mapping->request.serial, kIOReturnNotReady);
+        mapping_end(mapping);
+}
+
+/* What the driver has given is fit to be mapped: fills the answer; *ret_fd is borrowed. */
+static kern_return_t offer(struct mapping *mapping, IOMemoryDescriptor *memory, bool read_only, struct amb_side_message *answer,
+                           int *ret_fd)
+{
+        int r;
+
+        IOMemoryDescriptor_GetLength(memory, &answer->size);
+        if (answer->size == 0)
+                return kIOReturnBadArgument;
+        r = amb_memory_share(memory, read_only, ret_fd);
+        if (r == AMB_MEMORY_REFUSED)
+                amb_log(AMB_LOG_WARNING, "%s: memory type %u cannot be given %s: it is no buffer, or was given the other way before",
+                        OSObject_GetClassName(mapping->client), mapping->request.id, read_only ? "read-only" : "writable");
+        return r == 0 ? kIOReturnSuccess : kIOReturnBadArgument;
+}
+
+/* On the default queue. */
+static void mapping_ask(void *context)
+{
+        struct mapping *mapping = context;
+        struct amb_side_message answer = { .kind = AMB_SIDE_ANSWER, .serial = mapping->request.serial };
+        IOMemoryDescriptor *given = NULL, *memory;
+        uint64_t options = 0;
+        bool read_only;
+        int fd = -1;
+
+        answer.code = atomic_load(&mapping->connection->refusing) ?
+                              MACH_SEND_INVALID_DEST :
+                              amb_invoke(mapping->client, IOUserClient, CopyClientMemoryForType, mapping->request.id, &options, &given);
+        if (answer.code != kIOReturnSuccess)
+                given = NULL;
+        memory = amb_object_cast(given, OSTypeID(IOMemoryDescriptor));
+        read_only = options & kIOUserClientMemoryReadOnly;
+        if (answer.code == kIOReturnSuccess && mapping->request.kind == AMB_SIDE_MAP)
+                answer.code = memory ? offer(mapping, memory, read_only, &answer, &fd) : kIOReturnBadArgument;
+        if (answer.code == kIOReturnSuccess && memory) {
+                answer.identity = amb_memory_identity(memory);
+                answer.flags = read_only ? AMB_SIDE_READ_ONLY : 0;
+        } else {
+                answer.size = 0;
+        }
+        amb_connection_answer(mapping->connection, &answer, fd);
+        OSObject_release(given);
+        mapping_end(mapping);
+}
+
+/* On the method queue: no call is in progress, and `maps` keeps the next one from starting. */
+static void mapping_alone(void *context)
+{
+        struct mapping *mapping = context;
+        IODispatchQueue *queue = amb_service_queue(&mapping->client->service);
+
+        if (amb_queue_async(queue, mapping, mapping_ask, mapping_dropped) < 0)
+                mapping_dropped(mapping);
+        OSObject_release(queue);
+}
+
+static void map(struct amb_connection *c, const struct amb_side_message *m)
+{
+        struct mapping *mapping = calloc(1, sizeof(*mapping));
+        IODispatchQueue *queue;
+        uint32_t changes;
+
+        pthread_mutex_lock(&c->lock);
+        if (mapping && c->client) {
+                *mapping = (struct mapping){ .connection = amb_connection_retain(c), .client = c->client, .request = *m };
+                OSObject_retain(mapping->client);
+                atomic_fetch_add(&c->maps, 1);
+        } else {
+                free(mapping);
+                mapping = NULL;
+        }
+        pthread_mutex_unlock(&c->lock);
+        if (!mapping) {
+                answer_code(c, m->serial, kIOReturnNotReady);
+                return;
+        }
+        queue = amb_service_method_queue(&mapping->client->service, &changes);
+        if (amb_queue_async(queue, mapping, mapping_alone, mapping_dropped) < 0)
+                mapping_dropped(mapping);
+        OSObject_release(queue);
+}
+
+/* --- all requests --- */
+
+/* Consumes fd. NULL: fine; otherwise what the peer did wrong. */
+static const char *serve(struct amb_connection *c, const struct amb_side_message *m, int fd)
+{
+        const char *wrong = NULL;
+
+        switch (m->kind) {
+        case AMB_SIDE_PORT:
+                if (!amb_side_port_check(fd)) {
+                        amb_fd_close(fd);
+                        return "a port that is no socket";
+                }
+                set_port(c, m->id, fd);
+                break;
+        case AMB_SIDE_PORT_DROP:
+                set_port(c, m->id, -1);
+                break;
+        case AMB_SIDE_REGION:
+                wrong = add_region(c, m, fd);
+                break;
+        case AMB_SIDE_REGION_DROP:
+                wrong = drop_region(c, m->id);
+                break;
+        case AMB_SIDE_FETCH:
+                fetch(c, m);
+                return NULL;
+        case AMB_SIDE_MAP:
+        case AMB_SIDE_UNMAP:
+                map(c, m);
+                return NULL;
+        }
+        if (!wrong)
+                answer_code(c, m->serial, kIOReturnSuccess);
+        return wrong;
+}
+
+bool amb_connection_serve_side(struct amb_connection *c)
+{
+        struct amb_side_message message;
+        const char *wrong = NULL;
+        int r, fd;
+
+        for (;;) {
+                r = amb_side_receive(c->side, false, &message, &fd);
+                if (r == AMB_SIDE_NOTHING)
+                        return true;
+                if (r == AMB_SIDE_END) {
+                        amb_connection_app_gone(c);
+                        return false;
+                }
+                if (r != 0) {
+                        wrong = "a broken message on the side socket";
+                        break;
+                }
+                if (!amb_side_request_valid(&message, fd >= 0)) {
+                        amb_fd_close(fd);
+                        wrong = "a request that makes no sense";
+                        break;
+                }
+                pthread_mutex_lock(&c->lock);
+                if (++c->pending > AMB_SIDE_PENDING_MAX)
+                        wrong = "too many requests at a time";
+                if (message.kind == AMB_SIDE_CLOSE)
+                        c->close_serial = message.serial;
+                pthread_mutex_unlock(&c->lock);
+                if (message.kind == AMB_SIDE_CLOSE) {
+                        amb_connection_app_gone(c);
+                        return false;
+                }
+                if (!wrong)
+                        wrong = serve(c, &message, fd);
+                else
+                        amb_fd_close(fd);
+                if (wrong)
+                        break;
+                if (atomic_load(&c->over))
+                        return false;
+        }
+        amb_connection_cut_off(c, wrong);
+        return false;
+}

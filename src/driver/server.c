@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "control/bus.h"
+#include "control/protocol.h"
+#include "driver/bundle.h"
+#include "driver/pool.h"
+#include "driver/server.h"
+#include "driver/uplink.h"
+#include "driver/uplink-private.h"
+
+struct IOUserServer_ivars {
+        struct amb_server server;
+};
+
+static struct amb_server *the_server;
+static pthread_mutex_t the_server_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool server_init(OSObject *object)
+{
+        IOUserServer *self = (IOUserServer *)object;
+
+        if (!IOService_init(object))
+                return false;
+        self->ivars = calloc(1, sizeof(*self->ivars));
+        return self->ivars != NULL;
+}
+
+/* Only a half-made server is ever freed. */
+static void server_free(OSObject *object)
+{
+        IOUserServer *self = (IOUserServer *)object;
+
+        if (self->ivars) {
+                struct amb_server *s = &self->ivars->server;
+
+                if (s->bus)
+                        sd_bus_close_unref(s->bus);
+                sd_event_unref(s->event);
+                amb_fd_close(s->post_fd > 0 ? s->post_fd : -1);
+                free(s->name);
+                free(s->bundle_id);
+                free(s->token);
+                free(s->path);
+                free(s->directory);
+                free(self->ivars);
+        }
+        IOService_free(object);
+}
+
+static const struct amb_method server_methods[] = {
+        AMB_OVERRIDE(OSObject, init, server_init),
+        AMB_OVERRIDE(OSObject, free, server_free),
+        AMB_METHODS_END,
+};
+
+AMB_EXPORT const OSMetaClass gIOUserServerMetaClass = {
+        "IOUserServer", &gIOServiceMetaClass, sizeof(IOUserServer), server_methods, NULL,
+};
+
+struct amb_server *amb_server(void)
+{
+        return __atomic_load_n(&the_server, __ATOMIC_ACQUIRE);
+}
+
+const char *amb_uplink_server_name(void)
+{
+        struct amb_server *server = amb_server();
+
+        return server ? server->name : NULL;
+}
+
+/* --- posts --- */
+
+void amb_server_post(struct amb_server *server, struct amb_post *post)
+{
+        pthread_mutex_lock(&server->lock);
+        amb_list_append(&server->posts, &post->link);
+        pthread_mutex_unlock(&server->lock);
+        (void)eventfd_write(server->post_fd, 1);
+}
+
+static int on_posts(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct amb_server *server = userdata;
+        struct amb_post *post;
+        eventfd_t count;
+
+        (void)eventfd_read(fd, &count);
+        for (;;) {
+                pthread_mutex_lock(&server->lock);
+                post = amb_list_first(&server->posts, struct amb_post, link);
+                if (post)
+                        amb_link_remove(&post->link);
+                pthread_mutex_unlock(&server->lock);
+                if (!post)
+                        return 0;
+                post->run(post);
+        }
+}
+
+void amb_server_end(struct amb_server *server, int status)
+{
+        pthread_mutex_lock(&server->lock);
+        if (!server->end)
+                server->status = status;
+        server->end = true;
+        pthread_cond_broadcast(&server->ended);
+        pthread_mutex_unlock(&server->lock);
+}
+
+/* --- connections --- */
+
+struct amb_watch {
+        struct amb_link link;
+        struct amb_post ended;
+        struct amb_server *server;
+        struct amb_connection *connection;
+        sd_event_source *side, *process;
+        int pidfd;
+};
+
+static void watch_end_sources(struct amb_watch *watch)
+{
+        watch->side = sd_event_source_disable_unref(watch->side);
+        watch->process = sd_event_source_disable_unref(watch->process);
+        watch->pidfd = amb_fd_close(watch->pidfd);
+}
+
+static int on_side(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct amb_watch *watch = userdata;
+
+        if (!amb_connection_serve_side(watch->connection))
+                watch->side = sd_event_source_disable_unref(watch->side);
+        return 0;
+}
+
+static int on_app_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct amb_watch *watch = userdata;
+
+        amb_connection_app_gone(watch->connection);
+        watch_end_sources(watch);
+        return 0;
+}
+
+int amb_server_watch(struct amb_server *server, struct amb_connection *connection, int app_pidfd)
+{
+        struct amb_watch *watch = calloc(1, sizeof(*watch));
+        int r = -ENOMEM;
+
+        if (watch) {
+                *watch = (struct amb_watch){ .server = server, .connection = connection, .pidfd = app_pidfd };
+                r = sd_event_add_io(server->event, &watch->side, amb_connection_side(connection), EPOLLIN, on_side, watch);
+                if (r >= 0)
+                        r = sd_event_add_io(server->event, &watch->process, app_pidfd, EPOLLIN, on_app_end, watch);
+        }
+        if (r < 0) {
+                if (watch) {
+                        watch->pidfd = -1;
+                        watch_end_sources(watch);
+                }
+                free(watch);
+                return amb_trace(r);
+        }
+        amb_list_append(&server->connections, &watch->link);
+        return 0;
+}
+
+void amb_server_refuse(struct amb_server *server, uint64_t entry)
+{
+        struct amb_watch *watch;
+
+        amb_list_for(watch, &server->connections, link)
+                if (amb_connection_id(watch->connection) == entry)
+                        amb_connection_refuse(watch->connection);
+}
+
+bool amb_server_has_connections(const struct amb_server *server)
+{
+        return !amb_list_empty(&server->connections);
+}
+
+void amb_server_connection_ended(struct amb_server *server, struct amb_connection *connection)
+{
+        uint64_t id = amb_connection_id(connection);
+        struct amb_watch *watch, *following;
+
+        amb_list_for_safe(watch, following, &server->connections, link) {
+                if (watch->connection != connection)
+                        continue;
+                amb_link_remove(&watch->link);
+                watch_end_sources(watch);
+                amb_connection_finish(connection);
+                amb_connection_release(connection);
+                free(watch);
+                amb_uplink_send_closed(server, id);
+                break;
+        }
+        amb_adopt_idle(server);
+}
+
+/* --- the daemon's bus --- */
+
+static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        struct amb_server *server = userdata;
+
+        if (sd_bus_message_get_bus(message) == server->bus)
+                amb_adopt_begin(server);
+        return 0;
+}
+
+int amb_server_take_bus(struct amb_server *server, sd_bus *bus)
+{
+        int r;
+
+        r = sd_bus_add_object_vtable(bus, NULL, AMB_HOST_PATH, AMB_HOST_INTERFACE, amb_hosting_vtable, server);
+        if (r >= 0)
+                r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
+                                        on_disconnected, server);
+        if (r >= 0)
+                r = sd_bus_attach_event(bus, server->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0) {
+                sd_bus_close_unref(bus);
+                return amb_trace(r);
+        }
+        server->bus = bus;
+        return 0;
+}
+
+/* --- the object --- */
+
+/* Takes a variable out of the environment: drivers and their children have no business with it. NULL: not set, no memory. */
+static char *take_variable(const char *name)
+{
+        const char *value = getenv(name);
+        char *copy = value ? strdup(value) : NULL;
+
+        unsetenv(name);
+        return copy;
+}
+
+static int open_daemon(struct amb_server *s, int fd)
+{
+        sd_bus *bus = NULL;
+        int r;
+
+        r = sd_event_new(&s->event);
+        if (r >= 0)
+                r = sd_event_add_io(s->event, NULL, s->post_fd, EPOLLIN, on_posts, s);
+        if (r < 0) {
+                amb_fd_close(fd);
+                return amb_trace(r);
+        }
+        r = amb_bus_join(fd, &bus);
+        return r < 0 ? r : amb_server_take_bus(s, bus);
+}
+
+static void *control_run(void *context)
+{
+        struct amb_server *server = context;
+        int r;
+
+        do
+                r = sd_event_run(server->event, UINT64_MAX);
+        while (r >= 0);
+        amb_log(AMB_LOG_ERROR, "the control loop failed: %s", strerror(-r));
+        amb_server_end(server, EXIT_FAILURE);
+        return NULL;
+}
+
+static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, const char *name, uint64_t tag, OSString *bundle_id)
+{
+        AMB_FREE char *fd_text = take_variable(AMB_HOST_FD_VARIABLE);
+        char *slash;
+        int fd;
+
+        s->object = object;
+        s->tag = tag;
+        pthread_mutex_init(&s->lock, NULL);
+        pthread_cond_init(&s->ended, NULL);
+        amb_list_init(&s->posts);
+        amb_list_init(&s->connections);
+        amb_list_init(&s->terminations);
+        s->token = take_variable(AMB_HOST_TOKEN_VARIABLE);
+        if (!fd_text || !s->token || (fd = atoi(fd_text)) <= STDERR_FILENO)
+                return kIOReturnNotReady;
+        s->name = strdup(name);
+        s->bundle_id = strdup(OSStringGetStringPtr(bundle_id));
+        s->path = amb_registry_path();
+        s->directory = s->path ? strdup(s->path) : NULL;
+        slash = s->directory ? strrchr(s->directory, '/') : NULL;
+        s->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (!s->name || !s->bundle_id || !slash || s->post_fd < 0) {
+                amb_fd_close(fd);
+                return kIOReturnNoMemory;
+        }
+        *(slash == s->directory ? slash + 1 : slash) = '\0';
+        return open_daemon(s, fd) < 0 ? kIOReturnNoResources : kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IOUserServer_Create(const char *name, uint64_t tag, uint64_t options, OSString *bundleID,
+                                             IOUserServer **server)
+{
+        IOUserServer *created;
+        kern_return_t code;
+
+        if (!name || !*name || strlen(name) > 127 || options != 0 || !bundleID || !server)
+                return kIOReturnBadArgument;
+        pthread_mutex_lock(&the_server_lock);
+        if (the_server) {
+                pthread_mutex_unlock(&the_server_lock);
+                return kIOReturnExclusiveAccess;
+        }
+        created = (IOUserServer *)amb_object_new(OSTypeID(IOUserServer));
+        code = created ? server_set_up(&created->ivars->server, created, name, tag, bundleID) : kIOReturnNoMemory;
+        if (code == kIOReturnSuccess) {
+                OSObject_retain(created);
+                __atomic_store_n(&the_server, &created->ivars->server, __ATOMIC_RELEASE);
+                if (amb_thread_start(control_run, the_server) < 0) {
+                        __atomic_store_n(&the_server, NULL, __ATOMIC_RELEASE);
+                        OSObject_release(created);
+                        code = kIOReturnNoResources;
+                }
+        }
+        pthread_mutex_unlock(&the_server_lock);
+        if (code != kIOReturnSuccess) {
+                OSObject_release(created);
+                return code;
+        }
+        *server = created;
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IOUserServer_LoadModule(IOUserServer *self, const char *path)
+{
+        AMB_FREE char *message = NULL;
+        kern_return_t code = path ? amb_bundle_load(path, &message) : kIOReturnNotFound;
+
+        if (code != kIOReturnSuccess)
+                amb_log(AMB_LOG_ERROR, "%s", message ? message : "no memory to load the bundle");
+        return code;
+}
+
+AMB_EXPORT kern_return_t IOUserServer_Exit(IOUserServer *self, const char *reason)
+{
+        amb_log(AMB_LOG_INFO, "host %s ends: %s", self->ivars->server.name, reason ? reason : "asked to");
+        amb_server_end(&self->ivars->server, EXIT_SUCCESS);
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT int amb_server_wait(IOUserServer *object)
+{
+        struct amb_server *server = &object->ivars->server;
+        int status;
+
+        pthread_mutex_lock(&server->lock);
+        while (!server->end)
+                pthread_cond_wait(&server->ended, &server->lock);
+        status = server->status;
+        pthread_mutex_unlock(&server->lock);
+        return status;
+}

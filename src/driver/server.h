@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of IOUserServer: the control thread and what runs on it.
+ *
+ *      server.c        the object, the thread, what other threads hand to it, the end
+ *      uplink.c        what services ask of the daemon (uplink.h)
+ *      hosting.c       what the daemon asks of us (Host1): driver code runs on the pool, answers go out on the control thread
+ *      adopt.c         the daemon is gone: watch the socket's directory, connect again, report everything
+ *
+ * sd-event and sd-bus belong to the control thread alone. It never runs driver code and never waits for it. There is one server in a
+ * process; it is never freed, because threads may be anywhere in it: the process ends with it.
+ */
+#include <pthread.h>
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include <DriverKit/IOUserServer.h>
+
+#include "base/base.h"
+#include "driver/connection.h"
+
+/* Something to do on the control thread. Its memory belongs to run from then on. */
+struct amb_post {
+        struct amb_link link;
+        void (*run)(struct amb_post *post);
+};
+
+struct amb_server {
+        IOUserServer *object;
+        sd_event *event;
+        sd_bus *bus;                    /* NULL: no daemon */
+        bool adopting;                  /* a report is on its way; cleared by its answer */
+        bool report_again;              /* the daemon waits for a Start to return */
+        char *name, *bundle_id, *token;
+        uint64_t tag;
+
+        pthread_mutex_t lock;
+        pthread_cond_t ended;
+        struct amb_link posts;
+        int post_fd;
+        bool end;
+        int status;
+
+        struct amb_link connections;    /* control thread: struct amb_watch */
+        struct amb_link terminations;   /* control thread: asked for while no daemon was there */
+
+        /* adopt.c */
+        char *path, *directory;
+        sd_event_source *directory_source, *retry;
+        unsigned int tries;
+};
+
+/* The process's one, or NULL. */
+struct amb_server *amb_server(void);
+
+/* Any thread. */
+void amb_server_post(struct amb_server *server, struct amb_post *post);
+void amb_server_end(struct amb_server *server, int status);
+
+/* --- control thread --- */
+/* Watches an open connection until it has ended; takes the references to both. -errno: neither is taken. */
+int amb_server_watch(struct amb_server *server, struct amb_connection *connection, int app_pidfd);
+/* Stop has been delivered: the references go, the daemon is told. */
+void amb_server_connection_ended(struct amb_server *server, struct amb_connection *connection);
+/* The user client is being terminated: no more calls reach it. Other entries: nothing. */
+void amb_server_refuse(struct amb_server *server, uint64_t entry);
+bool amb_server_has_connections(const struct amb_server *server);
+/* A bus that has been made: our methods on it, into the event loop, its end noticed. Consumed, also on failure. */
+int amb_server_take_bus(struct amb_server *server, sd_bus *bus);
+
+extern const sd_bus_vtable amb_hosting_vtable[];
+
+/* The daemon's connection has ended. */
+void amb_adopt_begin(struct amb_server *server);
+/* A Start has returned: a report that waited for it goes out again. */
+void amb_adopt_started(struct amb_server *server);
+/* Nothing is left and no daemon is there: end. */
+void amb_adopt_idle(struct amb_server *server);
+
+/* Sends the terminations that were asked for while no daemon was there. */
+void amb_uplink_replay(struct amb_server *server);

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <DriverKit/IOKitKeys.h>
+#include <DriverKit/IOUserClient.h>
+
+#include "driver/bundle.h"
+#include "driver/queue.h"
+#include "driver/service.h"
+#include "driver/table.h"
+#include "driver/uplink.h"
+
+/* --- the object --- */
+
+AMB_EXPORT bool IOService_init(OSObject *object)
+{
+        IOService *self = (IOService *)object;
+        struct IOService_ivars *s;
+
+        if (!OSObject_init(object))
+                return false;
+        s = self->ivars = calloc(1, sizeof(*s));
+        if (!s)
+                return false;
+        pthread_mutex_init(&s->lock, NULL);
+        amb_list_init(&s->link);
+        s->service = self;
+        s->runtime = OSDictionaryCreate();
+        return s->runtime && IOService_CreateDefaultDispatchQueue(self, &s->queue) == kIOReturnSuccess;
+}
+
+AMB_EXPORT void IOService_free(OSObject *object)
+{
+        IOService *self = (IOService *)object;
+        struct IOService_ivars *s = self->ivars;
+
+        if (s) {
+                OSObject_release(s->provider);
+                OSObject_release(s->properties);
+                OSObject_release(s->runtime);
+                OSObject_release(s->queue);
+                OSObject_release(s->method_queue);
+                free(s->name);
+                pthread_mutex_destroy(&s->lock);
+                free(s);
+        }
+        OSObject_free(object);
+}
+
+static const struct amb_method service_methods[] = {
+        AMB_OVERRIDE(OSObject, init, IOService_init),
+        AMB_OVERRIDE(OSObject, free, IOService_free),
+        AMB_OVERRIDE(IOService, Start, IOService_Start),
+        AMB_OVERRIDE(IOService, Stop, IOService_Stop),
+        AMB_OVERRIDE(IOService, NewUserClient, IOService_NewUserClient),
+        AMB_METHODS_END,
+};
+
+AMB_EXPORT const OSMetaClass gIOServiceMetaClass = {
+        "IOService", &gOSObjectMetaClass, sizeof(IOService), service_methods, NULL,
+};
+
+int amb_service_attach(IOService *service, uint64_t entry, IOService *provider, OSDictionary *properties, const char *name)
+{
+        struct IOService_ivars *s = service->ivars;
+        char *copy = strdup(name);
+
+        if (!copy)
+                return amb_trace(-ENOMEM);
+        OSObject_retain(provider);
+        OSObject_retain(properties);
+        pthread_mutex_lock(&s->lock);
+        s->entry = entry;
+        s->provider = provider;
+        s->properties = properties;
+        free(s->name);
+        s->name = copy;
+        pthread_mutex_unlock(&s->lock);
+        return 0;
+}
+
+int amb_service_new_foreign(uint64_t entry, const char *name, OSDictionary *properties, IOService **ret_service)
+{
+        IOService *service = (IOService *)amb_object_new(OSTypeID(IOService));
+        int r;
+
+        if (!service)
+                return amb_trace(-ENOMEM);
+        service->ivars->foreign = true;
+        r = amb_service_attach(service, entry, NULL, properties, name);
+        if (r < 0) {
+                OSObject_release(service);
+                return r;
+        }
+        *ret_service = service;
+        return 0;
+}
+
+uint64_t amb_service_entry(IOService *service)
+{
+        uint64_t entry;
+
+        pthread_mutex_lock(&service->ivars->lock);
+        entry = service->ivars->entry;
+        pthread_mutex_unlock(&service->ivars->lock);
+        return entry;
+}
+
+OSDictionary *amb_service_copy_personality(IOService *service)
+{
+        OSDictionary *properties;
+
+        pthread_mutex_lock(&service->ivars->lock);
+        properties = service->ivars->properties;
+        OSObject_retain(properties);
+        pthread_mutex_unlock(&service->ivars->lock);
+        return properties;
+}
+
+/* --- life --- */
+
+/* Under the lock: has everything happened that "stopped" takes? Then hands out the provider's reference, once. */
+static bool stop_complete(struct IOService_ivars *s, IOService **ret_provider)
+{
+        if (!s->stopping || !s->stop_returned || !s->did_stop)
+                return false;
+        *ret_provider = amb_steal(s->provider);
+        return true;
+}
+
+AMB_EXPORT kern_return_t IOService_Start(IOService *self, IOService *provider)
+{
+        pthread_mutex_lock(&self->ivars->lock);
+        self->ivars->start_begun = true;
+        pthread_mutex_unlock(&self->ivars->lock);
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IOService_Stop(IOService *self, IOService *provider)
+{
+        struct IOService_ivars *s = self->ivars;
+        IOService *gone = NULL;
+        bool told, complete;
+        uint64_t entry;
+
+        pthread_mutex_lock(&s->lock);
+        /* A call that nobody asked for stops nothing. */
+        told = s->stopping && !s->did_stop;
+        s->did_stop |= told;
+        complete = told && stop_complete(s, &gone);
+        entry = s->entry;
+        pthread_mutex_unlock(&s->lock);
+        OSObject_release(gone);
+        if (told)
+                amb_uplink_did_stop(entry);
+        if (complete)
+                amb_table_remove(self);
+        return kIOReturnSuccess;
+}
+
+kern_return_t amb_service_start(IOService *service, IOService *provider)
+{
+        struct IOService_ivars *s = service->ivars;
+        kern_return_t code = kIOReturnSuccess;
+        struct amb_queue_frame frame;
+        IODispatchQueue *queue = amb_service_queue(service);
+        bool begun, send;
+        uint64_t entry;
+
+        if (!amb_queue_enter(queue, &frame)) {
+                OSObject_release(queue);
+                return kIOReturnNotReady;
+        }
+        pthread_mutex_lock(&s->lock);
+        begun = s->start_begun;
+        s->start_begun = true;
+        pthread_mutex_unlock(&s->lock);
+        if (!begun)
+                code = amb_invoke(service, IOService, Start, provider);
+        pthread_mutex_lock(&s->lock);
+        s->started |= code == kIOReturnSuccess;
+        send = s->started && s->register_wanted;
+        s->register_wanted = false;
+        s->registered |= send;
+        entry = s->entry;
+        pthread_mutex_unlock(&s->lock);
+        amb_queue_leave(&frame);
+        OSObject_release(queue);
+        if (send)
+                amb_uplink_register(entry);
+        return code;
+}
+
+void amb_service_stop(IOService *service)
+{
+        struct IOService_ivars *s = service->ivars;
+        IOService *provider, *gone = NULL;
+        IODispatchQueue *queue;
+        struct amb_queue_frame frame;
+        kern_return_t code;
+        bool entered, complete, first;
+        uint64_t entry;
+
+        pthread_mutex_lock(&s->lock);
+        first = !s->stopping;
+        s->stopping = true;
+        provider = s->provider;
+        OSObject_retain(provider);
+        entry = s->entry;
+        pthread_mutex_unlock(&s->lock);
+        if (!first) {
+                OSObject_release(provider);
+                return;
+        }
+        OSObject_retain(service);
+        queue = amb_service_queue(service);
+        /* A driver that has cancelled its own default queue is stopped all the same. */
+        entered = amb_queue_enter(queue, &frame);
+        code = amb_invoke(service, IOService, Stop, provider);
+        if (entered)
+                amb_queue_leave(&frame);
+        OSObject_release(queue);
+
+        pthread_mutex_lock(&s->lock);
+        s->stop_returned = true;
+        first = code != kIOReturnSuccess && !s->did_stop;
+        s->did_stop |= first;
+        complete = stop_complete(s, &gone);
+        pthread_mutex_unlock(&s->lock);
+        if (first)
+                amb_uplink_did_stop(entry);
+        if (complete)
+                amb_table_remove(service);
+        OSObject_release(gone);
+        OSObject_release(provider);
+        OSObject_release(service);
+}
+
+void amb_service_discard(IOService *service)
+{
+        struct IOService_ivars *s = service->ivars;
+        IOService *gone;
+
+        pthread_mutex_lock(&s->lock);
+        s->stopping = s->stop_returned = s->did_stop = true;
+        gone = amb_steal(s->provider);
+        pthread_mutex_unlock(&s->lock);
+        OSObject_release(gone);
+        amb_table_remove(service);
+}
+
+AMB_EXPORT kern_return_t IOService_NewUserClient(IOService *self, uint32_t type, IOUserClient **userClient)
+{
+        return kIOReturnError;
+}
+
+AMB_EXPORT kern_return_t IOService_RegisterService(IOService *self)
+{
+        struct IOService_ivars *s = self->ivars;
+        bool send;
+        uint64_t entry;
+
+        pthread_mutex_lock(&s->lock);
+        send = s->foreign || s->started;
+        s->register_wanted |= !send;
+        s->registered |= send;
+        entry = s->entry;
+        pthread_mutex_unlock(&s->lock);
+        if (send && entry != 0)
+                amb_uplink_register(entry);
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IOService_Terminate(IOService *self, uint64_t options)
+{
+        if (options != 0)
+                return kIOReturnUnsupported;
+        if (self->ivars->foreign)
+                return kIOReturnNotPermitted;
+        return amb_uplink_terminate(amb_service_entry(self));
+}
+
+/* --- queues --- */
+
+IODispatchQueue *amb_service_queue(IOService *service)
+{
+        IODispatchQueue *queue;
+
+        pthread_mutex_lock(&service->ivars->lock);
+        queue = service->ivars->queue;
+        OSObject_retain(queue);
+        pthread_mutex_unlock(&service->ivars->lock);
+        return queue;
+}
+
+IODispatchQueue *amb_service_method_queue(IOService *service, uint32_t *ret_changes)
+{
+        struct IOService_ivars *s = service->ivars;
+        IODispatchQueue *queue;
+
+        pthread_mutex_lock(&s->lock);
+        queue = s->method_queue ? s->method_queue : s->queue;
+        OSObject_retain(queue);
+        *ret_changes = atomic_load(&s->queue_changes);
+        pthread_mutex_unlock(&s->lock);
+        return queue;
+}
+
+/* The place of a queue name in this object; NULL: its class declares no such name. */
+static IODispatchQueue **queue_place(IOService *self, const char *name)
+{
+        if (strcmp(name, kIOServiceDefaultQueueName) == 0)
+                return &self->ivars->queue;
+        if (OSDynamicCast(IOUserClient, self) && strcmp(name, kIOUserClientQueueNameExternalMethod) == 0)
+                return &self->ivars->method_queue;
+        return NULL;
+}
+
+AMB_EXPORT kern_return_t IOService_SetDispatchQueue(IOService *self, const char *name, IODispatchQueue *queue)
+{
+        struct IOService_ivars *s = self->ivars;
+        IODispatchQueue **place, *before = NULL;
+        bool usable;
+
+        if (!name || !queue || !(place = queue_place(self, name)))
+                return kIOReturnBadArgument;
+        pthread_mutex_lock(&s->lock);
+        usable = !s->foreign && !s->did_stop;
+        if (usable) {
+                before = *place;
+                OSObject_retain(queue);
+                *place = queue;
+                atomic_fetch_add(&s->queue_changes, 1);
+        }
+        pthread_mutex_unlock(&s->lock);
+        OSObject_release(before);
+        return usable ? kIOReturnSuccess : kIOReturnError;
+}
+
+AMB_EXPORT kern_return_t IOService_CopyDispatchQueue(IOService *self, const char *name, IODispatchQueue **queue)
+{
+        struct IOService_ivars *s = self->ivars;
+        IODispatchQueue **place, *found = NULL;
+        IOService *provider = NULL;
+        kern_return_t code = kIOReturnNotFound;
+
+        if (!name || !queue)
+                return kIOReturnBadArgument;
+        place = queue_place(self, name);
+        pthread_mutex_lock(&s->lock);
+        if (s->foreign || s->did_stop) {
+                code = kIOReturnError;
+        } else if (place) {
+                found = *place;
+                OSObject_retain(found);
+        } else {
+                provider = s->provider;
+                OSObject_retain(provider);
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (found) {
+                *queue = found;
+                return kIOReturnSuccess;
+        }
+        if (provider) {
+                code = IOService_CopyDispatchQueue(provider, name, queue);
+                OSObject_release(provider);
+        }
+        return code;
+}
+
+AMB_EXPORT kern_return_t IOService_CreateDefaultDispatchQueue(IOService *self, IODispatchQueue **queue)
+{
+        AMB_FREE char *name = amb_format("%s-%s", OSObject_GetClassName(self), kIOServiceDefaultQueueName);
+
+        return name ? IODispatchQueue_Create(name, 0, 0, queue) : kIOReturnNoMemory;
+}

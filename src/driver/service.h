@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of IOService: what the runtime knows of a service, and the order of its life.
+ *
+ *      attach -> start (once) -> [registered] -> stop (once) -> stopped
+ *
+ * "Stopped" takes two things in any order: the driver's Stop has returned, and the base Stop has been called (or Stop returned an error).
+ * Then the runtime lets go of the object and of its provider. Objects that stand for a service elsewhere (the daemon's, another
+ * host's) are `foreign`: they have a number, a name and properties, and nothing can be done to them.
+ *
+ * `lock` guards the fields; it is never held while driver code runs or the registry is asked.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <DriverKit/IOService.h>
+
+#include "base/base.h"
+
+struct IOService_ivars {
+        pthread_mutex_t lock;
+        uint64_t entry;
+        uint64_t opening;               /* while NewUserClient runs: the number of the user client that it makes */
+        OSDictionary *opening_entitlements;     /* and what its application may do; borrowed */
+        bool foreign;
+        bool start_begun, started;
+        bool register_wanted, registered;
+        bool stopping, stop_returned, did_stop;
+        IOService *provider;            /* retained until stopped */
+        OSDictionary *properties, *runtime;
+        char *name;
+        IODispatchQueue *queue, *method_queue;
+        _Atomic uint32_t queue_changes;
+        IOService *service;             /* whose these are */
+        struct amb_link link;           /* the table (table.h), which retains */
+};
+
+/* Number, provider, properties (retained, not changed any more) and name, once, before anybody else knows the object. -ENOMEM. */
+int amb_service_attach(IOService *service, uint64_t entry, IOService *provider, OSDictionary *properties, const char *name);
+/* An object for a service that is not of this process. */
+int amb_service_new_foreign(uint64_t entry, const char *name, OSDictionary *properties, IOService **ret_service);
+
+/* One reference each. The method queue is the default queue when none was set; *ret_changes tells later whether it still is. */
+IODispatchQueue *amb_service_queue(IOService *service);
+IODispatchQueue *amb_service_method_queue(IOService *service, uint32_t *ret_changes);
+
+/* Runs Start on the default queue unless it has run; a registration that was asked for meanwhile is sent. The driver's code. */
+kern_return_t amb_service_start(IOService *service, IOService *provider);
+/* Runs Stop on the default queue unless it has run or runs already. Blocks as long as the driver does. */
+void amb_service_stop(IOService *service);
+/* The service will never be stopped by its driver (Start failed, NewUserClient failed): let go of it. */
+void amb_service_discard(IOService *service);
+
+uint64_t amb_service_entry(IOService *service);
+OSDictionary *amb_service_copy_personality(IOService *service);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/source.h"
+
+bool amb_source_init(OSObject *object)
+{
+        IODispatchSource *self = (IODispatchSource *)object;
+
+        if (!OSObject_init(object))
+                return false;
+        self->ivars = calloc(1, sizeof(*self->ivars));
+        if (!self->ivars)
+                return false;
+        pthread_mutex_init(&self->ivars->lock, NULL);
+        amb_rest_init(&self->ivars->rest);
+        amb_list_init(&self->ivars->link);
+        self->ivars->source = self;
+        return true;
+}
+
+void amb_source_free(OSObject *object)
+{
+        IODispatchSource *self = (IODispatchSource *)object;
+
+        if (self->ivars) {
+                OSObject_release(self->ivars->action);
+                pthread_mutex_destroy(&self->ivars->lock);
+                free(self->ivars);
+        }
+        OSObject_free(object);
+}
+
+static const struct amb_method source_methods[] = {
+        AMB_OVERRIDE(OSObject, init, amb_source_init),
+        AMB_OVERRIDE(OSObject, free, amb_source_free),
+        AMB_METHODS_END,
+};
+
+AMB_EXPORT const OSMetaClass gIODispatchSourceMetaClass = {
+        "IODispatchSource", &gOSObjectMetaClass, sizeof(IODispatchSource), source_methods, NULL,
+};
+
+struct event {
+        IODispatchSource *source;
+        uint64_t generation, time;
+};
+
+/* On the target's queue: still wanted? */
+static bool event_begin(void *context)
+{
+        struct event *event = context;
+        struct IODispatchSource_ivars *s = event->source->ivars;
+        bool run = false;
+
+        pthread_mutex_lock(&s->lock);
+        if (!s->cancelled && s->generation == event->generation) {
+                if (s->disabled) {
+                        s->due = true;
+                        s->due_time = event->time;
+                } else {
+                        s->rest.running++;
+                        run = true;
+                }
+        }
+        pthread_mutex_unlock(&s->lock);
+        return run;
+}
+
+static void event_end(void *context, bool ran)
+{
+        struct event *event = context;
+        struct IODispatchSource_ivars *s = event->source->ivars;
+        struct amb_link ready = AMB_LIST_INIT(ready);
+
+        if (ran) {
+                pthread_mutex_lock(&s->lock);
+                s->rest.running--;
+                amb_rest_take(&s->rest, &ready);
+                pthread_mutex_unlock(&s->lock);
+                amb_rest_run(&ready);
+        }
+        OSObject_release(event->source);
+        free(event);
+}
+
+void amb_source_fire(IODispatchSource *source, uint64_t generation, uint64_t time)
+{
+        struct IODispatchSource_ivars *s = source->ivars;
+        struct event *event = NULL;
+        OSAction *action = NULL;
+
+        pthread_mutex_lock(&s->lock);
+        if (!s->cancelled && s->generation == generation && s->action) {
+                action = s->action;
+                OSObject_retain(action);
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (!action)
+                return;
+        event = calloc(1, sizeof(*event));
+        if (event) {
+                OSObject_retain(source);
+                *event = (struct event){ .source = source, .generation = generation, .time = time };
+                if (amb_action_submit(action, time, event, event_begin, event_end) < 0) {
+                        OSObject_release(source);
+                        free(event);
+                }
+        }
+        OSObject_release(action);
+}
+
+/* After Cancel: the handler's reference and the action go. */
+static void let_action_go(void *object)
+{
+        IODispatchSource *self = object;
+        OSAction *action;
+
+        pthread_mutex_lock(&self->ivars->lock);
+        action = amb_steal(self->ivars->action);
+        pthread_mutex_unlock(&self->ivars->lock);
+        OSObject_release(action);
+        OSObject_release(self);
+}
+
+AMB_EXPORT kern_return_t IODispatchSource_Cancel_f(IODispatchSource *self, void *context, IODispatchFunction handler)
+{
+        struct amb_rest_handler *h = amb_rest_handler_new(context, handler, let_action_go, self);
+        struct IODispatchSource_ivars *s = self->ivars;
+        struct amb_link ready = AMB_LIST_INIT(ready);
+
+        if (!h)
+                return kIOReturnNoMemory;
+        OSObject_retain(self);
+        pthread_mutex_lock(&s->lock);
+        s->cancelled = true;
+        pthread_mutex_unlock(&s->lock);
+        amb_timer_disarm(self);
+
+        pthread_mutex_lock(&s->lock);
+        amb_list_append(&s->rest.handlers, &h->link);
+        amb_rest_take(&s->rest, &ready);
+        pthread_mutex_unlock(&s->lock);
+        amb_rest_run(&ready);
+        return kIOReturnSuccess;
+}
+
+static void release_source(void *object)
+{
+        OSObject_release(object);
+}
+
+AMB_EXPORT kern_return_t IODispatchSource_SetEnableWithCompletion_f(IODispatchSource *self, bool enable, void *context,
+                                                                    IODispatchFunction handler)
+{
+        struct IODispatchSource_ivars *s = self->ivars;
+        struct amb_link ready = AMB_LIST_INIT(ready);
+        struct amb_rest_handler *h = NULL;
+        uint64_t generation, time;
+        bool fire;
+
+        if (handler && !(h = amb_rest_handler_new(context, handler, release_source, self)))
+                return kIOReturnNoMemory;
+        pthread_mutex_lock(&s->lock);
+        if (s->cancelled) {
+                pthread_mutex_unlock(&s->lock);
+                free(h);
+                return kIOReturnNotReady;
+        }
+        s->disabled = !enable;
+        fire = enable && s->due;
+        time = s->due_time;
+        generation = s->generation;
+        if (enable)
+                s->due = false;
+        if (h) {
+                OSObject_retain(self);
+                amb_list_append(&s->rest.handlers, &h->link);
+                amb_rest_take(&s->rest, &ready);
+        }
+        pthread_mutex_unlock(&s->lock);
+        amb_rest_run(&ready);
+        if (fire)
+                amb_source_fire(self, generation, time);
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IODispatchSource_SetEnable(IODispatchSource *self, bool enable)
+{
+        return IODispatchSource_SetEnableWithCompletion_f(self, enable, NULL, NULL);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Inside of IODispatchSource and IOTimerDispatchSource.
+ *
+ * One thread of the process waits for all timers: a timerfd per clock, a sorted list per clock under one lock. It calls amb_source_fire, which
+ * puts the callback on the queue of the action's target. A callback that has been replaced, disabled or cancelled in the meantime is
+ * stopped at the last moment, on that queue. Lock order: timers, then source.
+ */
+#include <DriverKit/IOTimerDispatchSource.h>
+#include <pthread.h>
+
+#include "driver/action.h"
+
+struct IODispatchSource_ivars {
+        pthread_mutex_t lock;
+        struct amb_rest rest;
+        bool disabled, cancelled;
+        bool due;                       /* happened while disabled */
+        uint64_t due_time;
+        uint64_t generation;            /* of the arming; a callback of an earlier one is not wanted */
+        OSAction *action;
+        /* the timers' list; guarded by the timers' lock */
+        struct amb_link link;           /* linked: armed, and the list holds a reference */
+        IODispatchSource *source;       /* what these belong to */
+        unsigned int clock;
+        uint64_t deadline;
+};
+
+bool amb_source_init(OSObject *object);
+void amb_source_free(OSObject *object);
+
+/* The event has happened: calls the handler, or remembers it while disabled. */
+void amb_source_fire(IODispatchSource *source, uint64_t generation, uint64_t time);
+
+/* Takes a cancelled source off the timers' list. */
+void amb_timer_disarm(IODispatchSource *source);

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+
+#include "driver/pool.h"
+#include "driver/source.h"
+
+enum { CLOCK_UPTIME, CLOCK_SINCE_BOOT, CLOCK_WALL, CLOCKS };
+
+static const clockid_t clocks[CLOCKS] = {
+        [CLOCK_UPTIME] = CLOCK_MONOTONIC,
+        [CLOCK_SINCE_BOOT] = CLOCK_BOOTTIME,
+        [CLOCK_WALL] = CLOCK_REALTIME,
+};
+
+static struct {
+        pthread_mutex_t lock;
+        bool running;
+        int poll_fd;
+        int fds[CLOCKS];
+        struct amb_link armed[CLOCKS];          /* IODispatchSource_ivars, by deadline */
+} timers = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static const struct amb_method timer_methods[] = {
+        AMB_OVERRIDE(OSObject, init, amb_source_init),
+        AMB_OVERRIDE(OSObject, free, amb_source_free),
+        AMB_METHODS_END,
+};
+
+AMB_EXPORT const OSMetaClass gIOTimerDispatchSourceMetaClass = {
+        "IOTimerDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOTimerDispatchSource), timer_methods, NULL,
+};
+
+static uint64_t clock_now(unsigned int clock)
+{
+        struct timespec now;
+
+        clock_gettime(clocks[clock], &now);
+        return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/* Under the lock: sets the clock's timerfd to the first deadline, or switches it off. */
+static void program(unsigned int clock)
+{
+        struct IODispatchSource_ivars *first = amb_list_first(&timers.armed[clock], struct IODispatchSource_ivars, link);
+        struct itimerspec at = { 0 };
+
+        if (first) {
+                at.it_value.tv_sec = (time_t)(first->deadline / 1000000000ull);
+                at.it_value.tv_nsec = (long)(first->deadline % 1000000000ull);
+                /* All zeros would switch it off; and far beyond any clock's end is the same as never. */
+                if (at.it_value.tv_sec == 0 && at.it_value.tv_nsec == 0)
+                        at.it_value.tv_nsec = 1;
+        }
+        timerfd_settime(timers.fds[clock], TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+/* Under the lock. */
+static void insert(struct IODispatchSource_ivars *s)
+{
+        struct IODispatchSource_ivars *other;
+        struct amb_link *before = &timers.armed[s->clock];
+
+        amb_list_for(other, &timers.armed[s->clock], link) {
+                if (other->deadline > s->deadline) {
+                        before = &other->link;
+                        break;
+                }
+        }
+        /* A list's head and a member are both links: "append" to a member puts the new one in front of it. */
+        amb_list_append(before, &s->link);
+}
+
+/* The first timer that is due, off the list; its reference is the caller's. */
+static IODispatchSource *take_due(unsigned int clock, uint64_t *ret_generation, uint64_t *ret_now)
+{
+        struct IODispatchSource_ivars *s;
+
+        pthread_mutex_lock(&timers.lock);
+        s = amb_list_first(&timers.armed[clock], struct IODispatchSource_ivars, link);
+        *ret_now = clock_now(clock);
+        if (s && s->deadline <= *ret_now) {
+                amb_link_remove(&s->link);
+                *ret_generation = s->generation;
+        } else {
+                s = NULL;
+                program(clock);
+        }
+        pthread_mutex_unlock(&timers.lock);
+        return s ? s->source : NULL;
+}
+
+static void *timers_run(void *context)
+{
+        struct epoll_event events[CLOCKS];
+
+        for (;;) {
+                int n = epoll_wait(timers.poll_fd, events, CLOCKS, -1);
+
+                for (int i = 0; i < n; i++) {
+                        unsigned int clock = events[i].data.u32;
+                        uint64_t generation, now, expired;
+                        IODispatchSource *source;
+
+                        (void)!read(timers.fds[clock], &expired, sizeof(expired));
+                        while ((source = take_due(clock, &generation, &now))) {
+                                amb_source_fire(source, generation, now);
+                                OSObject_release(source);
+                        }
+                }
+        }
+        return NULL;
+}
+
+/* Under the lock. */
+static int timers_start(void)
+{
+        AMB_FD poll_fd = epoll_create1(EPOLL_CLOEXEC);
+        int fds[CLOCKS] = { -1, -1, -1 }, r = 0;
+
+        if (poll_fd < 0)
+                return amb_trace(amb_errno());
+        for (unsigned int i = 0; i < CLOCKS && r == 0; i++) {
+                struct epoll_event event = { .events = EPOLLIN, .data.u32 = i };
+
+                fds[i] = timerfd_create(clocks[i], TFD_CLOEXEC | TFD_NONBLOCK);
+                if (fds[i] < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, fds[i], &event) < 0)
+                        r = amb_trace(amb_errno());
+                amb_list_init(&timers.armed[i]);
+        }
+        if (r == 0) {
+                memcpy(timers.fds, fds, sizeof(fds));
+                timers.poll_fd = poll_fd;
+                r = amb_thread_start(timers_run, NULL);
+        }
+        if (r < 0) {
+                for (unsigned int i = 0; i < CLOCKS; i++)
+                        amb_fd_close(fds[i]);
+                return r;
+        }
+        amb_fd_steal(&poll_fd);
+        timers.running = true;
+        return 0;
+}
+
+AMB_EXPORT kern_return_t IOTimerDispatchSource_Create(IODispatchQueue *queue, IOTimerDispatchSource **timer)
+{
+        IOTimerDispatchSource *created;
+        int r = 0;
+
+        if (!queue || !timer)
+                return kIOReturnBadArgument;
+        pthread_mutex_lock(&timers.lock);
+        if (!timers.running)
+                r = timers_start();
+        pthread_mutex_unlock(&timers.lock);
+        if (r < 0)
+                return kIOReturnNoResources;
+        created = (IOTimerDispatchSource *)amb_object_new(OSTypeID(IOTimerDispatchSource));
+        if (!created)
+                return kIOReturnNoMemory;
+        *timer = created;
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource *self, OSAction *action)
+{
+        struct IODispatchSource_ivars *s = self->source.ivars;
+        OSAction *before;
+
+        if (action && amb_action_msgid(action) != IOTimerDispatchSource_TimerOccurred_ID)
+                return kIOReturnBadArgument;
+        pthread_mutex_lock(&s->lock);
+        if (s->cancelled) {
+                pthread_mutex_unlock(&s->lock);
+                return kIOReturnNotReady;
+        }
+        OSObject_retain(action);
+        before = s->action;
+        s->action = action;
+        pthread_mutex_unlock(&s->lock);
+        OSObject_release(before);
+        return kIOReturnSuccess;
+}
+
+static int clock_of_option(uint64_t options)
+{
+        switch (options) {
+        case kIOTimerClockUptimeRaw:
+        case kIOTimerClockMachAbsoluteTime:
+                return CLOCK_UPTIME;
+        case kIOTimerClockMonotonicRaw:
+        case kIOTimerClockMachContinuousTime:
+                return CLOCK_SINCE_BOOT;
+        case kIOTimerClockRealTime:
+                return CLOCK_WALL;
+        default:
+                return -1;
+        }
+}
+
+AMB_EXPORT kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline,
+                                                          uint64_t leeway)
+{
+        struct IODispatchSource_ivars *s = self->source.ivars;
+        int clock = clock_of_option(options);
+        bool was_armed, cancelled;
+
+        if (clock < 0)
+                return kIOReturnBadArgument;
+        pthread_mutex_lock(&timers.lock);
+        pthread_mutex_lock(&s->lock);
+        cancelled = s->cancelled;
+        if (!cancelled) {
+                s->generation++;
+                s->due = false;
+        }
+        pthread_mutex_unlock(&s->lock);
+        if (!cancelled) {
+                was_armed = amb_link_linked(&s->link);
+                if (was_armed)
+                        amb_link_remove(&s->link);
+                else
+                        OSObject_retain(self);
+                s->deadline = deadline;
+                s->clock = (unsigned int)clock;
+                insert(s);
+                program(s->clock);
+        }
+        pthread_mutex_unlock(&timers.lock);
+        return cancelled ? kIOReturnNotReady : kIOReturnSuccess;
+}
+
+void amb_timer_disarm(IODispatchSource *source)
+{
+        bool was_armed;
+
+        pthread_mutex_lock(&timers.lock);
+        was_armed = amb_link_linked(&source->ivars->link);
+        if (was_armed)
+                amb_link_remove(&source->ivars->link);
+        pthread_mutex_unlock(&timers.lock);
+        if (was_armed)
+                OSObject_release(source);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "driver/action.h"
+#include "driver/connection.h"
+#include "driver/service.h"
+#include "driver/userclient.h"
+
+struct IOUserClient_ivars {
+        OSDictionary *entitlements;
+};
+
+AMB_EXPORT bool IOUserClient_init(OSObject *object)
+{
+        IOUserClient *self = (IOUserClient *)object;
+
+        if (!IOService_init(object))
+                return false;
+        self->ivars = calloc(1, sizeof(*self->ivars));
+        return self->ivars != NULL;
+}
+
+AMB_EXPORT void IOUserClient_free(OSObject *object)
+{
+        IOUserClient *self = (IOUserClient *)object;
+
+        if (self->ivars)
+                OSObject_release(self->ivars->entitlements);
+        free(self->ivars);
+        IOService_free(object);
+}
+
+static const struct amb_method client_methods[] = {
+        AMB_OVERRIDE(OSObject, init, IOUserClient_init),
+        AMB_OVERRIDE(OSObject, free, IOUserClient_free),
+        AMB_OVERRIDE(IOUserClient, ExternalMethod, IOUserClient_ExternalMethod),
+        AMB_OVERRIDE(IOUserClient, CopyClientMemoryForType, IOUserClient_CopyClientMemoryForType),
+        AMB_METHODS_END,
+};
+
+AMB_EXPORT const OSMetaClass gIOUserClientMetaClass = {
+        "IOUserClient", &gIOServiceMetaClass, sizeof(IOUserClient), client_methods, NULL,
+};
+
+/* One check of a dispatch entry: exactly equal, or not checked. */
+static bool fits(uint32_t check, uint64_t is)
+{
+        return check == kIOUserClientVariableStructureSize || check == is;
+}
+
+static uint64_t structure_input_size(const IOUserClientMethodArguments *a)
+{
+        uint64_t length = 0;
+
+        if (a->structureInputDescriptor)
+                IOMemoryDescriptor_GetLength(a->structureInputDescriptor, &length);
+        else if (a->structureInput)
+                length = OSDataGetLength(a->structureInput);
+        return length;
+}
+
+AMB_EXPORT kern_return_t IOUserClient_ExternalMethod(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
+                                                     const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
+{
+        uint32_t completion;
+
+        if (!dispatch)
+                return kIOReturnUnsupported;
+        completion = dispatch->checkCompletionExists;
+        if (completion != kIOUserClientVariableStructureSize && (completion != 0) != (arguments->completion != NULL))
+                return kIOReturnBadArgument;
+        if (!fits(dispatch->checkScalarInputCount, arguments->scalarInputCount) ||
+            !fits(dispatch->checkStructureInputSize, structure_input_size(arguments)) ||
+            !fits(dispatch->checkScalarOutputCount, arguments->scalarOutputCount) ||
+            !fits(dispatch->checkStructureOutputSize, arguments->structureOutputMaximumSize))
+                return kIOReturnBadArgument;
+        if (!dispatch->function)
+                return kIOReturnNoCompletion;
+        return dispatch->function(target, reference, arguments);
+}
+
+AMB_EXPORT kern_return_t IOUserClient_CopyClientMemoryForType(IOUserClient *self, uint64_t type, uint64_t *options,
+                                                              IOMemoryDescriptor **memory)
+{
+        return kIOReturnUnsupported;
+}
+
+AMB_EXPORT void IOUserClient_AsyncCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
+                                             uint32_t asyncDataCount)
+{
+        const uint64_t *reference;
+        struct amb_connection *connection;
+        uint32_t port;
+
+        if (!action || asyncDataCount > kIOUserClientAsyncArgumentsCountMax || (asyncDataCount > 0 && !asyncData))
+                return;
+        connection = amb_action_completion(action, &port, &reference);
+        if (connection)
+                amb_connection_complete(connection, port, reference, status, asyncData, asyncDataCount);
+}
+
+void amb_client_set_entitlements(IOUserClient *client, OSDictionary *entitlements)
+{
+        OSDictionary *before;
+
+        OSObject_retain(entitlements);
+        pthread_mutex_lock(&client->service.ivars->lock);
+        before = client->ivars->entitlements;
+        client->ivars->entitlements = entitlements;
+        pthread_mutex_unlock(&client->service.ivars->lock);
+        OSObject_release(before);
+}
+
+AMB_EXPORT kern_return_t IOUserClient_CopyClientEntitlements(IOUserClient *self, OSDictionary **entitlements)
+{
+        OSDictionary *known;
+
+        pthread_mutex_lock(&self->service.ivars->lock);
+        known = self->ivars->entitlements;
+        OSObject_retain(known);
+        pthread_mutex_unlock(&self->service.ivars->lock);
+        if (!known)
+                return kIOReturnNotReady;
+        *entitlements = known;
+        return kIOReturnSuccess;
+}
