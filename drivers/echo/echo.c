@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * echo: a driver without a device, for tests and measurements. Its selectors:
+ *
+ *      0       up to 16 scalars in, the same ones out
+ *      1       structure in, the same bytes out, inline or out of line each way, and variable output
+ *      2       async; scalars: how many times, then up to 15 values: completes that often with the values
+ *      3       scalar in: the code that the call returns
+ *      4       blocks until some connection calls selector 5
+ *      5       lets all those go on; scalar out: how many
+ *      6       scalar in 0: the process exits; 1: it crashes
+ *      7       async; scalar in: milliseconds; keeps the completion and sends it that much later, with the time in nanoseconds
+ *
+ * Memory type 0 is a page that both sides may write, 1 one that only the driver writes; the others do not exist.
+ * ExternalMethod runs on a queue of its own, so that a blocked call keeps neither Stop nor the timer waiting.
+ */
+#include <DriverKit/DriverKit.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#define ECHO_MEMORY_TYPES 2
+#define ECHO_MEMORY_SIZE 4096
+
+typedef struct echo {
+        IOService service;
+} echo;
+
+typedef struct EchoUserClient {
+        IOUserClient client;
+        IODispatchQueue *queue;
+        IOBufferMemoryDescriptor *memory[ECHO_MEMORY_TYPES];
+        IOTimerDispatchSource *timer;
+        OSAction *timer_action, *late;          /* default queue; late: the completion that selector 7 keeps */
+} EchoUserClient;
+
+/* Selectors 4 and 5 meet here. */
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_opened = PTHREAD_COND_INITIALIZER;
+static uint64_t gate_waiting, gate_turn;
+
+/* --- selectors --- */
+
+static kern_return_t echo_nop(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        uint32_t count = arguments->scalarInputCount;
+
+        if (count < arguments->scalarOutputCount)
+                arguments->scalarOutputCount = count;
+        for (uint32_t i = 0; i < arguments->scalarOutputCount; i++)
+                arguments->scalarOutput[i] = arguments->scalarInput[i];
+        return kIOReturnSuccess;
+}
+
+/* The bytes that came in, wherever they are. The mapping, if there is one, is the caller's to release. */
+static kern_return_t echo_input(IOUserClientMethodArguments *arguments, IOMemoryMap **map, const void **bytes, size_t *length)
+{
+        kern_return_t code;
+
+        if (arguments->structureInput) {
+                *length = OSDataGetLength(arguments->structureInput);
+                *bytes = OSDataGetBytesPtr(arguments->structureInput, 0, *length);
+                return kIOReturnSuccess;
+        }
+        if (!arguments->structureInputDescriptor)
+                return kIOReturnSuccess;
+        code = IOMemoryDescriptor_CreateMapping(arguments->structureInputDescriptor, 0, 0, 0, 0, 0, map);
+        if (code != kIOReturnSuccess)
+                return code;
+        *length = IOMemoryMap_GetLength(*map);
+        *bytes = (const void *)IOMemoryMap_GetAddress(*map);
+        return kIOReturnSuccess;
+}
+
+static kern_return_t echo_output(IOUserClientMethodArguments *arguments, const void *bytes, size_t length)
+{
+        IOMemoryMap *map;
+        kern_return_t code;
+
+        if (!arguments->structureOutputDescriptor) {
+                if (length > arguments->structureOutputMaximumSize)
+                        length = arguments->structureOutputMaximumSize;
+                if (arguments->structureOutputMaximumSize > 0)
+                        arguments->structureOutput = OSDataCreate(bytes, length);
+                return kIOReturnSuccess;
+        }
+        code = IOMemoryDescriptor_CreateMapping(arguments->structureOutputDescriptor, 0, 0, 0, 0, 0, &map);
+        if (code != kIOReturnSuccess)
+                return code;
+        if (length > IOMemoryMap_GetLength(map))
+                length = IOMemoryMap_GetLength(map);
+        if (length > 0)
+                memcpy((void *)IOMemoryMap_GetAddress(map), bytes, length);
+        OSObject_release(map);
+        return kIOReturnSuccess;
+}
+
+static kern_return_t echo_struct(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        IOMemoryMap *map = NULL;
+        const void *bytes = NULL;
+        size_t length = 0;
+        kern_return_t code = echo_input(arguments, &map, &bytes, &length);
+
+        if (code == kIOReturnSuccess)
+                code = echo_output(arguments, bytes, length);
+        OSObject_release(map);
+        return code;
+}
+
+static kern_return_t echo_async(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        if (arguments->scalarInputCount == 0)
+                return kIOReturnBadArgument;
+        for (uint64_t i = 0; i < arguments->scalarInput[0]; i++)
+                IOUserClient_AsyncCompletion((IOUserClient *)target, arguments->completion, kIOReturnSuccess, arguments->scalarInput + 1,
+                                             arguments->scalarInputCount - 1);
+        return kIOReturnSuccess;
+}
+
+static kern_return_t echo_code(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        return (kern_return_t)arguments->scalarInput[0];
+}
+
+static kern_return_t echo_block(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        uint64_t turn;
+
+        pthread_mutex_lock(&gate_lock);
+        gate_waiting++;
+        turn = gate_turn;
+        while (turn == gate_turn)
+                pthread_cond_wait(&gate_opened, &gate_lock);
+        pthread_mutex_unlock(&gate_lock);
+        return kIOReturnSuccess;
+}
+
+static kern_return_t echo_unblock(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        pthread_mutex_lock(&gate_lock);
+        if (arguments->scalarOutputCount > 0)
+                arguments->scalarOutput[0] = gate_waiting;
+        gate_waiting = 0;
+        gate_turn++;
+        pthread_cond_broadcast(&gate_opened);
+        pthread_mutex_unlock(&gate_lock);
+        return kIOReturnSuccess;
+}
+
+static kern_return_t echo_end(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        if (arguments->scalarInput[0] == 0)
+                _exit(0);
+        abort();
+}
+
+struct echo_late {
+        EchoUserClient *client;
+        OSAction *completion;
+        uint64_t deadline;
+};
+
+/* On the default queue, which the timer's method is on too. */
+static void echo_keep(void *context)
+{
+        struct echo_late *late = context;
+
+        OSObject_release(late->client->late);
+        late->client->late = late->completion;
+        OSObject_retain(late->completion);
+        IOTimerDispatchSource_WakeAtTime(late->client->timer, kIOTimerClockMachAbsoluteTime, late->deadline, 0);
+}
+
+static kern_return_t echo_later(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        struct echo_late late = {
+                .client = (EchoUserClient *)target,
+                .completion = arguments->completion,
+                .deadline = mach_absolute_time() + arguments->scalarInput[0] * kMillisecondScale,
+        };
+        IODispatchQueue *queue;
+        kern_return_t code = IOService_CopyDispatchQueue((IOService *)target, kIOServiceDefaultQueueName, &queue);
+
+        if (code != kIOReturnSuccess)
+                return code;
+        IODispatchQueue_DispatchSync_f(queue, &late, echo_keep);
+        OSObject_release(queue);
+        return kIOReturnSuccess;
+}
+
+#define ANY kIOUserClientVariableStructureSize
+static const IOUserClientMethodDispatch echo_methods_table[] = {
+        /*   function      completion  scalars in  bytes in  scalars out  bytes out */
+        [0] = { echo_nop, 0, ANY, 0, ANY, 0 },
+        [1] = { echo_struct, 0, 0, ANY, 0, ANY },
+        [2] = { echo_async, 1, ANY, 0, 0, 0 },
+        [3] = { echo_code, 0, 1, 0, 0, 0 },
+        [4] = { echo_block, 0, 0, 0, 0, 0 },
+        [5] = { echo_unblock, 0, 0, 0, ANY, 0 },
+        [6] = { echo_end, 0, 1, 0, 0, 0 },
+        [7] = { echo_later, 1, 1, 0, 0, 0 },
+};
+
+static kern_return_t echo_external_method(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
+                                          const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
+{
+        if (selector >= sizeof(echo_methods_table) / sizeof(*echo_methods_table))
+                return kIOReturnBadArgument;
+        return IOUserClient_ExternalMethod(self, selector, arguments, &echo_methods_table[selector], &self->service.object, NULL);
+}
+
+/* --- the user client --- */
+
+#define ECHO_TIMER_FIRED 0x6563686f00000001ull
+
+static void echo_timer_fired(EchoUserClient *self, OSAction *action, uint64_t time)
+{
+        OSAction *late = self->late;
+
+        self->late = NULL;
+        IOUserClient_AsyncCompletion(&self->client, late, kIOReturnSuccess, &time, 1);
+        OSObject_release(late);
+}
+
+static kern_return_t echo_client_start(IOService *service, IOService *provider)
+{
+        EchoUserClient *self = (EchoUserClient *)service;
+        IODispatchQueue *queue = NULL;
+        kern_return_t code = IOService_Start(service, provider);
+
+        if (code == kIOReturnSuccess)
+                code = IODispatchQueue_Create("echo calls", 0, 0, &self->queue);
+        if (code == kIOReturnSuccess)
+                code = IOService_SetDispatchQueue(service, kIOUserClientQueueNameExternalMethod, self->queue);
+        for (int i = 0; i < ECHO_MEMORY_TYPES && code == kIOReturnSuccess; i++)
+                code = IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, ECHO_MEMORY_SIZE, 0, &self->memory[i]);
+        if (code == kIOReturnSuccess)
+                code = IOService_CopyDispatchQueue(service, kIOServiceDefaultQueueName, &queue);
+        if (code == kIOReturnSuccess)
+                code = IOTimerDispatchSource_Create(queue, &self->timer);
+        if (code == kIOReturnSuccess)
+                code = OSAction_Create(&service->object, ECHO_TIMER_FIRED, IOTimerDispatchSource_TimerOccurred_ID, 0, &self->timer_action);
+        if (code == kIOReturnSuccess)
+                code = IOTimerDispatchSource_SetHandler(self->timer, self->timer_action);
+        OSObject_release(queue);
+        return code;
+}
+
+/* The timer first; when its last callback is over, the base Stop: the service has stopped. */
+static void echo_client_quiet(void *context)
+{
+        EchoUserClient *self = context;
+
+        OSAction_Cancel_f(self->timer_action, NULL, NULL);
+        IOService_Stop(&self->client.service, IOService_GetProvider(&self->client.service));
+        OSObject_release(self);
+}
+
+static kern_return_t echo_client_stop(IOService *service, IOService *provider)
+{
+        EchoUserClient *self = (EchoUserClient *)service;
+
+        OSObject_retain(self);
+        return IODispatchSource_Cancel_f(&self->timer->source, self, echo_client_quiet);
+}
+
+static void echo_client_free(OSObject *object)
+{
+        EchoUserClient *self = (EchoUserClient *)object;
+
+        OSSafeReleaseNULL(self->queue);
+        for (int i = 0; i < ECHO_MEMORY_TYPES; i++)
+                OSSafeReleaseNULL(self->memory[i]);
+        OSSafeReleaseNULL(self->timer);
+        OSSafeReleaseNULL(self->timer_action);
+        OSSafeReleaseNULL(self->late);
+        IOUserClient_free(object);
+}
+
+static kern_return_t echo_client_memory(IOUserClient *client, uint64_t type, uint64_t *options, IOMemoryDescriptor **memory)
+{
+        EchoUserClient *self = (EchoUserClient *)client;
+
+        if (type >= ECHO_MEMORY_TYPES)
+                return kIOReturnUnsupported;
+        if (type == 1)
+                *options = kIOUserClientMemoryReadOnly;
+        OSObject_retain(self->memory[type]);
+        *memory = &self->memory[type]->descriptor;
+        return kIOReturnSuccess;
+}
+
+static const struct amb_method echo_client_methods[] = {
+        AMB_OVERRIDE(OSObject, free, echo_client_free),
+        AMB_OVERRIDE(IOService, Start, echo_client_start),
+        AMB_OVERRIDE(IOService, Stop, echo_client_stop),
+        AMB_OVERRIDE(IOUserClient, ExternalMethod, echo_external_method),
+        AMB_OVERRIDE(IOUserClient, CopyClientMemoryForType, echo_client_memory),
+        AMB_METHOD(ECHO_TIMER_FIRED, echo_timer_fired),
+        AMB_METHODS_END,
+};
+OSDefineMetaClass(EchoUserClient, IOUserClient, echo_client_methods);
+
+/* --- the service --- */
+
+static kern_return_t echo_start(IOService *self, IOService *provider)
+{
+        kern_return_t code = IOService_Start(self, provider);
+
+        return code == kIOReturnSuccess ? IOService_RegisterService(self) : code;
+}
+
+static kern_return_t echo_new_user_client(IOService *self, uint32_t type, IOUserClient **userClient)
+{
+        IOService *made;
+        kern_return_t code = IOService_Create(self, self, "UserClientProperties", &made);
+
+        if (code == kIOReturnSuccess)
+                *userClient = (IOUserClient *)made;
+        return code;
+}
+
+static const struct amb_method echo_methods[] = {
+        AMB_OVERRIDE(IOService, Start, echo_start),
+        AMB_OVERRIDE(IOService, NewUserClient, echo_new_user_client),
+        AMB_METHODS_END,
+};
+OSDefineMetaClass(echo, IOService, echo_methods);
