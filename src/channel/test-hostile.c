@@ -349,8 +349,13 @@ START_TEST(completions_taken_boundaries)
         for (unsigned i = 0; i < AMB_ARRAY_LENGTH(boundary); ++i) {
                 int r = 0;
 
+                struct amb_channel_counters counters;
+
                 pair_make(&pair, NULL, NULL);
                 pair_serve(&pair);
+                do
+                        amb_channel_counters(pair.host, &counters);
+                while (counters.sleeps == 0);
                 for (unsigned k = 0; k < 200; ++k) {
                         amb_store(&pair.memory->header.completions_taken, boundary[i]);
                         r = amb_channel_complete(pair.host, &completion);
