@@ -41,6 +41,18 @@ static struct world {
         bool launches;                  /* faults allowed */
 } world;
 
+static uint64_t seeds = 3000, first = 1, seed;
+
+/* Check writes a file at each of its assertions; there are millions of them here. */
+#define give_up(text) ck_abort_msg("seed %llu: %s", (unsigned long long)seed, (text))
+#define require(condition, text)                                                                                        \
+        do {                                                                                                            \
+                if (!(condition))                                                                                       \
+                        ck_abort_msg("seed %llu: %s: %s", (unsigned long long)seed, #condition, (text));               \
+        } while (0)
+#define require_eq(one, other) require((one) == (other), "")
+#define require_less(one, other) require((one) < (other), "")
+
 static const char *const bundle_ids[] = { "com.sim.one", "com.sim.two", "com.sim.nub" };
 static const char *const infos[] = {
         INFO("com.sim.one", "<key>a</key>" PERSONALITY("One", CATEGORY("one") "<key>IOUserServerOneProcess</key><true/>")
@@ -64,7 +76,7 @@ static struct known *know(uint64_t entry)
         for (size_t i = world.known_count; i--;)
                 if (world.known[i].entry == entry)
                         return &world.known[i];
-        ck_assert_uint_lt(world.known_count, KNOWN);
+        require_less(world.known_count, KNOWN);
         world.known[world.known_count] = (struct known){ .entry = entry };
         return &world.known[world.known_count++];
 }
@@ -84,7 +96,7 @@ static void put(struct pair *pairs, size_t count, uint64_t host, uint64_t entry)
                         pairs[i] = (struct pair){ host, entry };
                         return;
                 }
-        ck_abort_msg("model is full");
+        give_up("model is full");
 }
 
 static void put_open(struct model_open *opens, struct model_open open)
@@ -94,7 +106,7 @@ static void put_open(struct model_open *opens, struct model_open open)
                         opens[i] = open;
                         return;
                 }
-        ck_abort_msg("model is full");
+        give_up("model is full");
 }
 
 static void on_launch(const struct amb_action *action)
@@ -103,10 +115,10 @@ static void on_launch(const struct amb_action *action)
 
         while (i < HOSTS && (world.hosts[i].alive || world.hosts[i].launching))
                 i++;
-        ck_assert_uint_lt(i, HOSTS);
-        ck_assert_uint_le(action->not_before, world.now + 5 * SECOND);
+        require_less(i, HOSTS);
+        require(action->not_before <= world.now + 5 * SECOND, "a launch is put off too long");
         /* Oracle: a launch is named by a new entry, and ids only grow. */
-        ck_assert_uint_gt(action->tag, world.highest);
+        require_less(world.highest, action->tag);
         world.highest = action->tag;
         world.hosts[i] = (struct model_host){ .tag = action->tag, .launching = true };
         for (int b = 0; b < 3; b++)
@@ -121,14 +133,14 @@ static void on_cancel(const struct amb_action *action)
                         world.hosts[i] = (struct model_host){ 0 };
                         return;
                 }
-        ck_abort_msg("cancelled a launch that is not under way");
+        give_up("cancelled a launch that is not under way");
 }
 
 static void on_stop(const struct amb_action *action)
 {
         /* Oracles: Stop goes to a living host only, and once per entry. */
-        ck_assert_msg(host_of(action->host), "Stop to a dead host");
-        ck_assert_uint_eq(know(action->entry)->stops++, 0);
+        require(host_of(action->host), "Stop to a dead host");
+        require_eq(know(action->entry)->stops++, 0);
         if (action->wait)
                 put(world.stops, STOPS, action->host, action->entry);
 }
@@ -145,7 +157,7 @@ static void on_result(const struct amb_action *action)
                 *open = (struct model_open){ 0 };
                 return;
         }
-        ck_abort_msg("an open has two results, or none was asked for");
+        give_up("an open has two results, or none was asked for");
 }
 
 static void on_action(const struct amb_action *action)
@@ -158,17 +170,17 @@ static void on_action(const struct amb_action *action)
                 on_cancel(action);
                 break;
         case AMB_ACTION_LOAD_MODULE:
-                ck_assert(host_of(action->host));
+                require(host_of(action->host), "");
                 break;
         case AMB_ACTION_START:
-                ck_assert_msg(host_of(action->host), "Start to a dead host");
+                require(host_of(action->host), "Start to a dead host");
                 put(world.starts, STARTS, action->host, action->entry);
                 break;
         case AMB_ACTION_NEW_USER_CLIENT:
                 /* Oracle: the driver hears of an app only when the app may. */
-                ck_assert(world.allowed);
-                ck_assert(host_of(action->host));
-                ck_assert_ptr_nonnull(action->entitlements);
+                require(world.allowed, "");
+                require(host_of(action->host), "");
+                require(action->entitlements, "no entitlements");
                 put_open(world.opens, (struct model_open){ action->host, action->connection, action->entry, false });
                 break;
         case AMB_ACTION_OPEN_RESULT:
@@ -178,20 +190,20 @@ static void on_action(const struct amb_action *action)
                 on_stop(action);
                 break;
         case AMB_ACTION_EXIT_HOST:
-                ck_assert(host_of(action->host) && !host_of(action->host)->exiting);
+                require(host_of(action->host) && !host_of(action->host)->exiting, "");
                 host_of(action->host)->exiting = true;
                 break;
         case AMB_ACTION_NOTIFY:
                 /* Oracle: an instance's end is told once to each subscriber. */
                 if (action->subscription == 1)
-                        ck_assert_uint_eq(know(action->entry)->terminated[action->owner - 1]++, 0);
+                        require_eq(know(action->entry)->terminated[action->owner - 1]++, 0);
                 break;
         case AMB_ACTION_INTEREST:
         case AMB_ACTION_QUIET:
         case AMB_ACTION_LOG:
                 break;
         default:
-                ck_abort_msg("unknown action");
+                give_up("unknown action");
         }
 }
 
@@ -200,7 +212,7 @@ static void settle(void)
         const char *broken = amb_registry_check(world.registry);
         struct amb_action action;
 
-        ck_assert_msg(!broken, "%s", broken);
+        require(!broken, broken);
         while (amb_registry_next_action(world.registry, &action))
                 on_action(&action);
 }
@@ -215,11 +227,11 @@ static void toggle_bundle(bool only_add)
         if (world.bundles[which]) {
                 if (only_add)
                         return;
-                ck_assert_int_eq(amb_registry_remove_bundle(world.registry, bundle_ids[which], world.now), kIOReturnSuccess);
+                require_eq(amb_registry_remove_bundle(world.registry, bundle_ids[which], world.now), kIOReturnSuccess);
         } else {
                 OSObject *info = value_of(infos[which]), *held = value_of("<dict>" DRIVERKIT "</dict>");
 
-                ck_assert_int_eq(amb_registry_add_bundle(world.registry, "/sim", info, held, world.now, &why), kIOReturnSuccess);
+                require_eq(amb_registry_add_bundle(world.registry, "/sim", info, held, world.now, &why), kIOReturnSuccess);
                 OSObject_release(info);
                 OSObject_release(held);
         }
@@ -229,10 +241,10 @@ static void toggle_bundle(bool only_add)
 static void toggle_nub(void)
 {
         if (world.nub) {
-                ck_assert_int_eq(amb_registry_remove_nub(world.registry, world.nub, world.now), kIOReturnSuccess);
+                require_eq(amb_registry_remove_nub(world.registry, world.nub, world.now), kIOReturnSuccess);
                 world.nub = 0;
         } else {
-                ck_assert_int_eq(amb_registry_add_nub(world.registry, AMB_ENTRY_ROOT, "SimDevice", NULL, NULL, world.now, &world.nub),
+                require_eq(amb_registry_add_nub(world.registry, AMB_ENTRY_ROOT, "SimDevice", NULL, NULL, world.now, &world.nub),
                                  kIOReturnSuccess);
         }
 }
@@ -252,7 +264,7 @@ static void host_step(bool faults)
                 host->launching = false;
                 host->alive = true;
                 host->id = world.next_host++;
-                ck_assert_int_eq(amb_registry_host_checked_in(world.registry, host->id, host->tag, bundle_ids[host->bundle],
+                require_eq(amb_registry_host_checked_in(world.registry, host->id, host->tag, bundle_ids[host->bundle],
                                                               bundle_ids[host->bundle], world.now), kIOReturnSuccess);
         } else if (host->alive && (host->exiting || (faults && !roll(8)))) {
                 uint64_t id = host->id;
@@ -290,13 +302,13 @@ static void start_step(bool faults)
                 settle();
         }
         if (faults && !roll(8)) {
-                ck_assert_int_eq(amb_registry_terminate(world.registry, found.host, found.entry, 0, world.now), kIOReturnSuccess);
+                require_eq(amb_registry_terminate(world.registry, found.host, found.entry, 0, world.now), kIOReturnSuccess);
                 settle();
         }
         amb_registry_register_service(world.registry, found.host, found.entry, world.now);
         settle();
         *start = (struct pair){ 0 };
-        ck_assert_int_eq(amb_registry_start_done(world.registry, found.host, found.entry,
+        require_eq(amb_registry_start_done(world.registry, found.host, found.entry,
                                                  faults && !roll(4) ? kIOReturnError : kIOReturnSuccess, world.now), kIOReturnSuccess);
 }
 
@@ -344,11 +356,11 @@ static void app_step(void)
         struct amb_entry_view view;
         struct amb_open open;
 
-        ck_assert(amb_registry_view(world.registry, entry, &view));
+        require(amb_registry_view(world.registry, entry, &view), "");
         world.allowed = which && view.bundle_id && !strcmp(view.bundle_id, bundle_ids[which - 1]);
         IOReturn code = open_as(world.registry, entry, 1000, grants[which], &open);
-        ck_assert((code == kIOReturnSuccess) == (open.why == NULL));
-        ck_assert(code != kIOReturnSuccess || world.allowed);
+        require((code == kIOReturnSuccess) == (open.why == NULL), "");
+        require(code != kIOReturnSuccess || world.allowed, "");
         free(open.why);
         settle();
         world.allowed = false;
@@ -366,7 +378,7 @@ static void open_step(bool faults)
                 OSDictionary *properties = faults && !roll(6) ? NULL : value_of(answers[roll(4)]);
                 IOReturn code = faults && !roll(5) ? kIOReturnExclusiveAccess : kIOReturnSuccess;
 
-                ck_assert_int_eq(amb_registry_open_done(world.registry, open->host, open->connection, code, "Client", properties,
+                require_eq(amb_registry_open_done(world.registry, open->host, open->connection, code, "Client", properties,
                                                         world.now), kIOReturnSuccess);
                 OSObject_release(properties);
         } else if (connection->connection) {
@@ -382,7 +394,7 @@ static void driver_step(void)
         uint64_t entry = some_entry();
         struct amb_entry_view view;
 
-        ck_assert(amb_registry_view(world.registry, entry, &view));
+        require(amb_registry_view(world.registry, entry, &view), "");
         if (!view.host || !host_of(view.host))
                 return;
         switch (roll(5)) {
@@ -412,9 +424,9 @@ static void watch(void)
                 uint64_t *found = NULL;
                 size_t count;
 
-                ck_assert_int_eq(amb_registry_subscribe(world.registry, owner, 1, "IOServiceTerminate", everything, &found, &count), 0);
+                require_eq(amb_registry_subscribe(world.registry, owner, 1, "IOServiceTerminate", everything, &found, &count), 0);
                 free(found);
-                ck_assert_int_eq(amb_registry_subscribe(world.registry, owner, 2, "IOServiceMatched", everything, &found, &count), 0);
+                require_eq(amb_registry_subscribe(world.registry, owner, 2, "IOServiceMatched", everything, &found, &count), 0);
                 free(found);
         }
         OSObject_release(everything);
@@ -499,11 +511,11 @@ static void dump(void)
                                 view.busy);
 }
 
-static void simulate(uint64_t seed)
+static void simulate(void)
 {
         world = (struct world){ .random = seed * 0x9E3779B97F4A7C15ull | 1, .next_host = 1, .now = SECOND };
         world.registry = amb_registry_new(0, &(struct amb_registry_limits){ .remembered = 8 });
-        ck_assert_int_eq(amb_registry_add_class(world.registry, "SimDevice", "IOService"), kIOReturnSuccess);
+        require_eq(amb_registry_add_class(world.registry, "SimDevice", "IOService"), kIOReturnSuccess);
         watch();
         amb_registry_set_matching(world.registry, true, world.now);
         uint64_t steps = 20 + roll(40);
@@ -514,29 +526,24 @@ static void simulate(uint64_t seed)
         settle();
         for (int i = 0; i < 20000 && waiting(); i++)
                 one_step(false);
-        ck_assert_msg(!waiting(), "seed %llu: no rest", (unsigned long long)seed);
+        require(!waiting(), "no rest");
         struct amb_entry_view root;
-        ck_assert(amb_registry_view(world.registry, AMB_ENTRY_ROOT, &root));
+        require(amb_registry_view(world.registry, AMB_ENTRY_ROOT, &root), "");
         if (root.busy)
                 dump();
-        ck_assert_msg(root.busy == 0, "seed %llu: busy at rest", (unsigned long long)seed);
+        require(root.busy == 0, "busy at rest");
         /* Shutdown: every host is told to go. */
         amb_registry_shutdown(world.registry, world.now);
         settle();
         for (size_t i = 0; i < HOSTS; i++)
-                ck_assert_msg(!world.hosts[i].alive || world.hosts[i].exiting, "seed %llu: a host stays", (unsigned long long)seed);
+                require(!world.hosts[i].alive || world.hosts[i].exiting, "a host stays");
         amb_registry_free(world.registry);
 }
 
-static uint64_t seeds = 3000, first = 1;
-
 START_TEST(chance)
 {
-        for (uint64_t seed = first; seed < first + seeds; seed++) {
-                if (getenv("AMB_SIMULATE_VERBOSE"))
-                        fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
-                simulate(seed);
-        }
+        for (seed = first; seed < first + seeds; seed++)
+                simulate();
 }
 END_TEST
 
