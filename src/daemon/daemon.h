@@ -45,7 +45,7 @@ struct amb_options {
         size_t dext_count;
         char **policies;
         size_t policy_count;
-        bool developer;
+        bool developer, no_sandbox;
         int ready_fd, lifetime_fd;
 };
 

@@ -28,12 +28,13 @@ static const char usage[] =
         "  --developer         apps may vouch for themselves by PROGRAM.entitlements, bundles may be anybody's;\n"
         "                      the socket's directory must be this user's alone\n"
         "  --host PATH         the program that runs drivers\n"
+        "  --no-sandbox        do not confine drivers, for debuggers and sanitizers; in developer mode only\n"
         "  --ready-fd N        write READY=1 to this descriptor when connections are accepted, and close it\n"
         "  --lifetime-fd N     end in order when this descriptor is at its end of file\n"
         "  --help, --version\n";
 
-enum { OPTION_SOCKET = 256, OPTION_DEXT, OPTION_DEXT_PATH, OPTION_POLICY, OPTION_DEVELOPER, OPTION_HOST, OPTION_READY, OPTION_LIFETIME,
-       OPTION_HELP, OPTION_VERSION };
+enum { OPTION_SOCKET = 256, OPTION_DEXT, OPTION_DEXT_PATH, OPTION_POLICY, OPTION_DEVELOPER, OPTION_HOST, OPTION_NO_SANDBOX,
+       OPTION_READY, OPTION_LIFETIME, OPTION_HELP, OPTION_VERSION };
 
 /* --- options --- */
 
@@ -82,6 +83,9 @@ static int parse_one(struct amb_options *options, int option)
         case OPTION_HOST:
                 options->host_program = optarg;
                 return 0;
+        case OPTION_NO_SANDBOX:
+                options->no_sandbox = true;
+                return 0;
         case OPTION_READY:
                 return parse_fd(optarg, &options->ready_fd);
         case OPTION_LIFETIME:
@@ -100,6 +104,7 @@ static int parse(struct amb_options *options, int count, char **arguments)
                 { "dext-path", required_argument, NULL, OPTION_DEXT_PATH }, { "policy", required_argument, NULL, OPTION_POLICY },
                 { "developer", no_argument, NULL, OPTION_DEVELOPER },       { "host", required_argument, NULL, OPTION_HOST },
                 { "ready-fd", required_argument, NULL, OPTION_READY },      { "lifetime-fd", required_argument, NULL, OPTION_LIFETIME },
+                { "no-sandbox", no_argument, NULL, OPTION_NO_SANDBOX },
                 { "help", no_argument, NULL, OPTION_HELP },                 { "version", no_argument, NULL, OPTION_VERSION },
                 { NULL, 0, NULL, 0 },
         };
@@ -126,6 +131,10 @@ static int fill_in(struct amb_options *options)
         const char *program = options->developer ? getenv("AMBIDEXT_HOST_PROGRAM") : NULL;
         char *found;
 
+        if (options->no_sandbox && !options->developer) {
+                amb_log(AMB_LOG_ERROR, "--no-sandbox is for developer mode alone");
+                return -EINVAL;
+        }
         if (!options->socket)
                 options->socket = amb_registry_path();
         if (!options->dext_path)
