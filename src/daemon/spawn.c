@@ -117,7 +117,7 @@ static int child_set_up(const struct amb_daemon *daemon)
 
 static _Noreturn void child_run(const struct amb_daemon *daemon, char **environment, int control_fd, int status_fd)
 {
-        char *arguments[] = { (char *)daemon->options.host_program, daemon->options.no_sandbox ? "--no-sandbox" : NULL, NULL };
+        char *arguments[] = { (char *)daemon->options.host_program, daemon->options.no_sandbox ? (char *)"--no-sandbox" : NULL, NULL };
         int error;
 
         if (child_place_fds(control_fd, status_fd) < 0)
