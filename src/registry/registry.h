@@ -211,7 +211,8 @@ IOReturn amb_registry_open_done(struct amb_registry *registry, uint64_t host, ui
  * kIOReturnNotPermitted. */
 IOReturn amb_registry_register_service(struct amb_registry *registry, uint64_t host, uint64_t entry, uint64_t now);
 IOReturn amb_registry_set_name(struct amb_registry *registry, uint64_t host, uint64_t entry, const char *name);
-/* Merges `changes` into the run-time properties and takes the keys `removed` (strings; may be NULL) out of them. */
+/* Merges `changes` into the run-time properties and takes the keys `removed` (strings; may be NULL) out of them.
+ * kIOReturnNoResources: they would grow beyond 16384 values or 32 levels. */
 IOReturn amb_registry_set_properties(struct amb_registry *registry, uint64_t host, uint64_t entry, const OSDictionary *changes,
                                      const OSArray *removed);
 IOReturn amb_registry_create_service(struct amb_registry *registry, uint64_t host, uint64_t parent, const OSDictionary *properties,
@@ -232,6 +233,7 @@ IOReturn amb_registry_connection_closed(struct amb_registry *registry, uint64_t 
  *      kIOReturnBadArgument            a row is malformed, an id is taken or too low, a class is unknown, host known already
  *      kIOReturnNotAttached            a parent is unknown or inactive
  *      kIOReturnExclusiveAccess        a running driver has the category already
+ *      kIOReturnNotReady               a driver's Start has not returned ("started" is not true): report again when it has
  *      kIOReturnNoResources            too many
  * On failure *ret_why (malloc) is a sentence; tell the host to exit.
  */
