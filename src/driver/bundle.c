@@ -148,7 +148,7 @@ const OSMetaClass *amb_bundle_class(const char *name, char **ret_message)
 {
         AMB_FREE char *symbol = is_identifier(name) ? amb_format("g%sMetaClass", name) : NULL;
         const OSMetaClass *meta = NULL;
-        const char *path = "no loaded bundle";
+        const char *path = NULL;
         struct bundle *bundle;
 
         pthread_mutex_lock(&bundles_lock);
@@ -161,9 +161,13 @@ const OSMetaClass *amb_bundle_class(const char *name, char **ret_message)
         pthread_mutex_unlock(&bundles_lock);
         if (meta && meta->name && strcmp(meta->name, name) == 0)
                 return meta;
-        *ret_message = symbol ? amb_format("%s has no symbol %s: write OSDefineMetaClass(%s, its superclass, its method table) in the driver, "
-                                           "or correct IOUserClass in its Info.plist",
-                                           path, symbol, name) :
-                                amb_format("IOUserClass \"%s\" is no name of a class", name);
+        if (!symbol)
+                *ret_message = amb_format("IOUserClass \"%s\" is no name of a class", name);
+        else if (!path)
+                *ret_message = amb_format("class %s is wanted, but no bundle is loaded", name);
+        else
+                *ret_message = amb_format("%s has no symbol %s: write OSDefineMetaClass(%s, its superclass, its method table) in the driver, "
+                                          "or correct IOUserClass in its Info.plist",
+                                          path, symbol, name);
         return NULL;
 }

@@ -92,6 +92,15 @@ static int job_submit(struct job *job)
         return r < 0 ? r : 1;
 }
 
+/* A Start that arrives while a bundle is being loaded waits for it: their order is the daemon's. */
+static int job_submit_loaded(struct job *job)
+{
+        if (job->server->loading == 0)
+                return job_submit(job);
+        amb_list_append(&job->server->after_loading, &job->post.link);
+        return 1;
+}
+
 /* --- LoadModule --- */
 
 static void load_module_work(struct job *job)
@@ -101,6 +110,14 @@ static void load_module_work(struct job *job)
 
 static int load_module_answer(struct job *job)
 {
+        struct amb_post *post;
+
+        job->server->loading--;
+        while (job->server->loading == 0 && (post = amb_list_first(&job->server->after_loading, struct amb_post, link))) {
+                amb_link_remove(&post->link);
+                if (job_submit(amb_container_of(post, struct job, post)) < 0)
+                        amb_log(AMB_LOG_ERROR, "no memory to start a service");
+        }
         return sd_bus_reply_method_return(job->call, "is", job->code, job->message ? job->message : "");
 }
 
@@ -112,7 +129,13 @@ static int on_load_module(sd_bus_message *call, void *userdata, sd_bus_error *er
         if (!job)
                 return -ENOMEM;
         r = sd_bus_message_read(call, "s", &job->name);
-        return r < 0 ? r : job_submit(amb_steal(job));
+        if (r < 0)
+                return r;
+        job->server->loading++;
+        r = job_submit(amb_steal(job));
+        if (r < 0)
+                ((struct amb_server *)userdata)->loading--;
+        return r;
 }
 
 /* --- Start --- */
@@ -177,7 +200,7 @@ static int on_start(sd_bus_message *call, void *userdata, sd_bus_error *error)
                 r = sd_bus_message_read(call, "s", &job->user_class);
         if (r >= 0)
                 r = amb_dictionary_read(call, &job->properties);
-        return r < 0 ? r : job_submit(amb_steal(job));
+        return r < 0 ? r : job_submit_loaded(amb_steal(job));
 }
 
 /* --- NewUserClient --- */

@@ -286,6 +286,7 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         amb_list_init(&s->posts);
         amb_list_init(&s->connections);
         amb_list_init(&s->terminations);
+        amb_list_init(&s->after_loading);
         s->token = take_variable(AMB_HOST_TOKEN_VARIABLE);
         if (!fd_text || !s->token || (fd = atoi(fd_text)) <= STDERR_FILENO)
                 return kIOReturnNotReady;
@@ -300,7 +301,10 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
                 return kIOReturnNoMemory;
         }
         *(slash == s->directory ? slash + 1 : slash) = '\0';
-        return open_daemon(s, fd) < 0 ? kIOReturnNoResources : kIOReturnSuccess;
+        if (open_daemon(s, fd) < 0)
+                return kIOReturnNoResources;
+        amb_log_open(s->name, AMB_LOG_INFO);
+        return kIOReturnSuccess;
 }
 
 AMB_EXPORT kern_return_t IOUserServer_Create(const char *name, uint64_t tag, uint64_t options, OSString *bundleID,

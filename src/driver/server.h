@@ -43,6 +43,8 @@ struct amb_server {
         int status;
 
         struct amb_link connections;    /* control thread: struct amb_watch */
+        unsigned int loading;           /* control thread: bundles being loaded, and who waits for them */
+        struct amb_link after_loading;
         struct amb_link terminations;   /* control thread: asked for while no daemon was there */
 
         /* adopt.c */

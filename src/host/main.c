@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ambidext-host: one driver's process. Started by ambidextd, which says in the environment who it is; loads the driver's bundle when it is
+ * told to, and serves it until it is told to end.
+ */
+#include <stdio.h>
+
+#include <DriverKit/IOUserServer.h>
+
+#include "base/base.h"
+#include "control/protocol.h"
+#include "host/sandbox.h"
+
+/* Sanitizers read maps, start helpers and need ptrace-like rights: such builds are for finding mistakes, not for confinement. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* The directory of the registry's socket, where the host looks for a new daemon; NULL: no memory. */
+static char *registry_directory(void)
+{
+        const char *socket = getenv(AMB_REGISTRY_VARIABLE);
+        char *path = strdup(socket ? socket : "/"), *slash = path ? strrchr(path, '/') : NULL;
+
+        if (slash)
+                *(slash == path ? slash + 1 : slash) = '\0';
+        return path;
+}
+
+static int enter_sandbox(bool wanted)
+{
+        AMB_FREE char *registry = registry_directory();
+        const char *bundle = getenv(AMB_HOST_BUNDLE_VARIABLE);
+        const char *readable[2];
+        size_t count = 0;
+
+        if (!wanted) {
+                amb_log(AMB_LOG_NOTICE, "this host runs without a sandbox");
+                return 0;
+        }
+        if (!registry)
+                return -ENOMEM;
+        readable[count++] = registry;
+        if (bundle)
+                readable[count++] = bundle;
+        return amb_sandbox_enter(readable, count);
+}
+
+static int usage(void)
+{
+        fputs("ambidext-host is started by ambidextd, with its socket in $" AMB_HOST_FD_VARIABLE ".\n"
+              "To try a driver: ambidext run --dext NAME.dext -- PROGRAM\n",
+              stderr);
+        return 2;
+}
+
+static int serve(const char *name, const char *bundle_id, uint64_t tag)
+{
+        OSString *identifier = OSStringCreate(bundle_id, (size_t)-1);
+        IOUserServer *server = NULL;
+        kern_return_t code;
+
+        code = identifier ? IOUserServer_Create(name, tag, 0, identifier, &server) : kIOReturnNoMemory;
+        OSObject_release(identifier);
+        if (code == kIOReturnSuccess)
+                code = IOUserServer_RegisterService(server);
+        if (code != kIOReturnSuccess) {
+                amb_log(AMB_LOG_ERROR, "%s: the registry does not take this host: 0x%08x", name, (unsigned int)code);
+                return EXIT_FAILURE;
+        }
+        return amb_server_wait(server);
+}
+
+int main(int argc, char **argv)
+{
+        const char *name = getenv(AMB_HOST_NAME_VARIABLE), *bundle_id = getenv(AMB_HOST_BUNDLE_ID_VARIABLE);
+        const char *tag = getenv(AMB_HOST_TAG_VARIABLE);
+        /* On the command line, which the daemon writes, so that no environment can take the sandbox away. */
+        bool unconfined = argc == 2 && strcmp(argv[1], "--no-sandbox") == 0;
+        int r;
+
+        if (!getenv(AMB_HOST_FD_VARIABLE) || !name || !bundle_id || !tag || (argc > 1 && !unconfined))
+                return usage();
+        amb_log_open(strdup(name), AMB_LOG_INFO);
+        amb_fd_limit_raise();
+        r = enter_sandbox(!SANITIZED && !unconfined);
+        if (r < 0) {
+                amb_log(AMB_LOG_ERROR, "cannot enter the sandbox: %s", strerror(-r));
+                return EXIT_FAILURE;
+        }
+        /* Not through exit handlers: other threads may be anywhere in driver code. */
+        r = serve(name, bundle_id, strtoull(tag, NULL, 0));
+        fflush(NULL);
+        _exit(r);
+}
