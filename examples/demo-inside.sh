@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The demo itself, run by demo.sh inside `ambidext run`. Fails as soon as something that it announces does not happen.
+# The demo itself, run by demo.sh inside `ambidext run`: demo-inside.sh BUILD LOG. Standard error is the log. Fails as soon as
+# something that it announces does not happen.
 set -euo pipefail
-build=$1
+build=$1 log=$2
 sensors=$build/examples/sensors
 private=$(mktemp -d)
 watcher=
@@ -11,6 +12,13 @@ trap '[ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true; rm -rf -- "$priv
 if [ -t 1 ]; then bold=$'\033[1m' plain=$'\033[0m'; else bold='' plain=''; fi
 step() { printf '\n%s== %s ==%s\n' "$bold" "$1" "$plain"; shift; [ $# -eq 0 ] || printf '%s\n' "$@"; echo; }
 fail() { printf '\ndemo: FAILED: %s\n' "$1" >&2; exit 1; }
+
+# The lines of the log that match, folded for reading; there must be one.
+logged() {
+        local lines
+        lines=$(grep -E -- "$1" "$log") || fail "the log has no line with: $1"
+        sed 's/^ambidextd: //' <<<"$lines" | fold -s -w 108 | sed 's/^/  log | /'
+}
 
 # The process id of the driver, from the line of the registry's tree that names its service.
 driver_pid() { ambidext ls | sed -n 's/.*\bsensors  <.*\buser class Sensors,.*\bpid \([0-9]*\).*/\1/p'; }
@@ -42,6 +50,7 @@ if LD_LIBRARY_PATH=$build/src/client "$private/stranger" once >"$private/answer"
 fi
 cat -- "$private/answer"
 grep -q kIOReturnNotPermitted "$private/answer" || fail 'the refusal has another code than kIOReturnNotPermitted'
+logged 'refused: '
 
 step '6. The driver dies' \
         "The app watches; then the driver's process (pid $pid) is killed with SIGKILL."
@@ -67,5 +76,6 @@ kill "$watcher"
 watcher=
 again=$(driver_pid)
 [ -n "$again" ] && [ "$again" != "$pid" ] || fail 'the daemon has not started the driver again'
+logged "host $pid was ended|launched host $again"
 echo
 echo "The daemon started the driver again: pid $pid was followed by $again. The app was told, waited, and went on."
