@@ -111,6 +111,9 @@ static kern_return_t exchange_send(struct exchange *x)
         r = amb_channel_call(x->connection->channel, &x->call, &x->reply);
         switch (r) {
         case 0:
+                /* The host says so of a user client that the driver has terminated; mappings change the code (5.1). */
+                if (x->reply.status == MACH_SEND_INVALID_DEST && atomic_load(&x->connection->ever_mapped))
+                        return kIOReturnBadArgument;
                 return x->reply.status;
         case AMB_CHANNEL_CLOSED:
                 return amb_connection_ended(x->connection);

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections against a host in this process or a child: calls, memory, close, death. No daemon. */
+#include <IOKit/IOKitLib.h>
+#include <mach/mach.h>
+
+#include <check.h>
+#include <dirent.h>
+
+#include "client/test-host.h"
+
+static struct host host;
+
+static size_t descriptors(void)
+{
+        DIR *directory = opendir("/proc/self/fd");
+        size_t count = 0;
+
+        while (readdir(directory))
+                count++;
+        closedir(directory);
+        return count;
+}
+
+START_TEST(test_scalars)
+{
+        uint64_t in[17] = { 1, 2, 3 }, out[16] = { 0 };
+        uint32_t count = 3;
+        io_connect_t c = host_open(&host);
+
+        memset(out, 0xEE, sizeof(out));
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_ADD_ONE, in, 2, out, &count), 0);
+        ck_assert_uint_eq(count, 2);
+        ck_assert_uint_eq(out[0], 2);
+        ck_assert_uint_eq(out[1], 3);
+        ck_assert_uint_eq(out[2], 0xEEEEEEEEEEEEEEEEull);
+        /* More than 16: nothing is sent; a room of more than 16 counts as 16. */
+        count = 100;
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_ADD_ONE, in, 17, out, &count), MIG_ARRAY_TOO_LARGE);
+        ck_assert_uint_eq(count, 100);
+        ck_assert_int_eq(IOConnectCallScalarMethod(0, HOST_ADD_ONE, in, 17, out, &count), MIG_ARRAY_TOO_LARGE);
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_SEEN, NULL, 0, out, &count), 0);
+        ck_assert_uint_eq(count, 16);
+        ck_assert_uint_eq(out[1], 16);
+        ck_assert_int_eq(IOConnectCallMethod(c, HOST_SILENT, NULL, 0, NULL, 0, NULL, NULL, NULL, NULL), 0);
+        in[0] = 0x12345678;
+        count = 4;
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_STATUS, in, 1, out, &count), 0x12345678);
+        ck_assert_uint_eq(count, 4);
+        in[0] = (uint32_t)MIG_NO_REPLY;
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_STATUS, in, 1, NULL, NULL), MIG_NO_REPLY);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+}
+END_TEST
+
+START_TEST(test_struct_inline)
+{
+        char in[4096], out[4096];
+        io_connect_t c = host_open(&host);
+        size_t size = sizeof(out);
+
+        memset(in, 'a', sizeof(in));
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_ECHO, in, 10, out, &size), 0);
+        ck_assert_uint_eq(size, 10);
+        ck_assert_mem_eq(out, in, 10);
+        size = sizeof(out);
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_ECHO, in, 4096, out, &size), 0);
+        ck_assert_uint_eq(size, 4096);
+        ck_assert_mem_eq(out, in, 4096);
+        /* The driver returned nothing: zeros, and the count stays. */
+        memset(out, 0xAA, sizeof(out));
+        size = 64;
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_SILENT, NULL, 0, out, &size), 0);
+        ck_assert_uint_eq(size, 64);
+        for (size_t i = 0; i < 64; i++)
+                ck_assert_int_eq(out[i], 0);
+        ck_assert_uint_eq((unsigned char)out[64], 0xAA);
+        ck_assert_uint_eq(host.regions_seen, 0);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+}
+END_TEST
+
+START_TEST(test_struct_large)
+{
+        size_t length = 100000, size;
+        char *in = malloc(length), *out = malloc(length);
+        io_connect_t c = host_open(&host);
+
+        for (size_t i = 0; i < length; i++)
+                in[i] = (char)(i * 7);
+        for (int round = 0; round < 3; round++) {
+                memset(out, 0x55, length);
+                size = length;
+                ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_ECHO, in, 4097, out, &size), 0);
+                ck_assert_uint_eq(size, length);
+                ck_assert_mem_eq(out, in, 4097);
+                ck_assert_int_eq(out[4097], 0x55);      /* what the driver does not write stays */
+        }
+        ck_assert_uint_eq(host.regions_seen, 2);        /* used again */
+        /* The driver's stores are visible with an error. */
+        size = 8192;
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_SPOIL, NULL, 0, out, &size), kIOReturnIOError);
+        ck_assert_uint_eq(size, 8192);
+        ck_assert_mem_eq(out, "spoiled", 7);
+        free(in);
+        free(out);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+}
+END_TEST
+
+START_TEST(test_struct_edges)
+{
+        char buffer[8192];
+        uint64_t seen[6];
+        uint32_t count = 6;
+        size_t size;
+        io_connect_t c = host_open(&host);
+
+        /* No buffer: no output, also where a size is given; no input bytes for NULL. */
+        size = 5000;
+        ck_assert_int_eq(IOConnectCallMethod(c, HOST_SEEN, NULL, 0, NULL, 5000, seen, &count, NULL, &size), 0);
+        ck_assert_uint_eq(size, 5000);
+        ck_assert_uint_eq(seen[2], 0);
+        ck_assert_uint_eq(seen[3], 0);
+        ck_assert_uint_eq(seen[4], 0);
+        size = 0x100000000ull;
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_SEEN, NULL, 0, buffer, &size), kIOReturnIPCError);
+        ck_assert_uint_eq(size, 0x100000000ull);
+        /* Each direction on its own. */
+        size = 8192;
+        ck_assert_int_eq(IOConnectCallMethod(c, HOST_SEEN, NULL, 0, buffer, 10, seen, &count, buffer, &size), 0);
+        ck_assert_uint_eq(seen[2], 10);
+        ck_assert_uint_eq(seen[4], AMB_CALL_RANGE_OUT);
+        size = 10;
+        ck_assert_int_eq(IOConnectCallMethod(c, HOST_SEEN, NULL, 0, buffer, 8192, seen, &count, buffer, &size), 0);
+        ck_assert_uint_eq(seen[3], 10);
+        ck_assert_uint_eq(seen[4], AMB_CALL_RANGE_IN);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+}
+END_TEST
+
+START_TEST(test_retained)
+{
+        char in[8192] = "kept", out[8192];
+        size_t size = sizeof(out);
+        io_connect_t c = host_open(&host);
+
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_RETAIN, in, sizeof(in), out, &size), 0);
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_ECHO, in, sizeof(in), out, &size), 0);
+        ck_assert_uint_eq(host.regions_seen, 4);
+        ck_assert_uint_eq(host.drops_seen, 2);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+}
+END_TEST
+
+START_TEST(test_cache_limit)
+{
+        size_t length = 48u << 20, size = 0;
+        char *in = calloc(1, length);
+        io_connect_t c = host_open(&host);
+
+        /* Rounded to 64 MiB, which may wait; the smaller one beside it may not. */
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_SILENT, in, length, NULL, &size), 0);
+        ck_assert_uint_eq(host.drops_seen, 0);
+        ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_SILENT, in, 5000, NULL, &size), 0);
+        ck_assert_uint_eq(host.drops_seen, 1);
+        free(in);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+}
+END_TEST
+
+START_TEST(test_variable)
+{
+        size_t lengths[] = { 1, 4096, 4097, 300000 }, size;
+        void *memory = (void *)1;
+        uint64_t in;
+        io_connect_t c = host_open(&host);
+
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(lengths); i++) {
+                in = lengths[i];
+                size = (size_t)kIOConnectMethodVarOutputSize;
+                ck_assert_int_eq(IOConnectCallMethod(c, HOST_VARIABLE, &in, 1, NULL, 0, NULL, NULL, &memory, &size), 0);
+                ck_assert_uint_eq(size, lengths[i]);
+                ck_assert_int_eq(((char *)memory)[size - 1], 'v');
+                ck_assert_int_eq(vm_deallocate(mach_task_self(), (vm_address_t)memory, size), 0);
+        }
+        in = 0;
+        size = (size_t)kIOConnectMethodVarOutputSize;
+        ck_assert_int_eq(IOConnectCallMethod(c, HOST_VARIABLE, &in, 1, NULL, 0, NULL, NULL, &memory, &size), 0);
+        ck_assert_ptr_null(memory);
+        ck_assert_uint_eq(size, 0);
+        memory = (void *)1;
+        size = (size_t)kIOConnectMethodVarOutputSize;
+        ck_assert_int_eq(IOConnectCallMethod(c, HOST_SILENT, NULL, 0, NULL, 0, NULL, NULL, &memory, &size), kIOReturnUnderrun);
+        ck_assert_ptr_null(memory);
+        ck_assert_uint_eq(size, 0);
+        memory = (void *)1;
+        size = (size_t)kIOConnectMethodVarOutputSize;
+        ck_assert_int_eq(IOConnectCallMethod(0, HOST_SILENT, NULL, 0, NULL, 0, NULL, NULL, &memory, &size),
+                         MACH_SEND_INVALID_DEST);
+        ck_assert_ptr_null(memory);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+}
+END_TEST
+
+START_TEST(test_map)
+{
+        mach_vm_address_t at = 0, again = 0, reader = 0;
+        mach_vm_size_t size = 0;
+        io_connect_t c = host_open(&host);
+
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, 0, &at, &size, kIOMapAnywhere), kIOReturnBadArgument);
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, &size, 0), kIOReturnBadArgument);
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, &size, kIOMapAnywhere), 0);
+        ck_assert_uint_eq(size, 5000);
+        ck_assert_mem_eq((void *)at, "shared", 6);
+        *(char *)at = 'S';
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &again, NULL, kIOMapAnywhere), 0);
+        ck_assert_uint_eq(again, at);
+        ck_assert_int_eq(IOConnectMapMemory64(c, 1, mach_task_self(), &reader, NULL, kIOMapAnywhere), 0);
+        ck_assert_uint_ne(reader, at);
+        ck_assert_int_eq(*(char *)reader, 'S');
+        /* An occupied place is refused, and what is there stays. */
+        host.identity = 12;
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, 0), kIOReturnBadArgument);
+        ck_assert_int_eq(*(char *)at, 'S');
+        host.identity = 11;
+        host.map_fails = true;
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &again, NULL, kIOMapAnywhere), kIOReturnBadArgument);
+        ck_assert_int_eq(IOConnectUnmapMemory64(c, 7, mach_task_self(), 0), kIOReturnNotReady);
+        host.map_fails = false;
+        ck_assert_int_eq(IOConnectUnmapMemory64(c, 7, 0, 0), kIOReturnBadArgument);
+        ck_assert_int_eq(IOConnectUnmapMemory64(c, 7, mach_task_self(), 1), 0);
+        ck_assert_int_eq(IOConnectUnmapMemory64(c, 7, mach_task_self(), 1), kIOReturnBadArgument);
+        /* After the close the other mapping lives as long as a reference. */
+        ck_assert_int_eq(IOConnectAddRef(c), 0);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        ck_assert_int_eq(IOConnectCallMethod(c, 0, NULL, 0, NULL, 0, NULL, NULL, NULL, NULL), kIOReturnBadArgument);
+        ck_assert_int_eq(*(char *)reader, 'S');
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        ck_assert_int_eq(msync((void *)reader, 4096, MS_ASYNC), -1);
+        ck_assert_int_eq(IOServiceClose(c), MACH_SEND_INVALID_DEST);
+        host_end(&host);
+}
+END_TEST
+
+/* --- close --- */
+
+static void *blocked_call(void *context)
+{
+        io_connect_t *c = context;
+
+        return (void *)(intptr_t)IOConnectCallScalarMethod(*c, HOST_BLOCK, NULL, 0, NULL, NULL);
+}
+
+static void *close_it(void *context)
+{
+        io_connect_t *c = context;
+
+        return (void *)(intptr_t)IOServiceClose(*c);
+}
+
+/* Until the closer has shut the door: nobody gets in any more, while the old call is still inside. */
+static void await_shut(io_connect_t c)
+{
+        while (amb_handle_pin(c)) {
+                amb_handle_unpin(c);
+                sched_yield();
+        }
+}
+
+START_TEST(test_close_waits)
+{
+        pthread_t caller, closer;
+        io_connect_t c = host_open(&host);
+        void *result;
+
+        ck_assert_int_eq(IOConnectAddRef(c), 0);
+        ck_assert_int_eq(IOConnectAddRef(c), 0);
+        pthread_create(&caller, NULL, blocked_call, &c);
+        sem_wait(&host.entered);
+        pthread_create(&closer, NULL, close_it, &c);
+        await_shut(c);
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_SILENT, NULL, 0, NULL, NULL), MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(pthread_tryjoin_np(closer, &result), EBUSY);
+        ck_assert_int_eq(IOServiceClose(c), 0);         /* a second closer does not wait */
+        sem_post(&host.released);
+        pthread_join(caller, &result);
+        ck_assert_int_eq((int)(intptr_t)result, 77);
+        pthread_join(closer, &result);
+        ck_assert_int_eq((int)(intptr_t)result, 0);
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_SILENT, NULL, 0, NULL, NULL), MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(IOConnectAddRef(c), KERN_INVALID_RIGHT);
+        ck_assert_int_eq(IOServiceClose(c), MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(IOConnectAddRef(c), KERN_INVALID_NAME);
+        host_end(&host);
+}
+END_TEST
+
+/* The last reference goes while the closer waits: the slot must stay the closer's. */
+START_TEST(test_close_twice_one_reference)
+{
+        pthread_t caller, closer;
+        io_connect_t c = host_open(&host);
+        void *result;
+
+        pthread_create(&caller, NULL, blocked_call, &c);
+        sem_wait(&host.entered);
+        pthread_create(&closer, NULL, close_it, &c);
+        await_shut(c);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        ck_assert_int_eq(pthread_tryjoin_np(closer, &result), EBUSY);
+        sem_post(&host.released);
+        pthread_join(caller, &result);
+        ck_assert_int_eq((int)(intptr_t)result, 77);
+        pthread_join(closer, &result);
+        ck_assert_int_eq((int)(intptr_t)result, 0);
+        host_end(&host);
+}
+END_TEST
+
+static pthread_barrier_t barrier;
+static io_connect_t racing;
+
+static void *race(void *context)
+{
+        uint64_t in = 1, out;
+        uint32_t count = 1;
+        kern_return_t code;
+
+        (void)context;
+        pthread_barrier_wait(&barrier);
+        for (int i = 0; i < 50; i++) {
+                code = IOConnectCallScalarMethod(racing, HOST_ADD_ONE, &in, 1, &out, &count);
+                ck_assert(code == 0 || code == MACH_SEND_INVALID_DEST || code == MIG_SERVER_DIED);
+                if (i == 20)
+                        IOServiceClose(racing);
+        }
+        return NULL;
+}
+
+START_TEST(test_race)
+{
+        pthread_t threads[4];
+
+        for (int round = 0; round < 50; round++) {
+                racing = host_open(&host);
+                pthread_barrier_init(&barrier, NULL, 4);
+                for (size_t i = 0; i < 4; i++)
+                        pthread_create(&threads[i], NULL, race, NULL);
+                for (size_t i = 0; i < 4; i++)
+                        pthread_join(threads[i], NULL);
+                pthread_barrier_destroy(&barrier);
+                host_end(&host);
+                memset(&host, 0, sizeof(host));
+        }
+}
+END_TEST
+
+START_TEST(test_nothing_left)
+{
+        size_t before = 0;
+
+        for (int round = 0; round < 30; round++) {
+                char in[8192] = "", out[8192];
+                size_t size = sizeof(out);
+                mach_vm_address_t at = 0;
+                io_connect_t c = host_open(&host);
+
+                ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_ECHO, in, sizeof(in), out, &size), 0);
+                ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), 0);
+                ck_assert_int_eq(round % 2 ? IOServiceClose(c) : IOConnectRelease(c), 0);
+                host_end(&host);
+                memset(&host, 0, sizeof(host));
+                if (round == 0)
+                        before = descriptors();
+        }
+        ck_assert_uint_eq(descriptors(), before);
+}
+END_TEST
+
+/* --- death --- */
+
+START_TEST(test_host_killed)
+{
+        pthread_t callers[3];
+        uint64_t in = 1, out = 0;
+        uint32_t count = 1;
+        pid_t pid;
+        io_connect_t c = host_open_child(&pid);
+        void *result;
+
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_ADD_ONE, &in, 1, &out, &count), 0);
+        ck_assert_uint_eq(out, 2);
+        for (size_t i = 0; i < 3; i++)
+                pthread_create(&callers[i], NULL, blocked_call, &c);
+        kill(pid, SIGKILL);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        for (size_t i = 0; i < 3; i++) {
+                pthread_join(callers[i], &result);
+                /* Sent before the death, or after. */
+                ck_assert((int)(intptr_t)result == MIG_SERVER_DIED || (int)(intptr_t)result == MACH_SEND_INVALID_DEST);
+        }
+        /* At the latest the second call finds it gone for good. */
+        IOConnectCallScalarMethod(c, HOST_ADD_ONE, &in, 1, &out, &count);
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_ADD_ONE, &in, 1, &out, &count), MACH_SEND_INVALID_DEST);
+        ck_assert_uint_eq(count, 1);
+        ck_assert_int_eq(IOConnectAddRef(c), KERN_INVALID_RIGHT);
+        ck_assert_int_eq(IOServiceClose(c), MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(IOConnectAddRef(c), KERN_INVALID_NAME);
+}
+END_TEST
+
+START_TEST(test_host_killed_with_mapping)
+{
+        mach_vm_address_t at = 0;
+        pid_t pid;
+        io_connect_t c = host_open_child(&pid);
+
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), 0);
+        kill(pid, SIGKILL);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        ck_assert_mem_eq((void *)at, "shared", 6);
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), kIOReturnBadArgument);
+        IOConnectCallScalarMethod(c, HOST_SILENT, NULL, 0, NULL, NULL);
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_SILENT, NULL, 0, NULL, NULL), kIOReturnBadArgument);
+        ck_assert_mem_eq((void *)at, "shared", 6);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+}
+END_TEST
+
+START_TEST(test_fork)
+{
+        uint64_t in = 1, out = 0;
+        uint32_t count = 1;
+        io_connect_t c = host_open(&host);
+        pid_t pid;
+        int status;
+
+        pid = fork();
+        if (pid == 0) {
+                bool good = IOConnectCallScalarMethod(c, HOST_ADD_ONE, &in, 1, &out, &count) == MACH_SEND_INVALID_DEST &&
+                            IOServiceClose(c) == MACH_SEND_INVALID_DEST && IOConnectAddRef(c) == KERN_INVALID_NAME;
+
+                _exit(good ? 0 : 1);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+        ck_assert_int_eq(IOConnectCallScalarMethod(c, HOST_ADD_ONE, &in, 1, &out, &count), 0);
+        ck_assert_uint_eq(out, 2);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+}
+END_TEST
+
+START_TEST(test_unsupported)
+{
+        io_service_t service = 99;
+        io_connect_t c = host_open(&host), other;
+        struct host second = { 0 };
+
+        other = host_open(&second);
+        ck_assert_int_eq(IOConnectGetService(c, &service), kIOReturnUnsupported);
+        ck_assert_uint_eq(service, 99);
+        ck_assert_int_eq(IOConnectSetNotificationPort(c, 0, 0, 0), kIOReturnUnsupported);
+        ck_assert_int_eq(IOConnectAddClient(c, other), kIOReturnUnsupported);
+        ck_assert_int_eq(IOConnectAddClient(c, 0), kIOReturnBadArgument);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        ck_assert_int_eq(IOServiceClose(other), 0);
+        ck_assert_int_eq(IOConnectGetService(c, &service), MACH_SEND_INVALID_DEST);
+        host_end(&host);
+        host_end(&second);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("client-connection");
+        TCase *tcase = tcase_create("connection");
+        SRunner *runner;
+        int failed;
+
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, test_scalars);
+        tcase_add_test(tcase, test_struct_inline);
+        tcase_add_test(tcase, test_struct_large);
+        tcase_add_test(tcase, test_struct_edges);
+        tcase_add_test(tcase, test_retained);
+        tcase_add_test(tcase, test_cache_limit);
+        tcase_add_test(tcase, test_variable);
+        tcase_add_test(tcase, test_map);
+        tcase_add_test(tcase, test_close_waits);
+        tcase_add_test(tcase, test_close_twice_one_reference);
+        tcase_add_test(tcase, test_race);
+        tcase_add_test(tcase, test_nothing_left);
+        tcase_add_test(tcase, test_host_killed);
+        tcase_add_test(tcase, test_host_killed_with_mapping);
+        tcase_add_test(tcase, test_fork);
+        tcase_add_test(tcase, test_unsupported);
+        suite_add_tcase(suite, tcase);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? 1 : 0;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A driver's host for tests: the host's ends of channel and side socket, served by two threads, in this process or in a child.
+ * What a call does is chosen by its selector.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "client/connection.h"
+
+enum {
+        HOST_ADD_ONE,           /* scalars in, each plus one, out */
+        HOST_ECHO,              /* structure in = structure out, inline or not */
+        HOST_SILENT,            /* success without any output */
+        HOST_COMPLETE,          /* async: one completion with scalars[0] values 1, 2, 3..., status scalars[1] */
+        HOST_BLOCK,             /* posts `entered`, waits for `released`, returns 77 */
+        HOST_SPOIL,             /* writes "spoiled" to the output region, returns kIOReturnIOError */
+        HOST_VARIABLE,          /* scalars[0] bytes of 'v' */
+        HOST_STATUS,            /* returns scalars[0] */
+        HOST_RETAIN,            /* as ECHO, and keeps both regions */
+        HOST_SEEN,              /* scalars out: scalar count, capacity, size, structure capacity, flags, async port's reference[1] */
+        HOST_LATER,             /* remembers the completion; sent by host_complete_later() */
+};
+
+struct host_region {
+        uint32_t id;
+        char *memory;
+        size_t size;
+};
+
+struct host {
+        struct amb_channel *channel;
+        int side;
+        pthread_t calls, requests;
+        sem_t entered, released;
+        pthread_mutex_t lock;
+        struct host_region regions[AMB_SIDE_REGIONS_MAX];
+        int ports[AMB_SIDE_PORTS_MAX];
+        uint32_t regions_seen, drops_seen;
+        int output_fd, memory_fd;
+        uint64_t output_size;
+        struct amb_request later;
+        bool map_fails;
+        uint64_t identity;
+};
+
+static void host_wake(void *userdata, uint32_t port)
+{
+        struct host *host = userdata;
+
+        if (port < AMB_SIDE_PORTS_MAX && host->ports[port] >= 0)
+                amb_side_port_wake(host->ports[port]);
+}
+
+static struct host_region *host_region(struct host *host, uint32_t id)
+{
+        struct host_region *found = NULL;
+
+        pthread_mutex_lock(&host->lock);
+        for (size_t i = 0; i < AMB_SIDE_REGIONS_MAX && !found; i++)
+                if (host->regions[i].id == id)
+                        found = &host->regions[i];
+        pthread_mutex_unlock(&host->lock);
+        return found;
+}
+
+static int host_sealed_memory(const void *bytes, size_t used, size_t size)
+{
+        int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        if (fd < 0 || ftruncate(fd, (off_t)size) < 0 || (used && pwrite(fd, bytes, used, 0) != (ssize_t)used) ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                abort();
+        return fd;
+}
+
+static void host_complete(struct host *host, const struct amb_request *request, uint32_t count, int32_t status)
+{
+        struct amb_completion completion = { .port = request->port, .status = status, .count = count };
+
+        memcpy(completion.reference, request->reference, sizeof(completion.reference));
+        for (uint32_t i = 0; i < count; i++)
+                completion.args[i] = i + 1;
+        if (amb_channel_complete(host->channel, &completion) != 0)
+                abort();
+}
+
+AMB_UNUSED static void host_complete_later(struct host *host, uint32_t count, int32_t status)
+{
+        host_complete(host, &host->later, count, status);
+}
+
+/* The structure argument's bytes, wherever they are. */
+static char *host_input(struct host *host, const struct amb_request *request, char *bytes, size_t *ret_size)
+{
+        struct host_region *region;
+
+        *ret_size = request->size;
+        if (!(request->flags & AMB_CALL_RANGE_IN))
+                return bytes;
+        region = host_region(host, request->range_in.id);
+        if (!region || request->range_in.length > region->size)
+                abort();
+        *ret_size = request->range_in.length;
+        return region->memory;
+}
+
+static void host_echo(struct host *host, const struct amb_request *request, char *bytes, struct amb_result *result)
+{
+        struct host_region *region;
+        size_t size;
+        char *input = host_input(host, request, bytes, &size);
+
+        if (request->flags & AMB_CALL_RANGE_OUT) {
+                region = host_region(host, request->range_out.id);
+                memcpy(region->memory, input, size < request->range_out.length ? size : request->range_out.length);
+        } else if (request->capacity) {
+                result->flags |= AMB_REPLY_BYTES;
+                result->bytes = input;
+                result->size = size < request->capacity ? (uint32_t)size : request->capacity;
+        }
+}
+
+static void host_variable(struct host *host, const struct amb_request *request, struct amb_result *result)
+{
+        static char text[1 << 20];
+        size_t size = request->scalars[0];
+
+        memset(text, 'v', size);
+        if (size <= AMB_CHANNEL_BYTES) {
+                result->flags = AMB_REPLY_BYTES;
+                result->bytes = text;
+                result->size = (uint32_t)size;
+                return;
+        }
+        host->output_fd = host_sealed_memory(text, size, size);
+        host->output_size = size;
+        result->flags = AMB_REPLY_LARGE;
+        result->out_region = 5;
+        result->length = size;
+}
+
+static void host_call(struct host *host, const struct amb_request *request, char *bytes)
+{
+        uint64_t scalars[AMB_CHANNEL_SCALARS] = { 0 };
+        struct amb_result result = { .scalars = scalars };
+
+        switch (request->selector) {
+        case HOST_ADD_ONE:
+                result.scalar_count = request->scalar_capacity < request->scalar_count ? request->scalar_capacity
+                                                                                       : request->scalar_count;
+                for (uint32_t i = 0; i < result.scalar_count; i++)
+                        scalars[i] = request->scalars[i] + 1;
+                break;
+        case HOST_RETAIN:
+                result.flags |= (request->flags & AMB_CALL_RANGE_IN ? AMB_REPLY_IN_RETAINED : 0) |
+                                (request->flags & AMB_CALL_RANGE_OUT ? AMB_REPLY_OUT_RETAINED : 0);
+                host_echo(host, request, bytes, &result);
+                break;
+        case HOST_ECHO:
+                host_echo(host, request, bytes, &result);
+                break;
+        case HOST_COMPLETE:
+                host_complete(host, request, (uint32_t)request->scalars[0], (int32_t)request->scalars[1]);
+                break;
+        case HOST_LATER:
+                host->later = *request;
+                break;
+        case HOST_BLOCK:
+                sem_post(&host->entered);
+                while (sem_wait(&host->released) < 0)
+                        continue;
+                result.status = 77;
+                break;
+        case HOST_SPOIL:
+                memcpy(host_region(host, request->range_out.id)->memory, "spoiled", 7);
+                result.status = kIOReturnIOError;
+                break;
+        case HOST_VARIABLE:
+                host_variable(host, request, &result);
+                break;
+        case HOST_STATUS:
+                result.status = (int32_t)request->scalars[0];
+                break;
+        case HOST_SEEN:
+                result.scalar_count = request->scalar_capacity;
+                scalars[0] = request->scalar_count;
+                scalars[1] = request->scalar_capacity;
+                scalars[2] = request->size;
+                scalars[3] = request->capacity;
+                scalars[4] = request->flags;
+                scalars[5] = request->reference[1];
+                break;
+        }
+        if (amb_channel_reply(host->channel, request, &result) < 0)
+                abort();
+}
+
+static void *host_serve_calls(void *context)
+{
+        struct host *host = context;
+        struct amb_request request;
+        static __thread char bytes[AMB_CHANNEL_BYTES];
+
+        while (amb_channel_receive(host->channel, &request, bytes) == 0)
+                host_call(host, &request, bytes);
+        return NULL;
+}
+
+/* One request of the app; takes over fd. */
+static int host_answer(struct host *host, const struct amb_side_message *request, int fd, struct amb_side_message *answer)
+{
+        struct host_region *region;
+
+        switch (request->kind) {
+        case AMB_SIDE_PORT:
+                host->ports[request->id] = fd;
+                return -1;
+        case AMB_SIDE_REGION:
+                region = host_region(host, 0);
+                region->size = request->size;
+                region->memory = mmap(NULL, request->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                region->id = request->id;
+                host->regions_seen++;
+                close(fd);
+                return -1;
+        case AMB_SIDE_REGION_DROP:
+                region = host_region(host, request->id);
+                munmap(region->memory, region->size);
+                region->id = 0;
+                host->drops_seen++;
+                return -1;
+        case AMB_SIDE_MAP:
+        case AMB_SIDE_UNMAP:
+                answer->code = host->map_fails ? kIOReturnNotReady : 0;
+                answer->identity = host->identity;
+                answer->flags = request->id == 1 ? AMB_SIDE_READ_ONLY : 0;
+                answer->size = request->kind == AMB_SIDE_MAP && !answer->code ? 5000 : 0;
+                return request->kind == AMB_SIDE_MAP && !answer->code ? host->memory_fd : -1;
+        case AMB_SIDE_FETCH:
+                answer->size = host->output_size;
+                return host->output_fd;
+        default:
+                return -1;
+        }
+}
+
+static void *host_serve_requests(void *context)
+{
+        struct host *host = context;
+        struct amb_side_message request;
+        bool closed = false;
+        int fd;
+
+        while (!closed && amb_side_receive(host->side, true, &request, &fd) == 0) {
+                struct amb_side_message answer = { .kind = AMB_SIDE_ANSWER, .serial = request.serial };
+                int out;
+
+                if (!amb_side_request_valid(&request, fd >= 0))
+                        abort();
+                out = host_answer(host, &request, fd, &answer);
+                closed = request.kind == AMB_SIDE_CLOSE;
+                amb_side_send(host->side, &answer, out, true);
+                if (request.kind == AMB_SIDE_FETCH)
+                        host->output_fd = amb_fd_close(host->output_fd);
+        }
+        return NULL;
+}
+
+static void host_start(struct host *host, int channel, int side)
+{
+        struct amb_channel_options options = { .peer_pidfd = -1, .wake = host_wake, .userdata = host };
+
+        host->side = side;
+        host->output_fd = -1;
+        host->identity = 11;
+        for (size_t i = 0; i < AMB_SIDE_PORTS_MAX; i++)
+                host->ports[i] = -1;
+        pthread_mutex_init(&host->lock, NULL);
+        sem_init(&host->entered, 0, 0);
+        sem_init(&host->released, 0, 0);
+        host->memory_fd = host_sealed_memory("shared", 6, 8192);
+        if (amb_channel_attach(channel, AMB_CHANNEL_HOST, &options, &host->channel) != 0 ||
+            pthread_create(&host->calls, NULL, host_serve_calls, host) != 0 ||
+            pthread_create(&host->requests, NULL, host_serve_requests, host) != 0)
+                abort();
+}
+
+/* Ends the threads and everything of the host. */
+AMB_UNUSED static void host_end(struct host *host)
+{
+        amb_channel_shutdown(host->channel);
+        shutdown(host->side, SHUT_RDWR);
+        pthread_join(host->calls, NULL);
+        pthread_join(host->requests, NULL);
+        amb_channel_free(host->channel);
+        close(host->side);
+        amb_fd_close(host->memory_fd);
+        amb_fd_close(host->output_fd);
+        for (size_t i = 0; i < AMB_SIDE_PORTS_MAX; i++)
+                amb_fd_close(host->ports[i]);
+        for (size_t i = 0; i < AMB_SIDE_REGIONS_MAX; i++)
+                if (host->regions[i].id)
+                        munmap(host->regions[i].memory, host->regions[i].size);
+}
+
+static void host_descriptors(int *ret_channel, int pair[2])
+{
+        if (amb_channel_create(ret_channel) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+                abort();
+}
+
+static io_connect_t host_connect(int channel, int side, pid_t pid)
+{
+        struct amb_opened opened = { 1, channel, side, (int)syscall(SYS_pidfd_open, pid, 0) };
+        struct amb_connection *connection;
+        mach_port_t handle;
+
+        if (opened.host < 0 || amb_connection_new(&opened, &connection) != 0 ||
+            amb_handle_new(&connection->target, &handle) != 0)
+                abort();
+        return handle;
+}
+
+/* A connection whose host are two threads of this process. */
+AMB_UNUSED static io_connect_t host_open(struct host *host)
+{
+        int channel, pair[2];
+
+        host_descriptors(&channel, pair);
+        host_start(host, channel, pair[1]);
+        return host_connect(channel, pair[0], getpid());
+}
+
+/* A connection whose host is a child; it ends only when it is killed. */
+AMB_UNUSED static io_connect_t host_open_child(pid_t *ret_pid)
+{
+        static struct host host;
+        int channel, pair[2];
+        pid_t pid;
+
+        host_descriptors(&channel, pair);
+        pid = fork();
+        if (pid < 0)
+                abort();
+        if (pid == 0) {
+                close(pair[0]);
+                host_start(&host, channel, pair[1]);
+                for (;;)
+                        pause();
+        }
+        close(pair[1]);
+        *ret_pid = pid;
+        return host_connect(channel, pair[0], pid);
+}
