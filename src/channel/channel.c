@@ -139,7 +139,7 @@ static int process_token(uint64_t *ret)
                 *ret = amb_load(process_page);
         }
         pthread_mutex_unlock(&process_lock);
-        return amb_trace(r);
+        return r < 0 ? amb_trace(r) : 0;
 }
 
 bool amb_channel_foreign(const struct amb_channel *channel)
@@ -151,7 +151,7 @@ int amb_channel_attach_mapping(void *memory, enum amb_channel_role role, const s
                                struct amb_channel **ret)
 {
         struct amb_channel *channel;
-        uint64_t process;
+        uint64_t process = 0;
         int r;
 
         r = process_token(&process);
