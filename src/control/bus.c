@@ -16,7 +16,8 @@ static void errno_format(char **ret_message, int error, const char *path)
         switch (-error) {
         case ENOENT:
         case ECONNREFUSED:
-                *ret_message = amb_format("no Ambidext registry at %s: start ambidextd, run the program with `ambidext run`, or name "
+                *ret_message = amb_format("no Ambidext registry at %s: start ambidextd, run the program with `ambidext run`, "
+                                          "or name "
                                           "the socket in $" AMB_REGISTRY_VARIABLE, path);
                 break;
         case EACCES:

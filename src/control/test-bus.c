@@ -129,7 +129,8 @@ static void both_ways(int server_fd, int client_fd)
 
         ck_assert_int_eq(amb_bus_serve(server_fd, &server), 0);
         ck_assert_int_eq(amb_bus_join(client_fd, &client), 0);
-        ck_assert_int_ge(sd_bus_add_object_vtable(server, NULL, AMB_REGISTRY_PATH, "org.ambidext.Test1", echo_vtable, "daemon"), 0);
+        ck_assert_int_ge(sd_bus_add_object_vtable(server, NULL, AMB_REGISTRY_PATH, "org.ambidext.Test1", echo_vtable, "daemon"),
+                         0);
         ck_assert_int_ge(sd_bus_add_object_vtable(client, NULL, AMB_HOST_PATH, "org.ambidext.Test1", echo_vtable, "host"), 0);
         authenticate(server, client);
         call_echo(server, client, AMB_HOST_PATH, "host");
@@ -174,7 +175,8 @@ START_TEST(listening_socket_both_ways)
         ck_assert_int_eq(amb_bus_serve(accept4(listener, NULL, NULL, SOCK_CLOEXEC), &server), 0);
         unlink(path);
         rmdir(directory);
-        ck_assert_int_ge(sd_bus_add_object_vtable(server, NULL, AMB_REGISTRY_PATH, "org.ambidext.Test1", echo_vtable, "daemon"), 0);
+        ck_assert_int_ge(sd_bus_add_object_vtable(server, NULL, AMB_REGISTRY_PATH, "org.ambidext.Test1", echo_vtable, "daemon"),
+                         0);
         ck_assert_int_ge(sd_bus_add_object_vtable(client, NULL, AMB_HOST_PATH, "org.ambidext.Test1", echo_vtable, "host"), 0);
         authenticate(server, client);
         call_echo(server, client, AMB_HOST_PATH, "host");

@@ -5,14 +5,14 @@
  *
  *      string `s`   data `ay`   boolean `b`   number `y` `q` `u` `t` by width   array `av`   dictionary `a{sv}`
  *
- * Who may do what wrong: the peer everything. A message is read once, into new objects, and refused with -EBADMSG as soon as it is
- * not a value of the table above, is nested deeper than AMB_VALUE_DEPTH, or holds more than AMB_VALUE_NODES values or
- * AMB_VALUE_BYTES bytes of strings, data and keys in one reading. The same limits hold for what we append (-E2BIG), so that what
- * one side can send the other can read; a string that is not UTF-8 cannot travel (-EINVAL), neither can an object that is no
- * property value.
+ * Who may do what wrong: the peer everything. A message is read once, into new objects, and refused with -EBADMSG as soon as
+ * it is not a value of the table above, is nested deeper than AMB_VALUE_DEPTH, or holds more than AMB_VALUE_NODES values or
+ * AMB_VALUE_BYTES bytes of strings, data and keys in one reading. The same limits hold for what we append (-E2BIG), so that
+ * what one side can send the other can read; a string that is not UTF-8 cannot travel (-EINVAL), neither can an object that is
+ * no property value.
  *
- * Every function returns 0 or -errno. "read" hands one reference to the caller and leaves the message behind the value that it read; after
- * a failure the message is of no use any more. "append" retains nothing. Threads: those of the message.
+ * Every function returns 0 or -errno. "read" hands one reference to the caller and leaves the message behind the value that it
+ * read; after a failure the message is of no use any more. "append" retains nothing. Threads: those of the message.
  */
 #include <systemd/sd-bus.h>
 

@@ -27,7 +27,8 @@ static void loaded(struct amb_daemon *daemon, uint64_t host, uint64_t subject, I
                 return;
         if (reply && sd_bus_message_read(reply, "s", &message) <= 0)
                 message = NULL;
-        amb_log(AMB_LOG_ERROR, "DK: %s: host %d could not load %s (0x%08x)%s%s", loading->bundle_id, loading->pid, loading->path,
+        amb_log(AMB_LOG_ERROR, "DK: %s: host %d could not load %s (0x%08x)%s%s", loading->bundle_id, loading->pid,
+                loading->path,
                 (unsigned)code, message && *message ? ": " : "", message ? message : "");
 }
 
@@ -58,7 +59,8 @@ static int append_start(sd_bus_message *message, const struct amb_action *action
 {
         int r;
 
-        r = sd_bus_message_append(message, "ttss", action->entry, action->provider, action->provider_class, action->provider_name);
+        r = sd_bus_message_append(message, "ttss", action->entry, action->provider, action->provider_class,
+                                  action->provider_name);
         if (r >= 0)
                 r = amb_dictionary_append(message, action->provider_properties);
         if (r >= 0)

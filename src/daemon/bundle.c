@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Driver bundles on disk: NAME.dext/{Info.plist, NAME, NAME.entitlements}. Outside of developer mode a bundle's ownership plays the part of its
- * signature: everything from / down must be root's and writable by root alone, so only root decides what runs and what it may.
- * Every refusal is a sentence with the path and what to do.
+ * Driver bundles on disk: NAME.dext/{Info.plist, NAME, NAME.entitlements}. Outside of developer mode a bundle's ownership
+ * plays the part of its signature: everything from / down must be root's and writable by root alone, so only root decides what
+ * runs and what it may. Every refusal is a sentence with the path and what to do.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -56,7 +56,8 @@ static IOReturn bundle_locate(struct bundle *bundle, const char *path, char **re
                 return refuse(ret_message, kIOReturnBadArgument, "a bundle's path has less than 4096 bytes and no line break");
         bundle->path = realpath(path, NULL);
         if (!bundle->path)
-                return refuse(ret_message, errno == ENOENT ? kIOReturnNotFound : kIOReturnBadArgument, "%s: %s; a driver bundle is a "
+                return refuse(ret_message, errno == ENOENT ? kIOReturnNotFound : kIOReturnBadArgument,
+                              "%s: %s; a driver bundle is a "
                               "directory NAME" SUFFIX " with Info.plist and NAME in it", path, strerror(errno));
         base = strrchr(bundle->path, '/') + 1;
         length = strlen(base);
@@ -65,7 +66,8 @@ static IOReturn bundle_locate(struct bundle *bundle, const char *path, char **re
         bundle->name = strndup(base, length - strlen(SUFFIX));
         bundle->directory_fd = open(bundle->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (bundle->directory_fd < 0)
-                return refuse(ret_message, kIOReturnBadArgument, "%s: %s; a bundle is a directory", bundle->path, strerror(errno));
+                return refuse(ret_message, kIOReturnBadArgument, "%s: %s; a bundle is a directory", bundle->path,
+                              strerror(errno));
         return bundle->name ? kIOReturnSuccess : kIOReturnNoMemory;
 }
 
@@ -77,7 +79,8 @@ static IOReturn check_owner(const char *path, char **ret_message)
                 return refuse(ret_message, kIOReturnBadArgument, "%s: %s", path, strerror(errno));
         if (status.st_uid == 0 && !(status.st_mode & 022))
                 return kIOReturnSuccess;
-        return refuse(ret_message, kIOReturnNotPermitted, "%s must belong to root and be writable by root alone, because a driver in it "
+        return refuse(ret_message, kIOReturnNotPermitted, "%s must belong to root and be writable by root alone, because a "
+                                                          "driver in it "
                       "would run for everybody: chown root, chmod go-w; or use developer mode", path);
 }
 
@@ -115,7 +118,8 @@ static IOReturn check_file(const struct amb_daemon *daemon, const struct bundle 
                         *ret_there = false;
                         return kIOReturnSuccess;
                 }
-                return refuse(ret_message, errno == ENOENT ? kIOReturnNotFound : kIOReturnBadArgument, "%s: %s; it is the bundle's %s", path,
+                return refuse(ret_message, errno == ENOENT ? kIOReturnNotFound : kIOReturnBadArgument,
+                              "%s: %s; it is the bundle's %s", path,
                               strerror(errno), what);
         }
         if (ret_there)
@@ -134,10 +138,12 @@ static IOReturn read_plist(const struct bundle *bundle, const char *file, OSObje
         if (r < 0)
                 return refuse(ret_message, kIOReturnBadArgument, "%s/%s: %s", bundle->path, file, strerror(-r));
         if (r > 0)
-                return refuse(ret_message, kIOReturnBadArgument, "%s/%s: %s; it must be an XML or binary property list", bundle->path, file,
+                return refuse(ret_message, kIOReturnBadArgument, "%s/%s: %s; it must be an XML or binary property list",
+                              bundle->path, file,
                               why ? why : "malformed");
         if (!OSDynamicCast(OSDictionary, *ret))
-                return refuse(ret_message, kIOReturnBadArgument, "%s/%s: its outermost value must be a dictionary", bundle->path, file);
+                return refuse(ret_message, kIOReturnBadArgument, "%s/%s: its outermost value must be a dictionary",
+                              bundle->path, file);
         return kIOReturnSuccess;
 }
 
@@ -177,7 +183,8 @@ static IOReturn bundle_read(const struct amb_daemon *daemon, struct bundle *bund
         if (code == kIOReturnSuccess)
                 code = check_file(daemon, bundle, "Info.plist", "description", NULL, ret_message);
         if (code == kIOReturnSuccess)
-                code = check_file(daemon, bundle, bundle->name, "executable (an ELF shared object of the bundle's name)", NULL, ret_message);
+                code = check_file(daemon, bundle, bundle->name, "executable (an ELF shared object of the bundle's name)", NULL,
+                                  ret_message);
         if (code == kIOReturnSuccess)
                 code = read_plist(bundle, "Info.plist", &bundle->info, ret_message);
         if (code == kIOReturnSuccess)
@@ -230,7 +237,9 @@ static int is_bundle(const struct dirent *entry)
 {
         size_t length = strlen(entry->d_name);
 
-        return entry->d_name[0] != '.' && length > strlen(SUFFIX) && strcmp(entry->d_name + length - strlen(SUFFIX), SUFFIX) == 0;
+        if (entry->d_name[0] == '.' || length <= strlen(SUFFIX))
+                return 0;
+        return strcmp(entry->d_name + length - strlen(SUFFIX), SUFFIX) == 0;
 }
 
 static void load_directory(struct amb_daemon *daemon, const char *directory)

@@ -4,17 +4,23 @@
  * ambidextd: one thread around sd-event that does what the registry decides.
  *
  *      main.c          options, the loop, signals, the orderly end
- *      listener.c      the socket and its lock                         account.c       what one user may hold
- *      peer.c          one accepted bus connection; who it is          methods.c       Registry1: what apps may call
- *      process.c       one driver host, from launch to end             hostmethods.c   Registry1: what hosts may call
- *      spawn.c         fork and exec of a host                         open.c          channel, side socket, NewUserClient
- *      actions.c       performs what the registry asks for             takeover.c      state on disk; hosts of a former daemon
- *      bundle.c        opens driver bundles                            grants.c        what an app is entitled to; the refusal line
+ *      listener.c      the socket and its lock
+ *      account.c       what one user may hold
+ *      peer.c          one accepted bus connection; who it is
+ *      methods.c       Registry1: what apps may call
+ *      hostmethods.c   Registry1: what hosts may call
+ *      process.c       one driver host, from launch to end
+ *      spawn.c         fork and exec of a host
+ *      open.c          channel, side socket, NewUserClient
+ *      actions.c       performs what the registry asks for
+ *      bundle.c        opens driver bundles
+ *      grants.c        what an app is entitled to; the refusal line
+ *      takeover.c      state on disk; hosts of a former daemon
  *
- * Rules: every event of the world becomes one registry call, then amb_daemon_settle() performs all actions. What a peer can make us hold
- * is limited (account.c, the registry's limits, the write queue in peer.c). A peer that misbehaves is cut off: its struct is unlinked at
- * once and freed from the loop (amb_peer_drop), because we may be inside one of its callbacks. Whatever is lost is learned from
- * pidfds. No decision rests on a pid or on something that a message says about its sender.
+ * Rules: every event of the world becomes one registry call, then amb_daemon_settle() performs all actions. What a peer can
+ * make us hold is limited (account.c, the registry's limits, the write queue in peer.c). A peer that misbehaves is cut off:
+ * its struct is unlinked at once and freed from the loop (amb_peer_drop), because we may be inside one of its callbacks.
+ * Whatever is lost is learned from pidfds. No decision rests on a pid or on something that a message says about its sender.
  */
 #include <sys/types.h>
 
@@ -159,7 +165,8 @@ void amb_listener_close(struct amb_daemon *daemon);             /* removes socke
 
 /* --- peer.c --- */
 int amb_peer_accept(struct amb_daemon *daemon, int fd);         /* consumes fd */
-int amb_peer_new_host(struct amb_daemon *daemon, int fd, struct amb_process *host);        /* our end of a launch's socketpair; consumed */
+/* our end of a launch's socketpair; consumed */
+int amb_peer_new_host(struct amb_daemon *daemon, int fd, struct amb_process *host);
 void amb_peer_drop(struct amb_peer *peer, const char *why);     /* why NULL: it left by itself */
 struct amb_peer *amb_peer_find(struct amb_daemon *daemon, uint64_t owner);
 void amb_peer_send(struct amb_peer *peer, sd_bus_message *message);             /* a signal; cuts off who does not read */
@@ -186,16 +193,19 @@ void amb_methods_waits_free(struct amb_peer *peer);
 void amb_process_launch(struct amb_daemon *daemon, const struct amb_action *action);
 void amb_process_cancel(struct amb_daemon *daemon, uint64_t tag);
 struct amb_process *amb_process_find(struct amb_daemon *daemon, uint64_t number);     /* READY ones */
-IOReturn amb_process_check_in(struct amb_process *host, const char *server_name, uint64_t tag, const char *token, const char *bundle_id);
+IOReturn amb_process_check_in(struct amb_process *host, const char *server_name, uint64_t tag, const char *token,
+                              const char *bundle_id);
 /* A host of a former daemon: already known to the registry as `number`. pidfd is consumed. */
-int amb_process_adopt(struct amb_peer *peer, uint64_t number, uint64_t tag, const char *token, const char *path, const char *bundle_id,
+int amb_process_adopt(struct amb_peer *peer, uint64_t number, uint64_t tag, const char *token, const char *path,
+                      const char *bundle_id,
                    const char *server_name, int pidfd);
 void amb_process_exit(struct amb_process *host, const char *reason);  /* asks, then kills */
 void amb_process_cut_off(struct amb_process *host);                   /* its bus has gone: it has the grace time to end */
 void amb_process_kill(struct amb_process *host);
 struct amb_process *amb_process_free(struct amb_process *host);
 /* A Host1 call; the answer, unless the host dies first, goes to `answer` with a code and, on a D-Bus reply, the message. */
-typedef void (*amb_process_answer_t)(struct amb_daemon *daemon, uint64_t host, uint64_t subject, IOReturn code, sd_bus_message *reply);
+typedef void (*amb_process_answer_t)(struct amb_daemon *daemon, uint64_t host, uint64_t subject, IOReturn code,
+                                     sd_bus_message *reply);
 int amb_process_new_call(struct amb_process *host, const char *member, sd_bus_message **ret_message);
 int amb_process_call(struct amb_process *host, sd_bus_message *message, uint64_t subject, amb_process_answer_t answer);
 
@@ -220,7 +230,8 @@ IOReturn amb_bundle_unload(struct amb_daemon *daemon, const char *bundle_id, cha
 void amb_bundle_load_path(struct amb_daemon *daemon);
 
 /* --- grants.c --- */
-int amb_grants_load(struct amb_daemon *daemon);                 /* the policy directories; bad files are logged and grant nothing */
+/* the policy directories; bad files are logged and grant nothing */
+int amb_grants_load(struct amb_daemon *daemon);
 OSDictionary *amb_grants_of(struct amb_peer *peer, char **ret_executable);      /* one reference; executable malloc or NULL */
 /* One line for a refused open. access: what is missing is the access to the bundle, so the line ends with the grant for it. */
 void amb_grants_log_refusal(struct amb_peer *peer, uint64_t entry, const char *executable, const char *why, bool access);
@@ -228,7 +239,8 @@ void amb_grants_log_refusal(struct amb_peer *peer, uint64_t entry, const char *e
 /* --- takeover.c --- */
 int amb_takeover_read(struct amb_daemon *daemon);               /* loads its bundles, finds its hosts */
 int amb_takeover_begin(struct amb_daemon *daemon);              /* matching starts when all its hosts have reported */
-IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint64_t tag, const char *token, const char *bundle_id,
+IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint64_t tag, const char *token,
+                            const char *bundle_id,
                             const OSArray *rows);
 void amb_takeover_note_host(const struct amb_process *host);       /* writes hosts/TAG */
 void amb_takeover_forget_host(struct amb_daemon *daemon, uint64_t tag);

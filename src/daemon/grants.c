@@ -48,7 +48,9 @@ static bool trustworthy(int directory_fd, const char *name, mode_t kind)
 
         if (fstatat(directory_fd, name, &status, AT_SYMLINK_NOFOLLOW | (*name ? 0 : AT_EMPTY_PATH)) < 0)
                 return false;
-        return (status.st_mode & S_IFMT) == kind && !(status.st_mode & 022) && (status.st_uid == 0 || status.st_uid == geteuid());
+        if ((status.st_mode & S_IFMT) != kind || (status.st_mode & 022))
+                return false;
+        return status.st_uid == 0 || status.st_uid == geteuid();
 }
 
 static int is_policy(const struct dirent *entry)
@@ -67,7 +69,8 @@ static void load_file(struct amb_daemon *daemon, int directory_fd, const char *d
         if (!path)
                 return;
         if (!trustworthy(directory_fd, name, S_IFREG)) {
-                amb_log(AMB_LOG_ERROR, "%s grants nothing: a policy file is a regular file of root's or this user's that only its owner can "
+                amb_log(AMB_LOG_ERROR, "%s grants nothing: a policy file is a regular file of root's or this user's that only "
+                                       "its owner can "
                         "write (no link; chmod go-w)", path);
                 return;
         }
@@ -104,7 +107,8 @@ static int load_directory(struct amb_daemon *daemon, const char *const *director
                 return required ? amb_errno() : 0;
         }
         if (!trustworthy(fd, "", S_IFDIR)) {
-                amb_log(AMB_LOG_ERROR, "%s grants nothing: a policy directory belongs to root or this user and only its owner can write it",
+                amb_log(AMB_LOG_ERROR, "%s grants nothing: a policy directory belongs to root or this user and only its owner "
+                                       "can write it",
                         directory);
                 return required ? -EPERM : 0;
         }
@@ -198,12 +202,15 @@ static char *remedy(const struct amb_peer *peer, const char *executable, const c
         const struct passwd *user;
 
         if (peer->daemon->options.developer)
-                return amb_format("; to allow it, put <dict><key>" AMB_ENTITLEMENT_USERCLIENT_ACCESS "</key><array><string>%s</string>"
+                return amb_format("; to allow it, put "
+                                  "<dict><key>" AMB_ENTITLEMENT_USERCLIENT_ACCESS "</key><array><string>%s</string>"
                                   "</array></dict> into %s.entitlements", bundle_id, executable ? executable : "PROGRAM");
         user = getpwuid(peer->uid);
         if (user)
-                return amb_format("; to allow it, put a grant into /etc/ambidext/entitlements.d/NAME.plist: Subject = { User = %s }, "
-                                  "Entitlements = { " AMB_ENTITLEMENT_USERCLIENT_ACCESS " = ( %s ) }", user->pw_name, bundle_id);
+                return amb_format("; to allow it, put a grant into /etc/ambidext/entitlements.d/NAME.plist: Subject = { User "
+                                  "= %s }, "
+                                  "Entitlements = { " AMB_ENTITLEMENT_USERCLIENT_ACCESS " = ( %s ) }", user->pw_name,
+                                          bundle_id);
         return amb_format("; to allow it, put a grant into /etc/ambidext/entitlements.d/NAME.plist: Subject = { User = %u }, "
                           "Entitlements = { " AMB_ENTITLEMENT_USERCLIENT_ACCESS " = ( %s ) }", peer->uid, bundle_id);
 }
@@ -224,7 +231,8 @@ void amb_grants_log_refusal(struct amb_peer *peer, uint64_t entry, const char *e
         amb_daemon_entry_name(peer->daemon, entry, name);
         if (access)
                 grant = remedy(peer, executable, bundle_id);
-        amb_log(AMB_LOG_WARNING, "DK: refused: process %d (%s) of user %u may not open %s of %s%s%s%s", peer->pid,
-                executable ? executable : "executable unknown", peer->uid, name, bundle_id, why ? ": " : "", why ? why : "",
+        amb_log(AMB_LOG_WARNING, "DK: refused: process %d (%s) of user %u may not open %s of %s: %s%s", peer->pid,
+                executable ? executable : "executable unknown", peer->uid, name, bundle_id,
+                grant ? "it is not granted " AMB_ENTITLEMENT_USERCLIENT_ACCESS " for this driver" : why ? why : "entitlements",
                 grant ? grant : "");
 }

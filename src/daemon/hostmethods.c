@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registry1: what only the connection of a checked-in or adopted host may call. That an entry is that host's is for the registry
- * to check; that the caller is a host at all is known from the connection.
+ * Registry1: what only the connection of a checked-in or adopted host may call. That an entry is that host's is for the
+ * registry to check; that the caller is a host at all is known from the connection.
  */
 #include "control/bus.h"
 #include "control/value.h"
@@ -18,7 +18,8 @@ static struct amb_process *caller(struct amb_peer *peer, sd_bus_error *error, in
 {
         if (peer->host && peer->host->state == AMB_HOST_READY)
                 return peer->host;
-        *ret = sd_bus_error_set_const(error, SD_BUS_ERROR_ACCESS_DENIED, "only a driver host that has checked in may call this");
+        *ret = sd_bus_error_set_const(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                      "only a driver host that has checked in may call this");
         return NULL;
 }
 
@@ -33,7 +34,8 @@ int amb_method_check_in(sd_bus_message *call, void *userdata, sd_bus_error *erro
         if (r < 0)
                 return r;
         if (!peer->host)
-                return sd_bus_error_set_const(error, SD_BUS_ERROR_ACCESS_DENIED, "only a host that ambidextd has launched checks in");
+                return sd_bus_error_set_const(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                              "only a host that ambidextd has launched checks in");
         r = amb_methods_reply_code(call, amb_process_check_in(peer->host, server_name, tag, token, bundle_id));
         amb_daemon_settle(peer->daemon);
         return r;
@@ -93,7 +95,8 @@ int amb_method_register_service(sd_bus_message *call, void *userdata, sd_bus_err
         r = sd_bus_message_read(call, "t", &entry);
         if (r < 0)
                 return r;
-        r = amb_methods_reply_code(call, amb_registry_register_service(peer->daemon->registry, host->number, entry, amb_time_now()));
+        r = amb_methods_reply_code(call, amb_registry_register_service(peer->daemon->registry, host->number, entry,
+                                                                       amb_time_now()));
         amb_daemon_settle(peer->daemon);
         return r;
 }
@@ -117,7 +120,8 @@ int amb_method_set_properties(sd_bus_message *call, void *userdata, sd_bus_error
                 r = amb_string_array_read(call, &removed);
         if (r < 0)
                 return r;
-        r = amb_methods_reply_code(call, amb_registry_set_properties(peer->daemon->registry, host->number, entry, changes, removed));
+        r = amb_methods_reply_code(call, amb_registry_set_properties(peer->daemon->registry, host->number, entry, changes,
+                                                                     removed));
         amb_daemon_settle(peer->daemon);
         return r;
 }
@@ -154,7 +158,8 @@ int amb_method_terminate(sd_bus_message *call, void *userdata, sd_bus_error *err
         r = sd_bus_message_read(call, "tt", &entry, &options);
         if (r < 0)
                 return r;
-        r = amb_methods_reply_code(call, amb_registry_terminate(peer->daemon->registry, host->number, entry, options, amb_time_now()));
+        r = amb_methods_reply_code(call, amb_registry_terminate(peer->daemon->registry, host->number, entry, options,
+                                                                amb_time_now()));
         amb_daemon_settle(peer->daemon);
         return r;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry socket. Who holds the lock beside it is the daemon of this path; only then may a socket that is there be replaced,
- * because nobody can be listening on it. In developer mode the directory must be ours alone, so that nobody else can connect.
+ * The registry socket. Who holds the lock beside it is the daemon of this path; only then may a socket that is there be
+ * replaced, because nobody can be listening on it. In developer mode the directory must be ours alone, so that nobody else can
+ * connect.
  */
 #include <fcntl.h>
 #include <libgen.h>
@@ -37,11 +38,14 @@ static int prepare_directory(struct amb_daemon *daemon)
         if (!S_ISDIR(status.st_mode)) {
                 return complain(-ENOTDIR, "cannot use the socket's directory", directory, "name another place with --socket");
         } else if (daemon->options.developer && (status.st_uid != geteuid() || (status.st_mode & 077))) {
-                amb_log(AMB_LOG_ERROR, "developer mode lets apps vouch for themselves, so nobody else may reach the socket: %s must "
+                amb_log(AMB_LOG_ERROR, "developer mode lets apps vouch for themselves, so nobody else may reach the socket: "
+                                       "%s must "
                         "belong to this user with mode 0700 (chmod 700 it, or name another place with --socket)", resolved);
                 return -EPERM;
-        } else if (!daemon->options.developer && ((status.st_uid != 0 && status.st_uid != geteuid()) || (status.st_mode & 022))) {
-                amb_log(AMB_LOG_ERROR, "somebody else could replace the socket in %s: it must belong to root or this user and be "
+        } else if (!daemon->options.developer && ((status.st_uid != 0 && status.st_uid != geteuid()) ||
+                                                  (status.st_mode & 022))) {
+                amb_log(AMB_LOG_ERROR, "somebody else could replace the socket in %s: it must belong to root or this user and "
+                                       "be "
                         "writable by its owner alone", resolved);
                 return -EPERM;
         }
@@ -63,7 +67,8 @@ static int take_lock(struct amb_daemon *daemon)
                 if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
                         if (errno != EWOULDBLOCK)
                                 return complain(amb_errno(), "cannot lock", daemon->lock_path, NULL);
-                        amb_log(AMB_LOG_ERROR, "another ambidextd serves %s; stop it first, or name another place with --socket",
+                        amb_log(AMB_LOG_ERROR, "another ambidextd serves %s; stop it first, or name another place with "
+                                               "--socket",
                                 daemon->socket_path);
                         return -EADDRINUSE;
                 }
@@ -76,8 +81,8 @@ static int take_lock(struct amb_daemon *daemon)
 }
 
 /*
- * Made under another name and linked into place when it listens: whoever sees the socket appear (hosts of a former daemon do) can
- * connect at once.
+ * Made under another name and linked into place when it listens: whoever sees the socket appear (hosts of a former daemon do)
+ * can connect at once.
  */
 static int bind_socket(struct amb_daemon *daemon, struct sockaddr_un *address)
 {
@@ -113,7 +118,8 @@ int amb_listener_open(struct amb_daemon *daemon)
         r = prepare_directory(daemon);
         if (r < 0)
                 return r;
-        if (snprintf(address.sun_path, sizeof(address.sun_path), "%s.new", daemon->socket_path) >= (int)sizeof(address.sun_path))
+        r = snprintf(address.sun_path, sizeof(address.sun_path), "%s.new", daemon->socket_path);
+        if (r >= (int)sizeof(address.sun_path))
                 return complain(-ENAMETOOLONG, "cannot make the socket", daemon->socket_path,
                                 "its path may have at most 103 bytes; name another place with --socket");
         r = take_lock(daemon);

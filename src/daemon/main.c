@@ -100,12 +100,17 @@ static int parse_one(struct amb_options *options, int option)
 static int parse(struct amb_options *options, int count, char **arguments)
 {
         static const struct option names[] = {
-                { "socket", required_argument, NULL, OPTION_SOCKET },       { "dext", required_argument, NULL, OPTION_DEXT },
-                { "dext-path", required_argument, NULL, OPTION_DEXT_PATH }, { "policy", required_argument, NULL, OPTION_POLICY },
-                { "developer", no_argument, NULL, OPTION_DEVELOPER },       { "host", required_argument, NULL, OPTION_HOST },
-                { "ready-fd", required_argument, NULL, OPTION_READY },      { "lifetime-fd", required_argument, NULL, OPTION_LIFETIME },
+                { "socket", required_argument, NULL, OPTION_SOCKET },
+                { "dext", required_argument, NULL, OPTION_DEXT },
+                { "dext-path", required_argument, NULL, OPTION_DEXT_PATH },
+                { "policy", required_argument, NULL, OPTION_POLICY },
+                { "developer", no_argument, NULL, OPTION_DEVELOPER },
+                { "host", required_argument, NULL, OPTION_HOST },
                 { "no-sandbox", no_argument, NULL, OPTION_NO_SANDBOX },
-                { "help", no_argument, NULL, OPTION_HELP },                 { "version", no_argument, NULL, OPTION_VERSION },
+                { "ready-fd", required_argument, NULL, OPTION_READY },
+                { "lifetime-fd", required_argument, NULL, OPTION_LIFETIME },
+                { "help", no_argument, NULL, OPTION_HELP },
+                { "version", no_argument, NULL, OPTION_VERSION },
                 { NULL, 0, NULL, 0 },
         };
         int option, r;
@@ -184,7 +189,8 @@ void amb_daemon_stop(struct amb_daemon *daemon, const char *reason)
         amb_log(AMB_LOG_INFO, "ending: %s", reason);
         sd_notify(0, "STOPPING=1");
         sd_event_source_set_enabled(daemon->listener, SD_EVENT_OFF);
-        r = sd_event_add_time_relative(daemon->event, &daemon->end_timer, CLOCK_MONOTONIC, AMB_GRACE_SECONDS * 1000000ull, 0, on_end_timer,
+        r = sd_event_add_time_relative(daemon->event, &daemon->end_timer, CLOCK_MONOTONIC, AMB_GRACE_SECONDS * 1000000ull, 0,
+                                       on_end_timer,
                                        daemon);
         amb_registry_shutdown(daemon->registry, amb_time_now());
         amb_daemon_settle(daemon);
@@ -247,7 +253,8 @@ static int set_up_events(struct amb_daemon *daemon)
                 return 0;
         r = sd_event_add_io(daemon->event, NULL, daemon->options.lifetime_fd, EPOLLIN, on_lifetime, daemon);
         if (r < 0)
-                amb_log(AMB_LOG_ERROR, "--lifetime-fd %d: %s; it must be a pipe or a socket", daemon->options.lifetime_fd, strerror(-r));
+                amb_log(AMB_LOG_ERROR, "--lifetime-fd %d: %s; it must be a pipe or a socket", daemon->options.lifetime_fd,
+                        strerror(-r));
         return r < 0 ? r : 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Registry1: looking, waiting, being told, loading. Each method is: read everything, one registry call, answer, settle. Signatures
- * are checked by sd-bus; what a value may hold is checked by control/value.c.
+ * Registry1: looking, waiting, being told, loading. Each method is: read everything, one registry call, answer, settle.
+ * Signatures are checked by sd-bus; what a value may hold is checked by control/value.c.
  */
 #include "control/bus.h"
 #include "control/protocol.h"
@@ -115,7 +115,8 @@ static int append_row(sd_bus_message *reply, struct amb_daemon *daemon, const st
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "t", view->id, "parent", "t", view->parent, "class",
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "id", "t", view->id, "parent", "t",
+                                          view->parent, "class",
                                           "s", view->class, "name", "s", view->name, "state", "u", view->state, "busy", "u",
                                           view->busy, "pid", "t", (uint64_t)host_pid(daemon, view->host));
         if (r >= 0)
@@ -185,7 +186,8 @@ static int method_subscribe_interest(sd_bus_message *call, void *userdata, sd_bu
         r = sd_bus_message_read(call, "uts", &subscription, &entry, &interest);
         if (r < 0)
                 return r;
-        r = amb_methods_reply_code(call, amb_registry_subscribe_interest(peer->daemon->registry, peer->owner, subscription, entry,
+        r = amb_methods_reply_code(call, amb_registry_subscribe_interest(peer->daemon->registry, peer->owner, subscription,
+                                                                         entry,
                                                                         interest));
         amb_daemon_settle(peer->daemon);
         return r;
@@ -352,7 +354,8 @@ const sd_bus_vtable amb_methods_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("FindServices", SD_BUS_ARGS("a{sv}", matching), SD_BUS_RESULT("i", code, "at", entries),
                                 method_find_services, FLAGS),
         SD_BUS_METHOD_WITH_ARGS("GetEntry", SD_BUS_ARGS("t", entry),
-                                SD_BUS_RESULT("i", code, "s", class, "s", name, "u", state, "u", busy, "at", parents, "at", children,
+                                SD_BUS_RESULT("i", code, "s", class, "s", name, "u", state, "u", busy, "at", parents, "at",
+                                              children,
                                               "t", host_pid, "a{sv}", properties, "as", classes),
                                 method_get_entry, FLAGS),
         SD_BUS_METHOD_WITH_ARGS("OpenService", SD_BUS_ARGS("t", entry, "u", type),
@@ -384,7 +387,8 @@ const sd_bus_vtable amb_methods_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("SetName", SD_BUS_ARGS("t", entry, "s", name), CODE, amb_method_set_name, FLAGS),
         SD_BUS_METHOD_WITH_ARGS("Terminate", SD_BUS_ARGS("t", entry, "t", options), CODE, amb_method_terminate, FLAGS),
         SD_BUS_METHOD_WITH_ARGS("DidStop", SD_BUS_ARGS("t", entry), SD_BUS_NO_RESULT, amb_method_did_stop, FLAGS),
-        SD_BUS_METHOD_WITH_ARGS("ConnectionClosed", SD_BUS_ARGS("t", connection), SD_BUS_NO_RESULT, amb_method_connection_closed,
+        SD_BUS_METHOD_WITH_ARGS("ConnectionClosed", SD_BUS_ARGS("t", connection), SD_BUS_NO_RESULT,
+                                amb_method_connection_closed,
                                 FLAGS),
         SD_BUS_VTABLE_END,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening: the registry decides, the host makes the user client, the app gets its ends. Channel and side socket are made here, so that
- * neither app nor host has to trust memory that the other one made. What stays is the bell.
+ * Opening: the registry decides, the host makes the user client, the app gets its ends. Channel and side socket are made here,
+ * so that neither app nor host has to trust memory that the other one made. What stays is the bell.
  */
 #include <sys/socket.h>
 
@@ -186,7 +186,8 @@ static int ask(struct amb_daemon *daemon, const struct amb_action *action, struc
         if (r >= 0)
                 r = amb_process_new_call(host, "NewUserClient", &message);
         if (r >= 0)
-                r = sd_bus_message_append(message, "ttus", action->entry, action->connection, action->open_type, action->creator);
+                r = sd_bus_message_append(message, "ttus", action->entry, action->connection, action->open_type,
+                                          action->creator);
         if (r >= 0)
                 r = amb_dictionary_append(message, action->entitlements);
         if (r >= 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bus connection and who is at its other end: what the kernel captured at connect(), never what comes in a message. The connection ends
- * with the process that opened it (pidfd), also when a child of that process still holds the socket.
+ * A bus connection and who is at its other end: what the kernel captured at connect(), never what comes in a message. The
+ * connection ends with the process that opened it (pidfd), also when a child of that process still holds the socket.
  */
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -47,7 +47,8 @@ void amb_peer_drop(struct amb_peer *peer, const char *why)
                 return;
         peer->doomed = true;
         if (why && (!peer->account || amb_account_may_log(peer->account)))
-                amb_log(AMB_LOG_WARNING, "cut off %s %d of user %u: %s", host ? "host" : "process", host ? host->pid : peer->pid,
+                amb_log(AMB_LOG_WARNING, "cut off %s %d of user %u: %s", host ? "host" : "process",
+                        host ? host->pid : peer->pid,
                         peer->uid, why);
         amb_link_remove(&peer->link);
         amb_list_append(&daemon->doomed, &peer->link);
@@ -205,7 +206,8 @@ static int attach(struct amb_peer *peer)
                 r = sd_bus_add_object_vtable(peer->bus, NULL, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, amb_methods_vtable,
                                              peer);
         if (r >= 0)
-                r = sd_bus_match_signal_async(peer->bus, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                r = sd_bus_match_signal_async(peer->bus, NULL, NULL, "/org/freedesktop/DBus/Local",
+                                              "org.freedesktop.DBus.Local",
                                               "Disconnected", on_disconnected, NULL, peer);
         if (r >= 0)
                 r = sd_bus_attach_event(peer->bus, daemon->event, SD_EVENT_PRIORITY_NORMAL);
@@ -238,7 +240,8 @@ static int watch(struct amb_peer *peer)
 
         r = sd_event_add_io(event, &peer->pidfd_source, peer->pidfd, EPOLLIN, on_process_end, peer);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &peer->authentication_timer, CLOCK_MONOTONIC, AMB_GRACE_SECONDS * 1000000ull, 0,
+                r = sd_event_add_time_relative(event, &peer->authentication_timer, CLOCK_MONOTONIC,
+                                               AMB_GRACE_SECONDS * 1000000ull, 0,
                                                on_authentication_timeout, peer);
         return r < 0 ? r : 0;
 }

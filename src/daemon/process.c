@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver's process from launch to end. Its end is learned from its pidfd, and is one event for the registry: launch_failed before
- * the check-in, host_lost after it. What the host said last is heard before: an exit that was asked for must not look like a crash.
+ * A driver's process from launch to end. Its end is learned from its pidfd, and is one event for the registry: launch_failed
+ * before the check-in, host_lost after it. What the host said last is heard before: an exit that was asked for must not look
+ * like a crash.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -215,7 +216,8 @@ static int on_host_end(sd_event_source *source, int fd, uint32_t events, void *u
         hear_last_words(host);
         state = host->state;
         number = host->number;
-        amb_log(crashed && state != AMB_HOST_CANCELLED ? AMB_LOG_WARNING : AMB_LOG_INFO, "DK: %s: host %d %s%s", host->bundle_id,
+        amb_log(crashed && state != AMB_HOST_CANCELLED ? AMB_LOG_WARNING : AMB_LOG_INFO, "DK: %s: host %d %s%s",
+                host->bundle_id,
                 host->pid, end, state == AMB_HOST_LAUNCHED ? " before it checked in" : "");
         amb_takeover_forget_host(daemon, tag);
         amb_process_free(host);
@@ -374,7 +376,8 @@ void amb_process_cancel(struct amb_daemon *daemon, uint64_t tag)
         }
 }
 
-IOReturn amb_process_check_in(struct amb_process *host, const char *server_name, uint64_t tag, const char *token, const char *bundle_id)
+IOReturn amb_process_check_in(struct amb_process *host, const char *server_name, uint64_t tag, const char *token,
+                              const char *bundle_id)
 {
         struct amb_daemon *daemon = host->daemon;
         uint64_t number = ++daemon->numbers;
@@ -386,7 +389,8 @@ IOReturn amb_process_check_in(struct amb_process *host, const char *server_name,
                        amb_registry_host_checked_in(daemon->registry, number, tag, server_name, bundle_id, amb_time_now()) :
                        kIOReturnNotPermitted;
         if (code != kIOReturnSuccess) {
-                amb_log(AMB_LOG_ERROR, "DK: %s: host %d checked in as %s of %s with a %s: refused", host->bundle_id, host->pid, server_name,
+                amb_log(AMB_LOG_ERROR, "DK: %s: host %d checked in as %s of %s with a %s: refused", host->bundle_id, host->pid,
+                        server_name,
                         bundle_id, code == kIOReturnNotPermitted ? "wrong tag or token" : "name that was not asked for");
                 amb_process_exit(host, "check-in refused");
                 return code;
@@ -397,7 +401,8 @@ IOReturn amb_process_check_in(struct amb_process *host, const char *server_name,
         return kIOReturnSuccess;
 }
 
-int amb_process_adopt(struct amb_peer *peer, uint64_t number, uint64_t tag, const char *token, const char *path, const char *bundle_id,
+int amb_process_adopt(struct amb_peer *peer, uint64_t number, uint64_t tag, const char *token, const char *path,
+                      const char *bundle_id,
                    const char *server_name, int pidfd)
 {
         AMB_FD owned = pidfd;

@@ -50,7 +50,8 @@ static void environment_pass(struct environment *environment, const char *name)
 
 static int environment_build(struct environment *environment, const struct amb_daemon *daemon, const struct amb_process *host)
 {
-        static const char *const developer[] = { "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "AMBIDEXT_TRACE" };
+        static const char *const developer[] = { "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS",
+                                                 "AMBIDEXT_TRACE" };
         char number[32];
 
         environment_add(environment, "PATH", "/usr/bin:/bin");
@@ -117,7 +118,8 @@ static int child_set_up(const struct amb_daemon *daemon)
 
 static _Noreturn void child_run(const struct amb_daemon *daemon, char **environment, int control_fd, int status_fd)
 {
-        char *arguments[] = { (char *)daemon->options.host_program, daemon->options.no_sandbox ? (char *)"--no-sandbox" : NULL, NULL };
+        char *arguments[] = { (char *)daemon->options.host_program, daemon->options.no_sandbox ? (char *)"--no-sandbox" : NULL,
+                              NULL };
         int error;
 
         if (child_place_fds(control_fd, status_fd) < 0)

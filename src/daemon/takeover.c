@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must outlive the daemon, in SOCKET.state (0700): `bundles`, an array of paths, and hosts/TAG for every launched host: its token,
- * process and bundle. A daemon that ends in order removes all of it. One that finds it follows one that did not: it loads the same bundles, holds
- * matching back until every recorded host has reported (Adopt, with the token of its launch) or is dead, ends those that
- * have not within 5 s, and only then lets new hosts be launched: no driver runs twice.
+ * What must outlive the daemon, in SOCKET.state (0700): `bundles`, an array of paths, and hosts/TAG for every launched host:
+ * its token, process and bundle. A daemon that ends in order removes all of it. One that finds it follows one that did not: it
+ * loads the same bundles, holds matching back until every recorded host has reported (Adopt, with the token of its launch) or
+ * is dead, ends those that have not within 5 s, and only then lets new hosts be launched: no driver runs twice.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -305,7 +305,8 @@ int amb_takeover_begin(struct amb_daemon *daemon)
                 return 0;
         }
         amb_log(AMB_LOG_NOTICE, "a former ambidextd has left hosts: waiting for them to report before drivers are matched");
-        r = sd_event_add_time_relative(daemon->event, &daemon->takeover_timer, CLOCK_MONOTONIC, AMB_GRACE_SECONDS * 1000000ull, 0,
+        r = sd_event_add_time_relative(daemon->event, &daemon->takeover_timer, CLOCK_MONOTONIC, AMB_GRACE_SECONDS * 1000000ull,
+                                       0,
                                        on_takeover_timeout, daemon);
         return r < 0 ? amb_trace(r) : 0;
 }
@@ -315,13 +316,15 @@ static struct record *record_find(const struct amb_peer *peer, uint64_t tag, con
         struct record *record;
 
         amb_list_for(record, &peer->daemon->records, link)
-                if (record->tag == tag && record->pid == peer->pid && OSDictionaryGetUInt64Value(record->facts, "user") == peer->uid &&
+                if (record->tag == tag && record->pid == peer->pid &&
+                    OSDictionaryGetUInt64Value(record->facts, "user") == peer->uid &&
                     amb_token_equal(token, OSDictionaryGetStringValue(record->facts, "token")))
                         return record;
         return NULL;
 }
 
-IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint64_t tag, const char *token, const char *bundle_id,
+IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint64_t tag, const char *token,
+                            const char *bundle_id,
                             const OSArray *rows)
 {
         struct amb_daemon *daemon = peer->daemon;
@@ -333,7 +336,8 @@ IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint
 
         if (!record || strcmp(bundle_id, OSDictionaryGetStringValue(record->facts, "identifier")) != 0 ||
             strcmp(server_name, OSDictionaryGetStringValue(record->facts, "server")) != 0) {
-                amb_log(AMB_LOG_WARNING, "process %d of user %u reported as host of %s, with no launch that this ambidextd knows of: refused",
+                amb_log(AMB_LOG_WARNING, "process %d of user %u reported as host of %s, with no launch that this ambidextd "
+                                         "knows of: refused",
                         peer->pid, peer->uid, bundle_id);
                 return kIOReturnNotPermitted;
         }
@@ -344,14 +348,16 @@ IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint
                 return code;
         }
         record->source = sd_event_source_disable_unref(record->source);
-        r = amb_process_adopt(peer, number, tag, token, OSDictionaryGetStringValue(record->facts, "bundle"), bundle_id, server_name,
+        r = amb_process_adopt(peer, number, tag, token, OSDictionaryGetStringValue(record->facts, "bundle"), bundle_id,
+                              server_name,
                            amb_fd_steal(&record->pidfd));
         if (r < 0) {
                 amb_log(AMB_LOG_ERROR, "DK: %s: host %d cannot be taken over: %s", bundle_id, peer->pid, strerror(-r));
                 amb_registry_host_lost(daemon->registry, number, false, amb_time_now());
                 code = kIOReturnNoResources;
         } else {
-                amb_log(AMB_LOG_INFO, "DK: %s: took over host %d with %zu entries", bundle_id, peer->pid, OSArrayGetCount(rows));
+                amb_log(AMB_LOG_INFO, "DK: %s: took over host %d with %zu entries", bundle_id, peer->pid,
+                        OSArrayGetCount(rows));
         }
         record_done(record);
         return code;
@@ -361,7 +367,8 @@ IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint
 
 void amb_takeover_end(struct amb_daemon *daemon)
 {
-        AMB_FREE char *hosts = state_path(daemon, "hosts"), *bundles = state_path(daemon, "bundles"), *state = state_path(daemon, "");
+        AMB_FREE char *hosts = state_path(daemon, "hosts"), *bundles = state_path(daemon, "bundles"),
+                *state = state_path(daemon, "");
         struct dirent **entries = NULL;
         struct record *record;
         int count;

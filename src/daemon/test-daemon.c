@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The real ambidextd in a private directory, spoken to over its socket; its hosts are test-host. Arguments: ambidextd, test-host.
- * Nothing sleeps: every wait is for a message, for the end of a process or for a pipe.
+ * The real ambidextd in a private directory, spoken to over its socket; its hosts are test-host. Arguments: ambidextd,
+ * test-host. Nothing sleeps: every wait is for a message, for the end of a process or for a pipe.
  */
 #include <check.h>
 #include <dirent.h>
@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,6 +27,8 @@
 static const char *daemon_program, *host_program;
 static char directory[64], *socket_path, *log_path;
 static pid_t daemon_pid;
+static bool production;
+static rlim_t descriptors;                      /* not 0: the daemon gets no more */
 
 /* --- files --- */
 
@@ -45,7 +48,8 @@ static void put(const char *name, const char *text)
 }
 
 static const char info[] =
-        "<plist version=\"1.0\"><dict><key>CFBundleIdentifier</key><string>org.example.test</string><key>IOKitPersonalities</key><dict>"
+        "<plist "
+        "version=\"1.0\"><dict><key>CFBundleIdentifier</key><string>org.example.test</string><key>IOKitPersonalities</key><dict>"
         "<key>Test</key><dict><key>CFBundleIdentifier</key><string>org.example.test</string><key>IOClass</key><string>IOUserService"
         "</string><key>IOProviderClass</key><string>IOUserResources</string><key>IOUserClass</key><string>TestDriver</string>"
         "<key>IOUserServerName</key><string>org.example.test</string></dict></dict></dict></plist>";
@@ -67,7 +71,8 @@ static void put_policy(void)
         AMB_FREE char *path = in_directory("policy");
 
         ck_assert_int_eq(mkdir(path, 0755), 0);
-        put("policy/test.plist", "<plist version=\"1.0\"><dict><key>Version</key><integer>1</integer><key>Grants</key><array><dict>"
+        put("policy/test.plist", "<plist "
+                                 "version=\"1.0\"><dict><key>Version</key><integer>1</integer><key>Grants</key><array><dict>"
             "<key>Subject</key><dict><key>Any</key><true/></dict><key>Entitlements</key><dict>"
             "<key>com.apple.developer.driverkit.userclient-access</key><array><string>org.example.test</string></array></dict></dict>"
             "</array></dict></plist>");
@@ -114,10 +119,13 @@ static void remove_tree(const char *path)
 /* -1, or the exit status of one that has ended before it was ready. */
 static int daemon_start(char *const *more)
 {
-        char ready[9] = "", *arguments[16] = { (char *)daemon_program, "--developer", "--socket", socket_path, "--host",
-                                              (char *)host_program, "--ready-fd", "3" };
-        int fds[2], status, log, count = 8;
+        char ready[9] = "", *arguments[16] = { (char *)daemon_program, "--socket", socket_path, "--host", (char *)host_program,
+                                              "--ready-fd", "3" };
+        struct rlimit limit = { descriptors, descriptors };
+        int fds[2], status, log, count = 7;
 
+        if (!production)
+                arguments[count++] = "--developer";
         while (more && *more)
                 arguments[count++] = *more++;
         ck_assert_int_eq(pipe2(fds, O_CLOEXEC), 0);
@@ -127,6 +135,8 @@ static int daemon_start(char *const *more)
                 log = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
                 dup2(log, STDERR_FILENO);
                 dup2(log, STDOUT_FILENO);
+                if (descriptors)
+                        setrlimit(RLIMIT_NOFILE, &limit);
                 if (fds[1] == 3)
                         fcntl(3, F_SETFD, 0);
                 else
@@ -257,7 +267,8 @@ static void wait_news(sd_bus *bus, struct news *news, unsigned count)
 
 static void hear_news(sd_bus *bus, struct news *news)
 {
-        ck_assert_int_ge(sd_bus_match_signal_async(bus, NULL, NULL, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, NULL, on_news, NULL, news), 0);
+        ck_assert_int_ge(sd_bus_match_signal_async(bus, NULL, NULL, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, NULL, on_news,
+                                                   NULL, news), 0);
 }
 
 /* The service of the test driver, matched; `other` is one that is not meant. */
@@ -268,7 +279,8 @@ static uint64_t find_driver(sd_bus *bus, struct news *news)
         size_t count;
 
         hear_news(bus, news);
-        reply = reply_to(bus, call_new(bus, "Subscribe", "usa{sv}", 1, "IOServiceFirstMatch", 1, "IONameMatch", "s", "TestDriver"));
+        reply = reply_to(bus, call_new(bus, "Subscribe", "usa{sv}", 1, "IOServiceFirstMatch", 1, "IONameMatch", "s",
+                                       "TestDriver"));
         ck_assert_int_eq(code_of(reply), 0);
         ck_assert_int_eq(amb_id_array_read(reply, &ids, &count), 0);
         sd_bus_message_unref(reply);
@@ -377,7 +389,8 @@ static void load_fails(sd_bus *bus, const char *path, int expected, const char *
 
 START_TEST(bad_bundles)
 {
-        AMB_FREE char *bundle = in_directory("Test.dext"), *missing = in_directory("None.dext"), *executable = in_directory("Test.dext/Test"),
+        AMB_FREE char *bundle = in_directory("Test.dext"), *missing = in_directory("None.dext"),
+                *executable = in_directory("Test.dext/Test"),
                       *plain = in_directory("plain");
         sd_bus *bus;
 
@@ -477,7 +490,7 @@ START_TEST(refused_without_entitlement)
         snprintf(process, sizeof(process), "process %d (", getpid());
         ck_assert_uint_eq(log_count("refused:"), 1);
         ck_assert_uint_eq(log_count(process), 1);
-        ck_assert_uint_eq(log_count("com.apple.developer.driverkit.userclient-access</key><array><string>org.example.test"), 1);
+        ck_assert_uint_eq(log_count("userclient-access</key><array><string>org.example.test"), 1);
         ck_assert_int_eq(open_service(bus, AMB_ENTRY_USER_RESOURCES, 0, &connection), kIOReturnUnsupported);
         ck_assert_int_eq(open_service(bus, AMB_ENTRY_ROOT, 0, &connection), kIOReturnBadArgument);
         ck_assert_int_eq(open_service(bus, 7, 0, &connection), MACH_SEND_INVALID_DEST);
@@ -710,6 +723,55 @@ START_TEST(open_directory_is_refused)
 }
 END_TEST
 
+/* --- who is trusted --- */
+
+START_TEST(production_trusts_root_alone)
+{
+        AMB_FREE char *bundle = in_directory("Test.dext"), *nothing = in_directory("nothing");
+        struct stat status;
+        sd_bus *bus;
+
+        production = true;
+        put_bundle(NULL);
+        ck_assert_int_eq(daemon_start((char *[]){ "--no-sandbox", NULL }), 1);
+        ck_assert_uint_eq(log_count("developer mode alone"), 1);
+        ck_assert_int_eq(daemon_start((char *[]){ "--dext-path", nothing, NULL }), -1);
+        ck_assert_int_eq(stat(socket_path, &status), 0);
+        ck_assert_uint_eq(status.st_mode & 0777, 0666);
+        bus = bus_new();
+        /* Below /tmp, where anybody can put another in its place. */
+        load_fails(bus, bundle, kIOReturnNotPermitted, "writable by root alone");
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(hosts_inherit_nothing)
+{
+        static const char *const allowed[] = { "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "AMBIDEXT_REGISTRY=", "AMBIDEXT_HOST_",
+                                               "JOURNAL_STREAM=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=",
+                                               "LSAN_OPTIONS=" };
+        static const char *const hostile[] = { "LD_LIBRARY_PATH", "GCONV_PATH", "TMPDIR", "BASH_ENV", "LC_ALL", "HOME", "IFS" };
+        struct news news = { .count = 0 };
+        AMB_FREE char *bytes = NULL;
+        size_t length, i;
+        sd_bus *bus;
+
+        for (i = 0; i < AMB_ARRAY_LENGTH(hostile); i++)
+                setenv(hostile[i], "/tmp/evil", 1);
+        start_with_driver(false, NULL);
+        bus = bus_new();
+        AMB_FREE char *path = amb_format("/proc/%d/environ", host_pid(bus, find_driver(bus, &news)));
+        ck_assert_int_eq(amb_file_read(AT_FDCWD, path, 1 << 16, &bytes, &length), 0);
+        for (const char *variable = bytes; variable < bytes + length; variable += strlen(variable) + 1) {
+                for (i = 0; i < AMB_ARRAY_LENGTH(allowed); i++)
+                        if (strncmp(variable, allowed[i], strlen(allowed[i])) == 0)
+                                break;
+                ck_assert_msg(i < AMB_ARRAY_LENGTH(allowed), "%s", variable);
+        }
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
 /* --- bad peers --- */
 
 static void is_alive(void)
@@ -853,7 +915,8 @@ START_TEST(many_connections)
                 for (int i = 0; i < MANY; i++)
                         buses[i] = bus_new();
                 for (int i = 0; i < MANY; i++)
-                        sd_bus_message_unref(reply_to(buses[i], call_new(buses[i], "WaitQuiet", "tt", UINT64_C(0), UINT64_C(0))));
+                        sd_bus_message_unref(reply_to(buses[i], call_new(buses[i], "WaitQuiet", "tt", UINT64_C(0),
+                                                                         UINT64_C(0))));
                 for (int i = 0; i < MANY; i++)
                         sd_bus_close_unref(buses[i]);
         }
@@ -861,6 +924,40 @@ START_TEST(many_connections)
         for (int i = 0; i < 1000 && daemon_fds() > before; i++)
                 is_alive();
         ck_assert_uint_le(daemon_fds(), before + 2);
+}
+END_TEST
+
+START_TEST(out_of_descriptors)
+{
+        enum { MANY = 100 };
+        int fds[MANY], served = 0, r = -1;
+
+        descriptors = 64;
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        for (int i = 0; i < MANY; i++)
+                fds[i] = raw_connect();
+        /* They are taken in order: when the last one has been refused, all have been decided. */
+        for (int i = MANY - 1; i >= 0; i--) {
+                struct pollfd end = { .fd = fds[i], .events = POLLRDHUP };
+
+                if (i == MANY - 1)
+                        ck_assert_int_eq(poll(&end, 1, (int)(PATIENCE / 1000)), 1);
+                served += poll(&end, 1, 0) == 0;
+        }
+        ck_assert_int_gt(served, 4);
+        ck_assert_int_lt(served, 64);
+        for (int i = 0; i < MANY; i++)
+                close(fds[i]);
+        /* It goes on as soon as it has heard that they are gone. */
+        for (int i = 0; i < 1000 && r < 0; i++) {
+                sd_bus *bus = bus_new();
+                sd_bus_message *call = call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_C(0));
+
+                r = sd_bus_call(bus, call, PATIENCE, NULL, NULL);
+                sd_bus_message_unref(call);
+                sd_bus_close_unref(bus);
+        }
+        ck_assert_int_ge(r, 0);
 }
 END_TEST
 
@@ -892,10 +989,13 @@ int main(int count, char **arguments)
         tcase_add_test(tests, second_daemon);
         tcase_add_test(tests, stale_and_foreign_files);
         tcase_add_test(tests, open_directory_is_refused);
+        tcase_add_test(tests, production_trusts_root_alone);
+        tcase_add_test(tests, hosts_inherit_nothing);
         tcase_add_test(tests, garbage);
         tcase_add_test(tests, calls_out_of_place);
         tcase_add_test(tests, answers_are_not_read);
         tcase_add_test(tests, many_connections);
+        tcase_add_test(tests, out_of_descriptors);
         suite_add_tcase(suite, tests);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

@@ -117,7 +117,8 @@ static int new_user_client(sd_bus_message *call, void *userdata, sd_bus_error *e
         if (r >= 0)
                 r = sd_bus_message_new_method_return(call, &reply);
         if (r >= 0)
-                r = sd_bus_message_append(reply, "isa{sv}", 0, "TestUserClient", 2, "IOClass", "s", "IOUserUserClient", "IOUserClass",
+                r = sd_bus_message_append(reply, "isa{sv}", 0, "TestUserClient", 2, "IOClass", "s", "IOUserUserClient",
+                                          "IOUserClass",
                                           "s", "TestUserClient");
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
