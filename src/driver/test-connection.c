@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection's host side: the test is the application (channel and side socket) and the control thread; no daemon. Rows of call-path 6.3,
+ * 6.4, 6.7 and 6.9 that the host decides, and an application that breaks the rules.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <DriverKit/DriverKit.h>
+
+#include "channel/channel.h"
+#include "channel/side.h"
+#include "driver/connection.h"
+#include "driver/test.h"
+
+/* --- the driver --- */
+
+enum { ADD, STRUCT, COMPLETE, FAIL, TOO_LONG, KEEP, BLOCK, NOT_DATA, RAISE, RETAIN_IN, DEFAULTS };
+
+typedef struct Client {
+        IOUserClient client;
+        IODispatchQueue *queue;
+        OSAction *kept;
+        IOMemoryDescriptor *retained;
+        IOBufferMemoryDescriptor *memory;
+} Client;
+
+static struct signal entered = SIGNAL_INIT, go = SIGNAL_INIT, stopped = SIGNAL_INIT, freed = SIGNAL_INIT, connection_ended = SIGNAL_INIT;
+static bool on_queue, stop_in_call;
+static volatile bool in_call;
+
+static kern_return_t structure(IOUserClientMethodArguments *a)
+{
+        IOMemoryMap *in = NULL, *out = NULL;
+        const void *bytes = NULL;
+        uint64_t length = 0;
+
+        if (a->structureInput) {
+                length = OSDataGetLength(a->structureInput);
+                bytes = OSDataGetBytesPtr(a->structureInput, 0, length);
+        } else if (a->structureInputDescriptor) {
+                ck_assert_int_eq(IOMemoryDescriptor_CreateMapping(a->structureInputDescriptor, 0, 0, 0, 0, 0, &in), 0);
+                bytes = (void *)(uintptr_t)IOMemoryMap_GetAddress(in);
+                length = IOMemoryMap_GetLength(in);
+        }
+        if (a->structureOutputDescriptor) {
+                ck_assert_int_eq(IOMemoryDescriptor_CreateMapping(a->structureOutputDescriptor, 0, 0, 0, 0, 0, &out), 0);
+                memcpy((void *)(uintptr_t)IOMemoryMap_GetAddress(out), bytes, length);
+        } else {
+                a->structureOutput = OSDataCreate(bytes, length);
+        }
+        OSObject_release(in);
+        OSObject_release(out);
+        return kIOReturnSuccess;
+}
+
+static kern_return_t external_method(IOUserClient *client, uint64_t selector, IOUserClientMethodArguments *a,
+                                     const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
+{
+        Client *self = (Client *)client;
+        kern_return_t code = kIOReturnSuccess;
+
+        ck_assert_uint_eq(a->version, 2);
+        ck_assert_uint_eq(a->selector, selector);
+        ck_assert(!dispatch && !target && !reference && a->scalarInput && a->scalarOutput && !a->structureOutput);
+        in_call = true;
+        on_queue = self->queue ? IODispatchQueue_OnQueue(self->queue) : false;
+        switch (selector) {
+        case ADD:
+                for (uint32_t i = 0; i < a->scalarInputCount; i++)
+                        a->scalarOutput[0] += a->scalarInput[i];
+                a->scalarOutputCount = 1;
+                break;
+        case STRUCT:
+                code = structure(a);
+                break;
+        case COMPLETE:
+                ck_assert_ptr_nonnull(a->completion);
+                ck_assert_ptr_null(OSAction_GetReference(a->completion));
+                for (uint32_t i = 0; i <= 17; i++)
+                        IOUserClient_AsyncCompletion(client, a->completion, (IOReturn)i, (uint64_t[17]){ 100, i }, i);
+                break;
+        case FAIL:
+                a->scalarOutput[0] = 1;
+                a->structureOutput = OSDataCreate("x", 1);
+                code = -305;
+                break;
+        case TOO_LONG:
+                a->structureOutput = OSDataCreate(NULL, a->structureOutputMaximumSize + 1);
+                break;
+        case KEEP:
+                OSObject_retain(a->completion);
+                self->kept = a->completion;
+                break;
+        case BLOCK:
+                signal_add(&entered);
+                signal_wait(&go, 1);
+                break;
+        case NOT_DATA:
+                a->structureOutput = (OSData *)OSStringCreate("no data", (size_t)-1);
+                break;
+        case RAISE:
+                a->scalarOutputCount = 1000;
+                break;
+        case RETAIN_IN:
+                self->retained = a->structureInputDescriptor;
+                OSObject_retain(self->retained);
+                break;
+        case DEFAULTS:
+                break;
+        default:
+                code = IOUserClient_ExternalMethod(client, selector, a, NULL, NULL, NULL);
+        }
+        in_call = false;
+        return code;
+}
+
+static kern_return_t memory_for_type(IOUserClient *client, uint64_t type, uint64_t *options, IOMemoryDescriptor **memory)
+{
+        Client *self = (Client *)client;
+
+        ck_assert_uint_eq(*options, 0);
+        ck_assert(!in_call);
+        if (type > 1)
+                return type == 2 ? kIOReturnSuccess : kIOReturnNoDevice;
+        *options |= type;
+        OSObject_retain(self->memory);
+        *memory = &self->memory->descriptor;
+        return kIOReturnSuccess;
+}
+
+static kern_return_t client_stop(IOService *service, IOService *provider)
+{
+        stop_in_call = in_call;
+        signal_add(&stopped);
+        return IOService_Stop(service, provider);
+}
+
+static void client_free(OSObject *object)
+{
+        Client *self = (Client *)object;
+
+        OSSafeReleaseNULL(self->queue);
+        OSSafeReleaseNULL(self->kept);
+        OSSafeReleaseNULL(self->retained);
+        OSSafeReleaseNULL(self->memory);
+        IOUserClient_free(object);
+        signal_add(&freed);
+}
+
+static const struct amb_method client_methods[] = {
+        AMB_OVERRIDE(OSObject, free, client_free),
+        AMB_OVERRIDE(IOService, Stop, client_stop),
+        AMB_OVERRIDE(IOUserClient, ExternalMethod, external_method),
+        AMB_OVERRIDE(IOUserClient, CopyClientMemoryForType, memory_for_type),
+        AMB_METHODS_END,
+};
+OSDefineMetaClass(Client, IOUserClient, client_methods);
+
+/* --- the application and the control thread --- */
+
+static struct {
+        struct amb_connection *connection;
+        struct amb_channel *channel;
+        Client *client;
+        int side;
+        uint32_t serial;
+        pthread_t control;
+} app;
+
+static void on_ended(void *userdata, struct amb_connection *connection)
+{
+        signal_add(&connection_ended);
+}
+
+static void *control_run(void *context)
+{
+        struct pollfd pollfd = { .fd = amb_connection_side(app.connection), .events = POLLIN };
+
+        do
+                poll(&pollfd, 1, -1);
+        while (amb_connection_serve_side(app.connection));
+        return NULL;
+}
+
+static void open_connection(bool own_queue)
+{
+        struct amb_channel_options none = { .peer_pidfd = -1 };
+        struct amb_connection_options options = { .id = 1, .ended = on_ended };
+        int fd = -1, pair[2];
+
+        ck_assert_int_eq(amb_channel_create(&fd), 0);
+        ck_assert_int_eq(amb_channel_attach(fd, AMB_CHANNEL_APP, &none, &app.channel), 0);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        app.side = pair[0];
+        options.channel = fd;
+        options.side = pair[1];
+        app.client = (Client *)amb_object_new(OSTypeID(Client));
+        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, 5000, 0, &app.client->memory), 0);
+        if (own_queue) {
+                ck_assert_int_eq(IODispatchQueue_Create("calls", 0, 0, &app.client->queue), 0);
+                IOService_SetDispatchQueue(&app.client->client.service, kIOUserClientQueueNameExternalMethod, app.client->queue);
+        }
+        ck_assert_int_eq(amb_connection_new(&options, &app.connection), 0);
+        ck_assert_int_eq(amb_connection_start(app.connection, &app.client->client), 0);
+        OSObject_release(app.client);
+        pthread_create(&app.control, NULL, control_run, NULL);
+}
+
+static struct amb_side_message ask(uint32_t kind, uint32_t id, uint32_t flags, uint64_t size, int fd, int *ret_fd)
+{
+        struct amb_side_message request = { .kind = kind, .serial = ++app.serial, .id = id, .flags = flags, .size = size }, answer = { 0 };
+        int got = -1;
+
+        ck_assert_int_eq(amb_side_send(app.side, &request, fd, true), 0);
+        ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &got), 0);
+        ck_assert_uint_eq(answer.kind, AMB_SIDE_ANSWER);
+        ck_assert_uint_eq(answer.serial, request.serial);
+        if (ret_fd)
+                *ret_fd = got;
+        else
+                ck_assert_int_eq(got, -1);
+        return answer;
+}
+
+/* Everything is over: Stop came once, the user client is gone. */
+static void expect_end(void)
+{
+        signal_wait(&connection_ended, 1);
+        signal_wait(&freed, 1);
+        ck_assert_int_eq(signal_count(&stopped), 1);
+        ck_assert(!stop_in_call);
+        pthread_join(app.control, NULL);
+        amb_connection_finish(app.connection);
+        amb_connection_release(app.connection);
+        amb_channel_free(app.channel);
+        close(app.side);
+}
+
+static void close_connection(void)
+{
+        ck_assert_int_eq(ask(AMB_SIDE_CLOSE, 0, 0, 0, -1, NULL).code, 0);
+        expect_end();
+}
+
+static struct amb_reply call(struct amb_call *c)
+{
+        struct amb_reply reply = { 0 };
+
+        ck_assert_int_eq(amb_channel_call(app.channel, c, &reply), 0);
+        return reply;
+}
+
+static uint8_t *give_region(uint32_t id, uint32_t flags, uint64_t size)
+{
+        int fd = memfd_create("region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        uint8_t *memory;
+
+        ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
+        ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        ck_assert_int_eq(ask(AMB_SIDE_REGION, id, flags, size, fd, NULL).code, 0);
+        close(fd);
+        return memory;
+}
+
+START_TEST(scalars)
+{
+        uint64_t in[3] = { 1, 2, 39 }, out[16] = { 0 };
+        struct amb_call c = { .selector = ADD, .scalars = in, .scalar_count = 3, .scalars_out = out, .scalar_capacity = 2 };
+        struct amb_reply r;
+
+        open_connection(_i == 1);
+        r = call(&c);
+        ck_assert_int_eq(r.status, 0);
+        ck_assert_uint_eq(r.scalar_count, 1);
+        ck_assert_uint_eq(out[0], 42);
+        ck_assert(on_queue == (_i == 1));
+        c.selector = RAISE;
+        out[0] = 5;
+        r = call(&c);
+        ck_assert_uint_eq(r.scalar_count, 2);
+        ck_assert_uint_eq(out[0], 0);
+        c.selector = FAIL;
+        r = call(&c);
+        ck_assert_int_eq(r.status, -305);
+        c.selector = 0xffffffff;
+        r = call(&c);
+        ck_assert_int_eq(r.status, kIOReturnUnsupported);
+        close_connection();
+}
+END_TEST
+
+START_TEST(structures)
+{
+        uint8_t in[4096], out[4096];
+        struct amb_call c = { .selector = STRUCT, .bytes = in, .size = 4096, .bytes_out = out, .capacity = 4096 };
+        struct amb_reply r;
+
+        memset(in, 7, sizeof(in));
+        open_connection(false);
+        r = call(&c);
+        ck_assert_int_eq(r.status, 0);
+        ck_assert_uint_eq(r.flags, AMB_REPLY_BYTES);
+        ck_assert_uint_eq(r.size, 4096);
+        ck_assert_mem_eq(in, out, 4096);
+        c.capacity = 4095;
+        ck_assert_int_eq(call(&c).status, kIOReturnBadArgument);
+        c.capacity = 0;
+        ck_assert_int_eq(call(&c).status, kIOReturnBadArgument);
+        c.size = 0;
+        r = call(&c);
+        ck_assert_int_eq(r.status, 0);
+        ck_assert_uint_eq(r.size, 0);
+        c.selector = TOO_LONG;
+        c.capacity = 16;
+        ck_assert_int_eq(call(&c).status, kIOReturnBadArgument);
+        c.selector = NOT_DATA;
+        ck_assert_int_eq(call(&c).status, kIOReturnBadArgument);
+        c.selector = DEFAULTS;
+        r = call(&c);
+        ck_assert_int_eq(r.status, 0);
+        ck_assert_uint_eq(r.flags, 0);
+        c.capacity = AMB_CHANNEL_VARIABLE;
+        ck_assert_int_eq(call(&c).status, kIOReturnUnderrun);
+        c.selector = STRUCT;
+        c.size = 100;
+        r = call(&c);
+        ck_assert_uint_eq(r.size, 100);
+        close_connection();
+}
+END_TEST
+
+START_TEST(large)
+{
+        struct amb_call c = { .selector = STRUCT, .flags = AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT, .range_in = { 1, 100, 5000 },
+                              .range_out = { 2, 0, 5000 } };
+        struct amb_side_message fetched;
+        uint8_t *in, *out, *got;
+        struct amb_reply r;
+        int fd;
+
+        open_connection(false);
+        in = give_region(1, AMB_SIDE_REGION_IN, 16384);
+        out = give_region(2, AMB_SIDE_REGION_OUT, 16384);
+        memset(in + 100, 9, 5000);
+        r = call(&c);
+        ck_assert_int_eq(r.status, 0);
+        ck_assert_uint_eq(r.flags, 0);
+        ck_assert_int_eq(out[4999], 9);
+        ck_assert_int_eq(out[5000], 0);
+        c.range_in.length = 4096;
+        ck_assert_int_eq(call(&c).status, kIOReturnIPCError);
+        c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 100, 6000 }, .capacity = AMB_CHANNEL_VARIABLE };
+        c.bytes_out = out;
+        r = call(&c);
+        ck_assert_int_eq(r.status, 0);
+        ck_assert_uint_eq(r.flags, AMB_REPLY_LARGE);
+        ck_assert_uint_eq(r.length, 6000);
+        fetched = ask(AMB_SIDE_FETCH, r.out_region, 0, 0, -1, &fd);
+        ck_assert_uint_eq(fetched.size, 6000);
+        ck_assert(amb_side_memory_check(fd, 6000, 0));
+        got = mmap(NULL, 6000, PROT_READ, MAP_SHARED, fd, 0);
+        ck_assert_mem_eq(got, in + 100, 6000);
+        close(fd);
+        ck_assert_int_eq(ask(AMB_SIDE_FETCH, r.out_region, 0, 0, -1, NULL).code, kIOReturnBadArgument);
+        c.selector = RETAIN_IN;
+        c.capacity = 0;
+        r = call(&c);
+        ck_assert_uint_eq(r.flags, AMB_REPLY_IN_RETAINED);
+        ck_assert_int_eq(ask(AMB_SIDE_REGION_DROP, 1, 0, 0, -1, NULL).code, 0);
+        close_connection();
+}
+END_TEST
+
+START_TEST(completions)
+{
+        struct amb_call c = { .selector = COMPLETE, .flags = AMB_CALL_ASYNC, .port = 3, .reference = { 9, 1, 2, 3, 4, 5, 6, 7 } };
+        struct amb_completion done;
+        struct pollfd pollfd = { .events = POLLIN };
+        int write_fd;
+
+        open_connection(false);
+        ck_assert_int_eq(amb_side_port_create(&pollfd.fd, &write_fd), 0);
+        ck_assert_int_eq(ask(AMB_SIDE_PORT, 3, 0, 0, write_fd, NULL).code, 0);
+        close(write_fd);
+        ck_assert(amb_channel_completion_arm(app.channel, 3));
+        ck_assert_int_eq(call(&c).status, 0);
+        ck_assert_int_eq(poll(&pollfd, 1, -1), 1);
+        amb_side_port_drain(pollfd.fd);
+        for (uint32_t i = 0; i <= 16; i++) {
+                ck_assert_int_eq(amb_channel_completion_next(app.channel, &done), 0);
+                ck_assert_uint_eq(done.count, i);
+                ck_assert_int_eq(done.status, (int)i);
+                ck_assert_uint_eq(done.port, 3);
+                ck_assert_uint_eq(done.reference[0], 0);
+                ck_assert_uint_eq(done.reference[7], 7);
+        }
+        ck_assert_int_eq(amb_channel_completion_next(app.channel, &done), AMB_CHANNEL_EMPTY);
+        /* A kept action works after the close. */
+        c.selector = KEEP;
+        ck_assert_int_eq(call(&c).status, 0);
+        OSObject_retain(app.client);
+        ck_assert_int_eq(ask(AMB_SIDE_CLOSE, 0, 0, 0, -1, NULL).code, 0);
+        signal_wait(&connection_ended, 1);
+        ck_assert(amb_channel_completion_arm(app.channel, 3));
+        IOUserClient_AsyncCompletion(&app.client->client, app.client->kept, 77, NULL, 0);
+        ck_assert_int_eq(poll(&pollfd, 1, -1), 1);
+        ck_assert_int_eq(amb_channel_completion_next(app.channel, &done), 0);
+        ck_assert_int_eq(done.status, 77);
+        OSObject_release(app.client);
+        close(pollfd.fd);
+        expect_end();
+}
+END_TEST
+
+START_TEST(mappings)
+{
+        struct amb_side_message answer, again;
+        uint8_t *memory;
+        int fd;
+
+        open_connection(_i == 1);
+        ck_assert_int_eq(ask(AMB_SIDE_MAP, 9, 0, 0, -1, NULL).code, kIOReturnNoDevice);
+        ck_assert_int_eq(ask(AMB_SIDE_MAP, 2, 0, 0, -1, NULL).code, kIOReturnBadArgument);
+        answer = ask(AMB_SIDE_UNMAP, 2, 0, 0, -1, NULL);
+        ck_assert(answer.code == 0 && answer.identity == 0);
+        answer = ask(AMB_SIDE_MAP, 1, 0, 0, -1, &fd);
+        ck_assert_int_eq(answer.code, 0);
+        ck_assert_uint_eq(answer.size, 5000);
+        ck_assert_uint_eq(answer.flags, AMB_SIDE_READ_ONLY);
+        ck_assert(amb_side_memory_check(fd, 8192, F_SEAL_FUTURE_WRITE));
+        memory = mmap(NULL, 5000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        ck_assert_ptr_eq(memory, MAP_FAILED);
+        close(fd);
+        again = ask(AMB_SIDE_UNMAP, 1, 0, 0, -1, NULL);
+        ck_assert_uint_eq(again.identity, answer.identity);
+        /* the same buffer, writable now: refused */
+        ck_assert_int_eq(ask(AMB_SIDE_MAP, 0, 0, 0, -1, NULL).code, kIOReturnBadArgument);
+        close_connection();
+}
+END_TEST
+
+/* M78: a mapping waits for the call in progress, also on another queue. */
+static void *blocked_call(void *context)
+{
+        struct amb_call c = { .selector = BLOCK };
+
+        *(struct amb_reply *)context = call(&c);
+        return NULL;
+}
+
+START_TEST(mapping_waits)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_MAP, .serial = 1000 }, answer;
+        struct amb_reply reply = { .status = 1 };
+        pthread_t caller;
+        int fd;
+
+        open_connection(_i == 1);
+        pthread_create(&caller, NULL, blocked_call, &reply);
+        signal_wait(&entered, 1);
+        ck_assert_int_eq(amb_side_send(app.side, &request, -1, true), 0);
+        /* Another request is answered: the control thread has gone past the mapping, which cannot have begun (memory_for_type checks). */
+        ck_assert_int_eq(ask(AMB_SIDE_PORT_DROP, 0, 0, 0, -1, NULL).code, 0);
+        signal_add(&go);
+        ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &fd), 0);
+        ck_assert_uint_eq(answer.serial, 1000);
+        ck_assert_int_eq(answer.code, 0);
+        close(fd);
+        pthread_join(caller, NULL);
+        ck_assert_int_eq(reply.status, 0);
+        close_connection();
+}
+END_TEST
+
+/* A close and a death in the middle of a call: the call returns, then Stop. */
+START_TEST(ends_mid_call)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_CLOSE, .serial = 1000 }, answer;
+        struct amb_reply reply = { .status = 1 };
+        pthread_t caller;
+        int fd;
+
+        open_connection(true);
+        pthread_create(&caller, NULL, blocked_call, &reply);
+        signal_wait(&entered, 1);
+        if (_i == 0)
+                ck_assert_int_eq(amb_side_send(app.side, &request, -1, true), 0);
+        else
+                amb_connection_app_gone(app.connection);
+        ck_assert_int_eq(signal_count(&stopped), 0);
+        signal_add(&go);
+        pthread_join(caller, NULL);
+        ck_assert_int_eq(reply.status, 0);
+        if (_i == 0) {
+                ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &fd), 0);
+                ck_assert_uint_eq(answer.serial, 1000);
+        }
+        ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &fd), AMB_SIDE_END);
+        expect_end();
+}
+END_TEST
+
+START_TEST(refused_after_termination)
+{
+        struct amb_call c = { .selector = ADD };
+
+        open_connection(false);
+        amb_connection_refuse(app.connection);
+        ck_assert_int_eq(call(&c).status, MACH_SEND_INVALID_DEST);
+        close_connection();
+}
+END_TEST
+
+/* Each of these gets the application cut off, and nothing else. */
+static void breach(int which)
+{
+        struct amb_side_message m = { .kind = AMB_SIDE_REGION, .serial = 1, .id = 1, .flags = AMB_SIDE_REGION_IN, .size = 4096 };
+        struct amb_call c = { .selector = STRUCT, .flags = AMB_CALL_RANGE_IN, .range_in = { 5, 0, 5000 } };
+        struct amb_reply reply;
+        int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING), pipes[2];
+
+        ck_assert_int_eq(ftruncate(fd, 4096), 0);
+        ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
+        switch (which) {
+        case 0:         /* not sealed */
+                break;
+        case 1:         /* another size than it says */
+                fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+                m.size = 8192;
+                break;
+        case 2:         /* no memory at all */
+                dup2(pipes[0], fd);
+                break;
+        case 3:         /* a port that is a pipe */
+                m = (struct amb_side_message){ .kind = AMB_SIDE_PORT, .serial = 1 };
+                dup2(pipes[1], fd);
+                break;
+        case 4:         /* a descriptor where none belongs */
+                m = (struct amb_side_message){ .kind = AMB_SIDE_MAP, .serial = 1 };
+                break;
+        case 5:         /* unknown */
+                m = (struct amb_side_message){ .kind = 63, .serial = 1 };
+                fd = -1;
+                break;
+        case 6:         /* truncated */
+                ck_assert_int_eq(send(app.side, &m, 10, 0), 10);
+                return;
+        case 7:         /* empty */
+                send(app.side, &m, 0, 0);
+                return;
+        case 8:         /* a call that names memory which was never given */
+                ck_assert_int_eq(amb_channel_call(app.channel, &c, &reply), 0);
+                ck_assert_int_eq(reply.status, kIOReturnIPCError);
+                shutdown(app.side, SHUT_RDWR);
+                return;
+        case 9:         /* a region that does not exist */
+                m = (struct amb_side_message){ .kind = AMB_SIDE_REGION_DROP, .serial = 1, .id = 4 };
+                fd = -1;
+                break;
+        }
+        ck_assert_int_eq(amb_side_send(app.side, &m, fd, true), 0);
+}
+
+START_TEST(breaches)
+{
+        struct amb_side_message answer;
+        int fd;
+
+        open_connection(false);
+        breach(_i);
+        ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &fd), AMB_SIDE_END);
+        expect_end();
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("connection");
+        TCase *tcase = tcase_create("connection");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_set_timeout(tcase, 60);
+        tcase_add_loop_test(tcase, scalars, 0, 2);
+        tcase_add_test(tcase, structures);
+        tcase_add_test(tcase, large);
+        tcase_add_test(tcase, completions);
+        tcase_add_loop_test(tcase, mappings, 0, 2);
+        tcase_add_loop_test(tcase, mapping_waits, 0, 2);
+        tcase_add_loop_test(tcase, ends_mid_call, 0, 2);
+        tcase_add_test(tcase, refused_after_termination);
+        tcase_add_loop_test(tcase, breaches, 0, 10);
+        suite_add_tcase(suite, tcase);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memory-and-queues 15.1, 15.2, and what a shared buffer allows. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <DriverKit/DriverKit.h>
+
+#include "channel/side.h"
+#include "driver/memory.h"
+#include "driver/test.h"
+
+#define P IOVMPageSize
+#define MARK ((void *)0x5a5a)
+
+static IOBufferMemoryDescriptor *make(uint64_t options, uint64_t capacity)
+{
+        IOBufferMemoryDescriptor *buffer = NULL;
+
+        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(options, capacity, 0, &buffer), 0);
+        return buffer;
+}
+
+static uint64_t length_of(IOBufferMemoryDescriptor *buffer)
+{
+        uint64_t length = 0;
+
+        ck_assert_int_eq(IOMemoryDescriptor_GetLength(&buffer->descriptor, &length), 0);
+        return length;
+}
+
+static kern_return_t map(void *buffer, uint64_t options, uint64_t address, uint64_t offset, uint64_t length, IOMemoryMap **ret)
+{
+        return IOMemoryDescriptor_CreateMapping(buffer, options, address, offset, length, 0, ret);
+}
+
+static uint8_t *at(IOMemoryMap *m)
+{
+        return (uint8_t *)(uintptr_t)IOMemoryMap_GetAddress(m);
+}
+
+/* Does touching this byte end a process? */
+static bool faults(volatile uint8_t *address, bool write)
+{
+        pid_t child = fork();
+        int status;
+
+        if (child == 0) {
+                signal(SIGSEGV, SIG_DFL);
+                signal(SIGBUS, SIG_DFL);
+                if (write)
+                        *address = 1;
+                else
+                        (void)*address;
+                _exit(0);
+        }
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        return WIFSIGNALED(status) || WEXITSTATUS(status) != 0;
+}
+
+START_TEST(create)
+{
+        IOBufferMemoryDescriptor *b = MARK;
+        IOAddressSegment range, again;
+
+        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(0x10, 4096, 0, &b), kIOReturnBadArgument);
+        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(0, 0, 0, &b), kIOReturnNoMemory);
+        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(0, 1ull << 63, 0, &b), kIOReturnNoMemory);
+        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(0, UINT64_MAX, 0, &b), kIOReturnNoMemory);
+        ck_assert_ptr_eq(b, MARK);
+        for (uint64_t options = 0; options < 4; options++) {
+                b = make(options, 100);
+                ck_assert_uint_eq(length_of(b), 100);
+                ck_assert_int_eq(IOBufferMemoryDescriptor_GetAddressRange(b, &range), 0);
+                ck_assert_int_eq(IOBufferMemoryDescriptor_GetAddressRange(b, &again), 0);
+                ck_assert_uint_eq(range.address, again.address);
+                ck_assert_uint_eq(range.address % P, 0);
+                ck_assert_uint_eq(range.length, 100);
+                for (int i = 0; i < 100; i++)
+                        ck_assert_int_eq(((uint8_t *)(uintptr_t)range.address)[i], 0);
+                memset((void *)(uintptr_t)range.address, 1, 100);
+                ck_assert_int_eq(IOBufferMemoryDescriptor_GetAddressRange(b, NULL), kIOReturnBadArgument);
+                OSObject_release(b);
+        }
+        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(0, 10, 65536, &b), 0);
+        IOBufferMemoryDescriptor_GetAddressRange(b, &range);
+        ck_assert_uint_eq(range.address % 65536, 0);
+        OSObject_release(b);
+}
+END_TEST
+
+START_TEST(lengths)
+{
+        IOBufferMemoryDescriptor *b = make(3, 4096);
+        IOMemoryMap *m = MARK, *before;
+
+        ck_assert_int_eq(IOBufferMemoryDescriptor_SetLength(b, 8192), 0);
+        ck_assert_uint_eq(length_of(b), 4096);
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &before), 0);
+        ck_assert_int_eq(IOBufferMemoryDescriptor_SetLength(b, 0), 0);
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &m), kIOReturnError);
+        ck_assert_ptr_eq(m, MARK);
+        ck_assert_int_eq(IOBufferMemoryDescriptor_SetLength(b, 10), 0);
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &m), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetLength(m), 10);
+        ck_assert_uint_eq(IOMemoryMap_GetLength(before), 4096);
+        at(before)[4095] = 1;
+        OSObject_release(m);
+        OSObject_release(before);
+        OSObject_release(b);
+}
+END_TEST
+
+START_TEST(ranges)
+{
+        IOBufferMemoryDescriptor *b = make(3, 3 * P);
+        IOMemoryMap *m = MARK, *whole;
+        IOAddressSegment range;
+
+        ck_assert_int_eq(map(b, 0, 0, 0, 3 * P + 1, &m), kIOReturnError);
+        ck_assert_int_eq(map(b, 0, 0, 3 * P, 1, &m), kIOReturnError);
+        ck_assert_int_eq(map(b, 0, 0, P, 0, &m), kIOReturnError);
+        ck_assert_int_eq(map(b, 0, 0, 8, UINT64_MAX, &m), kIOReturnError);
+        ck_assert_int_eq(map(b, 0x300, 0, 0, 0, &m), kIOReturnBadArgument);
+        ck_assert_int_eq(map(b, 0x1000, 0, 0, 0, &m), kIOReturnBadArgument);
+        ck_assert_ptr_eq(m, MARK);
+        IOBufferMemoryDescriptor_GetAddressRange(b, &range);
+        ((uint8_t *)(uintptr_t)range.address)[P] = 77;
+        ck_assert_int_eq(map(b, 0, 0, P, P, &m), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetOffset(m), P);
+        ck_assert_int_eq(at(m)[0], 77);
+        OSObject_release(m);
+        ck_assert_int_eq(map(b, 0, 0, 8, 16, &m), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetAddress(m) % P, 8);
+        ck_assert_uint_eq(IOMemoryMap_GetLength(m), 16);
+        OSObject_release(m);
+        for (uint64_t cache = 0x80; cache <= 0x800; cache <<= 1) {
+                ck_assert_int_eq(map(b, cache == 0x80 ? 0 : cache, 0, 0, 0, &m), 0);
+                OSObject_release(m);
+        }
+        /* M26, M27, M28 */
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &whole), 0);
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &m), 0);
+        ck_assert_ptr_eq(m, whole);
+        OSObject_release(m);
+        ck_assert_int_eq(map(b, kIOMemoryMapGuardedNone, 0, 0, 0, &m), 0);
+        ck_assert_ptr_ne(m, whole);
+        OSObject_release(m);
+        ck_assert_int_eq(map(b, 0, 0, P, 10, &m), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetAddress(m), IOMemoryMap_GetAddress(whole) + P);
+        OSObject_release(whole);
+        ck_assert_int_eq(at(m)[0], 77);
+        OSObject_release(b);
+        ck_assert_int_eq(at(m)[0], 77);
+        OSObject_release(m);
+}
+END_TEST
+
+START_TEST(guards_and_end)
+{
+        IOBufferMemoryDescriptor *b = make(3, P);
+        IOMemoryMap *m;
+        uint8_t *address;
+
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &m), 0);
+        address = at(m);
+        ck_assert(faults(address - 1, false));
+        ck_assert(faults(address + P, false));
+        ck_assert(!faults(address, true));
+        OSObject_release(b);
+        ck_assert(!faults(address, true));
+        OSObject_release(m);
+        ck_assert(faults(address, false));
+}
+END_TEST
+
+START_TEST(fixed)
+{
+        IOBufferMemoryDescriptor *b = make(3, P);
+        uint8_t *space = mmap(NULL, 4 * P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        IOMemoryMap *m = MARK;
+
+        space[0] = 9;
+        ck_assert_int_eq(map(b, 1, (uintptr_t)space, 0, 0, &m), kIOReturnError);
+        ck_assert_int_eq(map(b, 1, (uintptr_t)space + 1, 0, 0, &m), kIOReturnError);
+        ck_assert_int_eq(map(b, 1, 0, 0, 0, &m), kIOReturnError);
+        ck_assert_ptr_eq(m, MARK);
+        ck_assert_int_eq(space[0], 9);
+        munmap(space + P, P);
+        ck_assert_int_eq(map(b, 1 | kIOMemoryMapGuardedLarge, (uintptr_t)space + P, 0, 0, &m), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetAddress(m), (uintptr_t)space + P);
+        at(m)[0] = 1;
+        OSObject_release(m);
+        munmap(space, 4 * P);
+        OSObject_release(b);
+}
+END_TEST
+
+START_TEST(owner_writes)
+{
+        IOBufferMemoryDescriptor *b = make(kIOMemoryDirectionOut, P);
+        uint64_t address, again, length;
+        IOMemoryMap *m;
+
+        ck_assert_int_eq(map(b, kIOMemoryMapReadOnly, 0, 0, 0, &m), 0);
+        at(m)[0] = 5;
+        ck_assert_int_eq(IOMemoryDescriptor_Map(&b->descriptor, 0, 0, 0, 0, &address, &length), 0);
+        ck_assert_int_eq(IOMemoryDescriptor_Map(&b->descriptor, 0, 0, 0, 0, &again, &length), 0);
+        ck_assert_uint_eq(address, again);
+        ck_assert_uint_eq(length, P);
+        ck_assert_int_eq(*(uint8_t *)(uintptr_t)address, 5);
+        OSObject_release(m);
+        ck_assert_uint_eq(OSObject_getRetainCount(b), 1);
+        OSObject_release(b);
+        ck_assert(faults((uint8_t *)(uintptr_t)address, false));
+}
+END_TEST
+
+/* memory-and-queues 3.2, SECURITY B11: what the kernel keeps an application from doing. */
+START_TEST(shared_read_only)
+{
+        IOBufferMemoryDescriptor *b = make(3, P);
+        IOMemoryMap *m;
+        IOAddressSegment range;
+        char path[64];
+        void *seen;
+        int fd = -1, again;
+
+        ck_assert_int_eq(amb_memory_share(&b->descriptor, true, &fd), 0);
+        ck_assert(amb_side_memory_check(fd, P, F_SEAL_FUTURE_WRITE));
+        ck_assert_ptr_eq(mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+        seen = mmap(NULL, P, PROT_READ, MAP_SHARED, fd, 0);
+        ck_assert_ptr_ne(seen, MAP_FAILED);
+        ck_assert_int_eq(mprotect(seen, P, PROT_READ | PROT_WRITE), -1);
+        ck_assert_int_eq(write(fd, "x", 1), -1);
+        ck_assert_int_eq(ftruncate(fd, 0), -1);
+        ck_assert_int_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)P), -1);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        again = open(path, O_RDWR | O_CLOEXEC);
+        ck_assert_ptr_eq(mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0), MAP_FAILED);
+        close(again);
+        /* The driver goes on writing, through new maps too. */
+        IOBufferMemoryDescriptor_GetAddressRange(b, &range);
+        *(uint8_t *)(uintptr_t)range.address = 3;
+        ck_assert_int_eq(*(uint8_t *)seen, 3);
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &m), 0);
+        at(m)[0] = 4;
+        ck_assert_int_eq(*(uint8_t *)seen, 4);
+        OSObject_release(m);
+        ck_assert_int_eq(amb_memory_share(&b->descriptor, false, &fd), AMB_MEMORY_REFUSED);
+        ck_assert_int_eq(amb_memory_share(&b->descriptor, true, &fd), 0);
+        OSObject_release(b);
+        ck_assert_int_eq(*(uint8_t *)seen, 4);
+        munmap(seen, P);
+}
+END_TEST
+
+START_TEST(shared_writable)
+{
+        IOBufferMemoryDescriptor *b = make(kIOMemoryDirectionOut, 5000), *other = make(0, 1);
+        uint8_t *seen;
+        IOAddressSegment range;
+        int fd = -1;
+
+        ck_assert_int_eq(amb_memory_share(&b->descriptor, false, &fd), 0);
+        ck_assert(amb_side_memory_check(fd, (5000 + P - 1) / P * P, 0));
+        seen = mmap(NULL, 5000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        ck_assert_ptr_ne(seen, MAP_FAILED);
+        seen[4999] = 8;
+        IOBufferMemoryDescriptor_GetAddressRange(b, &range);
+        ck_assert_int_eq(((uint8_t *)(uintptr_t)range.address)[4999], 8);
+        ck_assert_int_eq(amb_memory_share(&b->descriptor, true, &fd), AMB_MEMORY_REFUSED);
+        ck_assert_uint_ne(amb_memory_identity(&b->descriptor), amb_memory_identity(&other->descriptor));
+        munmap(seen, 5000);
+        OSObject_release(b);
+        OSObject_release(other);
+}
+END_TEST
+
+static struct amb_region *region_new(uint32_t flags, uint8_t **ret_memory)
+{
+        int fd = memfd_create("region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        ck_assert_int_eq(ftruncate(fd, 16384), 0);
+        ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+        *ret_memory = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        return amb_region_new(1, flags, 16384, fd);
+}
+
+START_TEST(structure_input)
+{
+        uint8_t *memory;
+        struct amb_region *region = region_new(AMB_SIDE_REGION_IN, &memory);
+        IOMemoryDescriptor *d;
+        IOMemoryMap *m, *part;
+        uint64_t length;
+        int fd;
+
+        memset(memory, 1, 16384);
+        ck_assert_int_eq(amb_memory_new_region(region, false, 0x123, 5000, &d), 0);
+        amb_region_release(region);
+        IOMemoryDescriptor_GetLength(d, &length);
+        ck_assert_uint_eq(length, 5000);
+        memory[0x123] = 2;
+        ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetAddress(m) % P, 0x123);
+        ck_assert_int_eq(at(m)[0], 2);
+        /* a snapshot of the first mapping */
+        memory[0x123] = 3;
+        ck_assert_int_eq(at(m)[0], 2);
+        ck_assert(faults(at(m), true));
+        OSObject_release(m);
+        ck_assert_int_eq(map(d, 0, 0, 0, 10, &part), 0);
+        ck_assert_int_eq(at(part)[0], 2);
+        OSObject_release(part);
+        ck_assert_int_eq(amb_memory_share(d, false, &fd), AMB_MEMORY_REFUSED);
+        OSObject_release(d);
+        munmap(memory, 16384);
+}
+END_TEST
+
+START_TEST(structure_output)
+{
+        uint8_t *memory;
+        struct amb_region *region = region_new(AMB_SIDE_REGION_OUT, &memory);
+        IOMemoryDescriptor *d;
+        IOMemoryMap *m;
+
+        ck_assert_int_eq(amb_memory_new_region(region, true, 4097, 5000, &d), 0);
+        amb_region_release(region);
+        ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetAddress(m) % P, 1);
+        at(m)[4999] = 7;
+        ck_assert_int_eq(memory[4097 + 4999], 7);
+        OSObject_release(m);
+        ck_assert_int_eq(map(d, kIOMemoryMapReadOnly, 0, 0, 0, &m), 0);
+        ck_assert(faults(at(m), true));
+        OSObject_release(m);
+        OSObject_release(d);
+        munmap(memory, 16384);
+}
+END_TEST
+
+int main(void)
+{
+        const TTest *const tests[] = { create, lengths, ranges, guards_and_end, fixed, owner_writes, shared_read_only, shared_writable,
+                                       structure_input, structure_output };
+
+        return run_tests("memory", tests, sizeof(tests) / sizeof(*tests));
+}

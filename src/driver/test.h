@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the driver library's tests share: waiting for something that another thread does, and the frame of a test program. */
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* A counter to wait on; every wait is bounded by the test's own time-out. */
+struct signal {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        int count;
+};
+#define SIGNAL_INIT { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 }
+
+static inline void signal_add(void *context)
+{
+        struct signal *s = context;
+
+        pthread_mutex_lock(&s->lock);
+        s->count++;
+        pthread_cond_broadcast(&s->changed);
+        pthread_mutex_unlock(&s->lock);
+}
+
+static inline void signal_wait(struct signal *s, int count)
+{
+        pthread_mutex_lock(&s->lock);
+        while (s->count < count)
+                pthread_cond_wait(&s->changed, &s->lock);
+        pthread_mutex_unlock(&s->lock);
+}
+
+static inline int signal_count(struct signal *s)
+{
+        int count;
+
+        pthread_mutex_lock(&s->lock);
+        count = s->count;
+        pthread_mutex_unlock(&s->lock);
+        return count;
+}
+
+static inline int run_tests(const char *name, const TTest *const *tests, size_t count)
+{
+        Suite *suite = suite_create(name);
+        TCase *tcase = tcase_create(name);
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_set_timeout(tcase, 60);
+        for (size_t i = 0; i < count; i++)
+                tcase_add_test(tcase, tests[i]);
+        suite_add_tcase(suite, tcase);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
