@@ -185,18 +185,24 @@ static int measure_open(struct bench *bench)
 
 /* --- what to measure --- */
 
+static bool fits(uint64_t described, uint64_t wanted)
+{
+        return described == wanted || described == CLI_METHOD_ANY;
+}
+
 static int find_methods(struct bench *bench)
 {
         CFTypeRef methods = IORegistryEntryCreateCFProperty(bench->service, CFSTR(CLI_METHODS_PROPERTY), kCFAllocatorDefault, 0);
         struct cli_method method;
         bool has_scalar = false;
         for (uint32_t i = 0; cli_method_at(methods, i, &method); i++) {
-                bool fits_page = (method.struct_in == PAGE || method.struct_in == CLI_METHOD_ANY) &&
-                                 (method.struct_out == PAGE || method.struct_out == CLI_METHOD_ANY);
-                if (!has_scalar && !method.async && method.scalars_in == 2 && method.scalars_out == 2) {
+                if (method.async)
+                        continue;
+                if (!has_scalar && fits(method.scalars_in, 2) && fits(method.scalars_out, 2)) {
                         bench->scalar_selector = i;
                         has_scalar = true;
-                } else if (!bench->has_struct && !method.async && fits_page && !method.scalars_in && !method.scalars_out) {
+                } else if (!bench->has_struct && fits(method.struct_in, PAGE) && fits(method.struct_out, PAGE) &&
+                           fits(method.scalars_in, 0) && fits(method.scalars_out, 0)) {
                         bench->struct_selector = i;
                         bench->has_struct = true;
                 }

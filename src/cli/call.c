@@ -186,7 +186,7 @@ static int complete(struct cli_request *request, CFTypeRef methods)
                 request->out_count = OUT_SCALARS_DEFAULT;
                 request->out_size = 0;
                 if (request->described) {
-                        request->out_count = described.scalars_out == CLI_METHOD_ANY ? 0 : (uint32_t)described.scalars_out;
+                        request->out_count = described.scalars_out == CLI_METHOD_ANY ? SCALARS_MAX : (uint32_t)described.scalars_out;
                         request->out_size = described.struct_out == CLI_METHOD_ANY ? 4096 : (size_t)described.struct_out;
                 }
         }
