@@ -92,17 +92,20 @@ bool amb_peer_privileged(const struct amb_peer *peer)
         return peer->uid == 0 || peer->uid == geteuid();
 }
 
-/* Sees every message first. Who asks on and on without reading the answers would make us keep them all. */
+/*
+ * Sees every message first. Who asks on and on without reading the answers would make us keep them all. A host has calls of
+ * ours to read besides, as many as apps open.
+ */
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         struct amb_peer *peer = userdata;
-        uint64_t queued;
+        uint64_t queued, most = peer->host ? AMB_SIGNALS_QUEUED_MOST : AMB_ANSWERS_QUEUED_MOST;
 
         if (peer->doomed)
                 return 1;
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
                 return 0;
-        if (sd_bus_get_n_queued_write(peer->bus, &queued) >= 0 && queued > AMB_ANSWERS_QUEUED_MOST) {
+        if (sd_bus_get_n_queued_write(peer->bus, &queued) >= 0 && queued > most) {
                 amb_peer_drop(peer, "it does not read its answers");
                 return 1;
         }
