@@ -28,8 +28,9 @@ typedef struct Client {
 } Client;
 
 static struct signal entered = SIGNAL_INIT, go = SIGNAL_INIT, stopped = SIGNAL_INIT, freed = SIGNAL_INIT, connection_ended = SIGNAL_INIT;
-static bool on_queue, stop_in_call;
-static volatile bool in_call;
+static _Atomic bool on_queue;                   /* the channel orders it, out of the thread sanitizer's sight */
+static bool stop_in_call;
+static _Atomic bool in_call;
 
 static kern_return_t structure(IOUserClientMethodArguments *a)
 {
