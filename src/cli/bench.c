@@ -135,8 +135,33 @@ static bool interrupted(struct bench *bench)
         return bench->private->caught != 0;
 }
 
+/*
+ * What runs hot stays where it is: we on one processor, the driver's process where the ping-pong's other side is. Only once the
+ * first call is over, because whoever has but one processor to run on does not spin, and that is decided at the first wait.
+ */
+static void pin(struct bench *bench, int ours, int theirs)
+{
+        CFArrayRef entries;
+        uint64_t id;
+        if (IORegistryEntryGetRegistryEntryID(bench->service, &id) != kIOReturnSuccess ||
+            amb_registry_dump(&entries) != kIOReturnSuccess)
+                return;
+        for (CFIndex i = 0; i < CFArrayGetCount(entries); i++) {
+                CFDictionaryRef entry = CFArrayGetValueAtIndex(entries, i);
+                pid_t pid = (pid_t)cli_get_number(entry, "pid", 0);
+                if (cli_get_number(entry, "id", 0) == id && pid > 0)
+                        cli_process_stay_on(pid, theirs);
+        }
+        CFRelease(entries);
+        cli_stay_on(0, ours);
+}
+
 static int measure_hot(struct bench *bench)
 {
+        if (!scalar_once(bench))
+                return cli_say_code(false, bench->code, NULL, "calling %s", bench->service_name);
+        if (bench->pingpong)
+                pin(bench, bench->one, bench->other);
         for (int round = 0; round < ROUNDS; round++) {
                 if (interrupted(bench))
                         return 128 + bench->private->caught;
@@ -152,6 +177,7 @@ static int measure_hot(struct bench *bench)
                 if (!measure_turn(bench, SCALAR) || (bench->has_struct && !measure_turn(bench, STRUCT)))
                         return cli_say_code(false, bench->code, NULL, "calling %s", bench->service_name);
         }
+        pin(bench, CLI_ANY_PROCESSOR, CLI_ANY_PROCESSOR);
         return CLI_OK;
 }
 
@@ -213,32 +239,15 @@ static int find_methods(struct bench *bench)
                           : cli_say_failure(false, "%s describes no method with 2 scalars in and 2 out", bench->service_name);
 }
 
-/* The driver's process shares the ping-pong's processor, so that both comparisons run under the same conditions. */
-static void pin_host(struct bench *bench)
-{
-        CFArrayRef entries;
-        uint64_t id;
-        if (IORegistryEntryGetRegistryEntryID(bench->service, &id) != kIOReturnSuccess ||
-            amb_registry_dump(&entries) != kIOReturnSuccess)
-                return;
-        for (CFIndex i = 0; i < CFArrayGetCount(entries); i++) {
-                CFDictionaryRef entry = CFArrayGetValueAtIndex(entries, i);
-                pid_t pid = (pid_t)cli_get_number(entry, "pid", 0);
-                if (cli_get_number(entry, "id", 0) == id && pid > 0)
-                        cli_process_stay_on(pid, bench->other);
-        }
-        CFRelease(entries);
-}
-
 static int prepare(struct bench *bench)
 {
         char *bundles[] = { bench->bundle, NULL };
         const struct cli_private_options options = { .bundles = bundles };
-        bool pinned = cli_processors(&bench->one, &bench->other);
+        bool several = cli_processors(&bench->one, &bench->other);
         if (pipe2(bench->pipe_fds, O_CLOEXEC) < 0)
                 return cli_say_failure(false, "pipe: %s", strerror(errno));
         /* before there is a daemon, or anything else that the child should not inherit */
-        int r = pinned ? cli_pingpong_create(&bench->pingpong, bench->other) : 0;
+        int r = several ? cli_pingpong_create(&bench->pingpong, bench->other) : 0;
         if (r < 0)
                 return cli_say_failure(false, "starting the ping-pong: %s", strerror(-r));
         int status = cli_private_create(&bench->private, &options);
@@ -249,10 +258,6 @@ static int prepare(struct bench *bench)
                 return cli_say_failure(false, "%s offers no service '%s'", bench->bundle, bench->service_name);
         if ((status = find_methods(bench)) != CLI_OK)
                 return status;
-        if (pinned) {
-                pin_host(bench);
-                cli_stay_on(0, bench->one);
-        }
         kern_return_t code = IOServiceOpen(bench->service, mach_task_self(), 0, &bench->connection);
         return code == kIOReturnSuccess ? CLI_OK : cli_say_code(false, code, NULL, "opening %s", bench->service_name);
 }

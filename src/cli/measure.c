@@ -76,7 +76,9 @@ void cli_stay_on(pid_t thread, int processor)
 {
         cpu_set_t set;
         CPU_ZERO(&set);
-        CPU_SET((size_t)processor, &set);
+        for (int i = 0; i < CPU_SETSIZE; i++)
+                if (processor == i || processor == CLI_ANY_PROCESSOR)
+                        CPU_SET((size_t)i, &set);
         sched_setaffinity(thread, sizeof(set), &set);
 }
 

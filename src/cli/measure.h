@@ -23,7 +23,8 @@ uint64_t cli_histogram_at(const struct cli_histogram *histogram, double share);
 
 /* Two processors to measure on: the first and the last that we may use. False: there is only one. */
 bool cli_processors(int *ret_one, int *ret_other);
-/* Keeps a thread (0: the calling one) on a processor; failure is no error, it only makes figures less even. */
+/* Keeps a thread (0: the calling one) on a processor, or lets it go; failure is no error, it only makes figures less even. */
+enum { CLI_ANY_PROCESSOR = -1 };
 void cli_stay_on(pid_t thread, int processor);
 /* All threads of a process, and those that they will make. */
 void cli_process_stay_on(pid_t process, int processor);
