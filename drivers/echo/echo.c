@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * echo: a driver without a device, for tests and measurements. Its selectors:
+ * echo: a driver without a device, for tests and measurements. Its selectors and memory types: echo.h.
  *
- *      0       up to 16 scalars in, the same ones out
- *      1       structure in, the same bytes out, inline or out of line each way, and variable output
- *      2       async; scalars: how many times, then up to 15 values: completes that often with the values
- *      3       scalar in: the code that the call returns
- *      4       blocks until some connection calls selector 5
- *      5       lets all those go on; scalar out: how many
- *      6       scalar in 0: the process exits; 1: it crashes
- *      7       async; scalar in: milliseconds; keeps the completion and sends it that much later, with the time in nanoseconds
- *
- * Memory type 0 is a page that both sides may write, 1 one that only the driver writes; the others do not exist.
  * ExternalMethod runs on a queue of its own, so that a blocked call keeps neither Stop nor the timer waiting.
  */
 #include <DriverKit/DriverKit.h>
 #include <pthread.h>
 #include <unistd.h>
+
+#include "echo.h"
 
 #define ECHO_MEMORY_TYPES 2
 #define ECHO_MEMORY_SIZE 4096
@@ -37,6 +29,9 @@ typedef struct EchoUserClient {
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_opened = PTHREAD_COND_INITIALIZER;
 static uint64_t gate_waiting, gate_turn;
+
+/* What kEchoStatistics tells; atomic. */
+static uint64_t clients_alive, clients_started, clients_stopped;
 
 /* --- selectors --- */
 
@@ -147,6 +142,22 @@ static kern_return_t echo_unblock(OSObject *target, void *reference, IOUserClien
         return kIOReturnSuccess;
 }
 
+static kern_return_t echo_blocked(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        pthread_mutex_lock(&gate_lock);
+        arguments->scalarOutput[0] = gate_waiting;
+        pthread_mutex_unlock(&gate_lock);
+        return kIOReturnSuccess;
+}
+
+static kern_return_t echo_statistics(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        arguments->scalarOutput[0] = __atomic_load_n(&clients_alive, __ATOMIC_SEQ_CST);
+        arguments->scalarOutput[1] = __atomic_load_n(&clients_started, __ATOMIC_SEQ_CST);
+        arguments->scalarOutput[2] = __atomic_load_n(&clients_stopped, __ATOMIC_SEQ_CST);
+        return kIOReturnSuccess;
+}
+
 static kern_return_t echo_end(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
 {
         if (arguments->scalarInput[0] == 0)
@@ -190,15 +201,17 @@ static kern_return_t echo_later(OSObject *target, void *reference, IOUserClientM
 
 #define ANY kIOUserClientVariableStructureSize
 static const IOUserClientMethodDispatch echo_methods_table[] = {
-        /*   function      completion  scalars in  bytes in  scalars out  bytes out */
-        [0] = { echo_nop, 0, ANY, 0, ANY, 0 },
-        [1] = { echo_struct, 0, 0, ANY, 0, ANY },
-        [2] = { echo_async, 1, ANY, 0, 0, 0 },
-        [3] = { echo_code, 0, 1, 0, 0, 0 },
-        [4] = { echo_block, 0, 0, 0, 0, 0 },
-        [5] = { echo_unblock, 0, 0, 0, ANY, 0 },
-        [6] = { echo_end, 0, 1, 0, 0, 0 },
-        [7] = { echo_later, 1, 1, 0, 0, 0 },
+        /* function, completion, scalars in, bytes in, scalars out, bytes out */
+        [kEchoNop] = { echo_nop, 0, ANY, 0, ANY, 0 },
+        [kEchoStruct] = { echo_struct, 0, 0, ANY, 0, ANY },
+        [kEchoAsync] = { echo_async, 1, ANY, 0, 0, 0 },
+        [kEchoCode] = { echo_code, 0, 1, 0, 0, 0 },
+        [kEchoBlock] = { echo_block, 0, 0, 0, 0, 0 },
+        [kEchoUnblock] = { echo_unblock, 0, 0, 0, ANY, 0 },
+        [kEchoEnd] = { echo_end, 0, 1, 0, 0, 0 },
+        [kEchoLater] = { echo_later, 1, 1, 0, 0, 0 },
+        [kEchoStatistics] = { echo_statistics, 0, 0, 0, 3, 0 },
+        [kEchoBlocked] = { echo_blocked, 0, 0, 0, 1, 0 },
 };
 
 static kern_return_t echo_external_method(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
@@ -222,6 +235,14 @@ static void echo_timer_fired(EchoUserClient *self, OSAction *action, uint64_t ti
         OSObject_release(late);
 }
 
+static bool echo_client_init(OSObject *object)
+{
+        if (!IOUserClient_init(object))
+                return false;
+        __atomic_fetch_add(&clients_alive, 1, __ATOMIC_SEQ_CST);
+        return true;
+}
+
 static kern_return_t echo_client_start(IOService *service, IOService *provider)
 {
         EchoUserClient *self = (EchoUserClient *)service;
@@ -243,6 +264,8 @@ static kern_return_t echo_client_start(IOService *service, IOService *provider)
         if (code == kIOReturnSuccess)
                 code = IOTimerDispatchSource_SetHandler(self->timer, self->timer_action);
         OSObject_release(queue);
+        if (code == kIOReturnSuccess)
+                __atomic_fetch_add(&clients_started, 1, __ATOMIC_SEQ_CST);
         return code;
 }
 
@@ -252,6 +275,7 @@ static void echo_client_quiet(void *context)
         EchoUserClient *self = context;
 
         OSAction_Cancel_f(self->timer_action, NULL, NULL);
+        __atomic_fetch_add(&clients_stopped, 1, __ATOMIC_SEQ_CST);
         IOService_Stop(&self->client.service, IOService_GetProvider(&self->client.service));
         OSObject_release(self);
 }
@@ -274,6 +298,7 @@ static void echo_client_free(OSObject *object)
         OSSafeReleaseNULL(self->timer);
         OSSafeReleaseNULL(self->timer_action);
         OSSafeReleaseNULL(self->late);
+        __atomic_fetch_sub(&clients_alive, 1, __ATOMIC_SEQ_CST);
         IOUserClient_free(object);
 }
 
@@ -291,6 +316,7 @@ static kern_return_t echo_client_memory(IOUserClient *client, uint64_t type, uin
 }
 
 static const struct amb_method echo_client_methods[] = {
+        AMB_OVERRIDE(OSObject, init, echo_client_init),
         AMB_OVERRIDE(OSObject, free, echo_client_free),
         AMB_OVERRIDE(IOService, Start, echo_client_start),
         AMB_OVERRIDE(IOService, Stop, echo_client_stop),
