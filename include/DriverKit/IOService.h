@@ -86,7 +86,8 @@ IOService *IOService_GetProvider(IOService *self);
 
 /*
  * Adds to or replaces the service's run-time properties, which applications see merged over those of its personality. 0.
- * kIOReturnUnsupported: the service is not of this process. kIOReturnBadArgument: NULL, or larger than 1 MiB.
+ * kIOReturnUnsupported: the service is not of this process. kIOReturnBadArgument: NULL, no dictionary, or more than can travel (4 MiB,
+ * 16384 values, 32 levels).
  */
 kern_return_t IOService_SetProperties(IOService *self, OSDictionary *properties);
 
@@ -105,7 +106,8 @@ kern_return_t IOService_RemoveProperty(IOService *self, OSString *propertyName);
  * dictionary's "IOUserClass"; its properties are a copy of the dictionary.
  *
  * 0: *result has one reference. kIOReturnUnsupported: provider is not self, the service is not active, the class is not known, or init
- * refused. kIOReturnBadArgument: no such key, no dictionary, no string "IOClass". kIOReturnNoMemory. On failure *result is not written.
+ * refused. kIOReturnBadArgument: no such key, no dictionary, no string "IOClass". kIOReturnNoMemory. kIOReturnOffline: a child service, and
+ * the registry is being restarted. On failure *result is not written.
  */
 kern_return_t IOService_Create(IOService *self, IOService *provider, const char *propertiesKey, IOService **result);
 
