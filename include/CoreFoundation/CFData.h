@@ -8,7 +8,8 @@ extern "C" {
 #endif
 
 CFTypeID CFDataGetTypeID(void);
-CFDataRef CFDataCreate(CFAllocatorRef allocator, const UInt8 *bytes, CFIndex length);   /* copies; NULL: no memory, length < 0 */
+/* copies; NULL: no memory, length < 0 */
+CFDataRef CFDataCreate(CFAllocatorRef allocator, const UInt8 *bytes, CFIndex length);
 CFMutableDataRef CFDataCreateMutable(CFAllocatorRef allocator, CFIndex capacity);       /* empty; capacity is not a limit */
 CFDataRef CFDataCreateCopy(CFAllocatorRef allocator, CFDataRef data);
 CFIndex CFDataGetLength(CFDataRef data);

@@ -8,11 +8,14 @@
  * none of its parent's. Unless a call says otherwise: 0, an unknown handle or one whose object is gone gives
  * MACH_SEND_INVALID_DEST, a live handle of the wrong kind kIOReturnBadArgument, and out-parameters are untouched on error.
  *
+ * While the registry daemon cannot be reached, look-ups find nothing, calls on a live entry and IOServiceOpen give
+ * kIOReturnOffline, and open connections go on; handles of entries stay good for the next daemon.
+ *
  * Every call may be made from any thread at any time, except where a notification port is named (see there). No call installs a
  * signal handler or is ended by a signal. The first failing look-up does not say why; amb_registry_explain() does.
  *
- * Names that go in are `const char *`, the type that Darwin's `const io_name_t` parameters decay to: an array parameter of 128 bytes
- * makes gcc warn of every shorter literal. At most 127 bytes of a name count.
+ * Names that go in are `const char *`, the type that Darwin's `const io_name_t` parameters decay to: an array parameter of 128
+ * bytes makes gcc warn of every shorter literal. At most 127 bytes of a name count.
  *
  * Contract: call-path 1 to 5, lifecycle-registry 2 and 6, memory-and-queues 3.
  */
@@ -98,7 +101,10 @@ uint32_t IOObjectGetUserRetainCount(io_object_t object);        /* 0 on any erro
 
 /* --- iterators --- */
 
-/* The next object, with a reference for the caller, or 0: at the end (a notification's iterator is armed by that), not an iterator. */
+/*
+ * The next object, with a reference for the caller, or 0: at the end (a notification's iterator is armed by that), not an
+ * iterator.
+ */
 io_object_t IOIteratorNext(io_iterator_t iterator);
 void IOIteratorReset(io_iterator_t iterator);                   /* starts again; no effect on a notification's iterator */
 boolean_t IOIteratorIsValid(io_iterator_t iterator);            /* false: the registry has changed below a recursive iterator */
@@ -113,6 +119,8 @@ kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
 kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const char *plane, io_name_t name);
 /* "IOService:/IOUserResources/Sensors". kIOReturnBadArgument: unknown plane, or longer than 511 bytes. */
 kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plane, io_string_t path);
+/* The entry at such a path, with a reference for the caller; the first one where names repeat. 0: none, or no registry. */
+io_registry_entry_t IORegistryEntryFromPath(mach_port_t main_port, const char *path);
 /* On failure *entry_id becomes 0. */
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entry_id);
 boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const char *plane);
@@ -122,7 +130,10 @@ kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMut
 /* One property: one reference for the caller; NULL: absent, or any error. */
 CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef key, CFAllocatorRef allocator,
                                           IOOptionBits options);
-/* The entry's own, else with kIORegistryIterateRecursively that of the nearest child, with kIORegistryIterateParents too: parent. */
+/*
+ * The entry's own, else with kIORegistryIterateRecursively that of the nearest child, with kIORegistryIterateParents too:
+ * parent.
+ */
 CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char *plane, CFStringRef key,
                                           CFAllocatorRef allocator, IOOptionBits options);
 /*
@@ -196,8 +207,8 @@ kern_return_t IOConnectAddClient(io_connect_t connect, io_connect_t client);
  * output_struct: room for *output_size bytes; output_size NULL or 0: none; more than 0xFFFFFFFF: kIOReturnIPCError.
  *      Up to 4096: on success *output_size is what the driver returned. If it returned nothing, the whole room is zeroed.
  *      More than 4096: the driver writes through a descriptor, *output_size stays, and what it wrote is there also on error.
- *      kIOConnectMethodVarOutputSize: *(void **)output_struct becomes memory of *output_size bytes, to be given to vm_deallocate
- *      (<mach/mach.h>); NULL and 0 on error.
+ *      kIOConnectMethodVarOutputSize: *(void **)output_struct becomes memory of *output_size bytes, to be given to
+ *      vm_deallocate (<mach/mach.h>); NULL and 0 on error.
  * On error nothing else is written.
  *
  * Errors: MIG_ARRAY_TOO_LARGE; MACH_SEND_INVALID_DEST (the handle is 0, unknown or dead: closed, driver gone);
@@ -244,7 +255,9 @@ kern_return_t IOConnectMapMemory(io_connect_t connect, uint32_t type, task_port_
                                  vm_size_t *size, IOOptionBits options);
 kern_return_t IOConnectMapMemory64(io_connect_t connect, uint32_t type, task_port_t into_task, mach_vm_address_t *address,
                                    mach_vm_size_t *size, IOOptionBits options);
-/* Unmaps the memory of `type`; the address is ignored. The driver is asked again; its error is returned and nothing unmapped. */
+/*
+ * Unmaps the memory of `type`; the address is ignored. The driver is asked again; its error is returned and nothing unmapped.
+ */
 kern_return_t IOConnectUnmapMemory(io_connect_t connect, uint32_t type, task_port_t from_task, vm_address_t address);
 kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t type, task_port_t from_task, mach_vm_address_t address);
 
@@ -260,7 +273,9 @@ typedef struct IONotificationPort *IONotificationPortRef;
 typedef void (*IOAsyncCallback0)(void *refcon, IOReturn result);
 typedef void (*IOAsyncCallback1)(void *refcon, IOReturn result, void *arg0);
 typedef void (*IOAsyncCallback2)(void *refcon, IOReturn result, void *arg0, void *arg1);
-/* 3 to 16 arguments, valid during the callback. Which form is called depends on what the driver sent, not on the registration. */
+/*
+ * 3 to 16 arguments, valid during the callback. Which form is called depends on what the driver sent, not on the registration.
+ */
 typedef void (*IOAsyncCallback)(void *refcon, IOReturn result, void **args, uint32_t count);
 typedef void (*IOServiceMatchingCallback)(void *refcon, io_iterator_t iterator);
 /* service is valid during the callback; retain it to keep it. */
@@ -293,8 +308,8 @@ kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef port, const
                                                IOServiceMatchingCallback callback, void *refcon,
                                                io_iterator_t *notification);
 /*
- * Tells what happens to one service: kIOGeneralInterest (kIOMessageServiceIsTerminated and the driver's own) or kIOBusyInterest;
- * another name, or a terminated service: kIOReturnUnsupported. Releasing *notification ends it.
+ * Tells what happens to one service: kIOGeneralInterest (kIOMessageServiceIsTerminated and the driver's own) or
+ * kIOBusyInterest; another name, or a terminated service: kIOReturnUnsupported. Releasing *notification ends it.
  */
 kern_return_t IOServiceAddInterestNotification(IONotificationPortRef port, io_service_t service, const char *type,
                                                IOServiceInterestCallback callback, void *refcon,

@@ -37,7 +37,10 @@ typedef uint64_t io_scalar_inband64_t[16];
 typedef uint64_t io_async_ref64_t[8];
 typedef io_user_reference_t io_async_ref_t[8];
 
-/* As *outputStructCnt of IOConnectCallMethod: the library allocates an output of the size that the driver chose (call-path 2.6). */
+/*
+ * As *outputStructCnt of IOConnectCallMethod: the library allocates an output of the size that the driver chose (call-path
+ * 2.6).
+ */
 #define kIOConnectMethodVarOutputSize (-3)
 
 /* IOConnectMapMemory's options; all others are ignored (memory-and-queues 1.3). */

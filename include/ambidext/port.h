@@ -23,7 +23,8 @@ void amb_port_dispatch(IONotificationPortRef port);
  * The same, but hands each message to `take` instead of calling the callback that it asks for: for tools that do not know how
  * many values a completion will have. The message is valid during the call; OSGetNotificationFromMessage() takes it apart.
  */
-void amb_port_dispatch_messages(IONotificationPortRef port, void (*take)(void *context, mach_msg_header_t *message), void *context);
+void amb_port_dispatch_messages(IONotificationPortRef port, void (*take)(void *context, mach_msg_header_t *message),
+                                void *context);
 
 #ifdef __cplusplus
 }

@@ -280,8 +280,8 @@ kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, con
 /* --- asynchronous --- */
 
 /*
- * The wake port's number on the connection. A port that it has used before is found without a lock; MACH_SEND_INVALID_RIGHT wins
- * over a bad connection, because the message is checked before its destination (call-path 2.7).
+ * The wake port's number on the connection. A port that it has used before is found without a lock; MACH_SEND_INVALID_RIGHT
+ * wins over a bad connection, because the message is checked before its destination (call-path 2.7).
  */
 static kern_return_t wake_port_find(struct amb_connection *connection, mach_port_t wake_port, uint32_t *ret_number)
 {

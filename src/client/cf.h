@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the CF faces share. Floating point numbers are the one CF value that is no property value: they exist in the app only, and
- * the wire refuses them.
+ * What the CF faces share. Floating point numbers are the one CF value that is no property value: they exist in the app only,
+ * and the wire refuses them.
  */
 #include <DriverKit/OSObject.h>
 

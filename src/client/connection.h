@@ -4,16 +4,19 @@
  * One open connection: the app's end of a channel, a side socket, and the host's pidfd.
  *
  * What it promises
- *      A hot call takes no lock, allocates nothing and makes no system call: pin the handle, amb_channel_call(), unpin. Closing is
- *      done by one thread (amb_handle_shut) after the last call has left. After the host's end, calls give the contract's codes and
- *      never wait. Completions still arrive after the close, until the host says that none will come or the port is destroyed.
+ *      A hot call takes no lock, allocates nothing and makes no system call: pin the handle, amb_channel_call(), unpin. Closing
+ *      is done by one thread (amb_handle_shut) after the last call has left. After the host's end, calls give the contract's
+ *      codes and never wait. Completions still arrive after the close, until the host says that none will come or the port is
+ *      destroyed.
  *
  * Who owns what
- *      The handle's slot holds one reference; every notification port that the connection has used holds another, because the channel must
- *      stay for its completions. `call` functions run pinned; everything reached from a port runs under that port's reference.
- *      Locks, outermost first: a port's links, `drain`, a port's queue. `side_lock` and the regions' lock are innermost.
+ *      The handle's slot holds one reference; every notification port that the connection has used holds another, because the
+ *      channel must stay for its completions. `call` functions run pinned; everything reached from a port runs under that
+ *      port's reference. Locks, outermost first: a port's links, `drain`, a port's queue. `side_lock` and the regions' lock are
+ *      innermost.
  *
- * What the host may do wrong: answer nonsense on the side socket. Then one line is logged and the connection is treated as dead.
+ * What the host may do wrong: answer nonsense on the side socket. Then one line is logged and the connection is treated as
+ * dead.
  */
 #include <pthread.h>
 
@@ -25,7 +28,10 @@
 
 struct amb_port;
 
-/* A port under the number that the host knows it by. Numbers are never used twice, so that no late completion meets a wrong port. */
+/*
+ * A port under the number that the host knows it by. Numbers are never used twice, so that no late completion meets a wrong
+ * port.
+ */
 struct amb_port_seat {
         _Atomic mach_port_t handle;     /* 0: free, or destroyed; read without a lock by every async call */
         struct amb_port *port;          /* under `drain`; NULL when the port has been destroyed */
@@ -53,7 +59,9 @@ struct amb_connection {
         struct amb_mapping *mappings;
 };
 
-/* Takes over the descriptors, also on failure. A connection without a handle, one reference; amb_handle_new() makes it usable. */
+/*
+ * Takes over the descriptors, also on failure. A connection without a handle, one reference; amb_handle_new() makes it usable.
+ */
 int amb_connection_new(const struct amb_opened *opened, struct amb_connection **ret);
 
 /*

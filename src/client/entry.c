@@ -115,6 +115,46 @@ kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plan
         return KERN_SUCCESS;
 }
 
+/* The child of `id` that is called `name` (not terminated); 0: none. */
+static uint64_t child_named(uint64_t id, const char *name, size_t length)
+{
+        AMB_SNAPSHOT parent = { 0 };
+        kern_return_t code;
+
+        if (amb_remote_entry(id, &code, &parent) < 0 || code)
+                return 0;
+        for (size_t i = 0; i < parent.children.count; i++) {
+                AMB_SNAPSHOT child = { 0 };
+
+                if (amb_remote_entry(parent.children.list[i], &code, &child) < 0 || code)
+                        continue;
+                if (strlen(child.name) == length && memcmp(child.name, name, length) == 0)
+                        return parent.children.list[i];
+        }
+        return 0;
+}
+
+io_registry_entry_t IORegistryEntryFromPath(mach_port_t main_port, const char *path)
+{
+        size_t prefix = strlen(kIOServicePlane ":");
+        uint64_t id = AMB_REMOTE_ROOT;
+        AMB_SNAPSHOT root = { 0 };
+        kern_return_t code;
+
+        (void)main_port;
+        if (strncmp(path, kIOServicePlane ":", prefix) != 0 || path[prefix] != '/' ||
+            amb_remote_entry(id, &code, &root) < 0 || code)
+                return IO_OBJECT_NULL;
+        for (path += prefix + 1; *path && id;) {
+                size_t length = strcspn(path, "/");
+
+                id = child_named(id, path, length);
+                path += length;
+                path += *path == '/';
+        }
+        return id ? amb_handle_of_entry(id) : IO_OBJECT_NULL;
+}
+
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entry_id)
 {
         AMB_SNAPSHOT snapshot = { 0 };
@@ -158,10 +198,25 @@ static const OSObject *property_of(const struct amb_snapshot *snapshot, CFString
         return name ? OSDictionaryGetValue(snapshot->properties, name) : NULL;
 }
 
+/* The names of all properties, which can be asked for like a property (lifecycle-registry 196). */
+static CFTypeRef property_keys(const struct amb_snapshot *snapshot)
+{
+        OSArray *keys = OSArrayCreate();
+
+        for (size_t i = 0; keys && i < OSDictionaryGetCount(snapshot->properties); i++)
+                if (!OSArrayAppendStringValue(keys, OSDictionaryGetKeyAt(snapshot->properties, i))) {
+                        OSObject_release(keys);
+                        keys = NULL;
+                }
+        return keys;
+}
+
 static CFTypeRef property_copy(const struct amb_snapshot *snapshot, CFStringRef key)
 {
         const OSObject *value = property_of(snapshot, key);
 
+        if (!value && CFEqual(key, CFSTR("IORegistryEntryPropertyKeys")))
+                return property_keys(snapshot);
         return value ? CFRetain(value) : NULL;
 }
 

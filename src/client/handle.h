@@ -4,12 +4,12 @@
  * Handles: the 32-bit numbers that stand for everything this process holds of the registry.
  *
  * What it promises
- *      A handle names a slot and the slot's generation, so that an old number meets a new object only after 16383 rounds through
- *      all free slots. A slot counts user references (what IOObjectRetain counts); the same registry entry always has the same
- *      handle while one is held. A handle is live, dead (its object is gone, references remain) or unknown.
- *      amb_handle_pin(), the door of every call on a connection, takes no lock: one compare-and-swap on the slot's word, which holds
- *      handle, number of pins and the closing flag. A connection is closed by whoever sets that flag, once; nobody gets in afterwards,
- *      and the closer waits until those inside have left.
+ *      A handle names a slot and the slot's generation, so that an old number meets a new object only after 16383 rounds
+ *      through all free slots. A slot counts user references (what IOObjectRetain counts); the same registry entry always has
+ *      the same handle while one is held. A handle is live, dead (its object is gone, references remain) or unknown.
+ *      amb_handle_pin(), the door of every call on a connection, takes no lock: one compare-and-swap on the slot's word, which
+ *      holds handle, number of pins and the closing flag. A connection is closed by whoever sets that flag, once; nobody gets
+ *      in afterwards, and the closer waits until those inside have left.
  *
  * Who owns what
  *      A slot holds one reference of its target from amb_handle_new() until its last user reference and its last pin are gone.
@@ -18,7 +18,8 @@
  * Which thread
  *      Any. One lock for everything but pins, held for a few instructions; no target's function is called under it.
  *
- * fork(): a child has none of its parent's handles. The handler walks the table and lets every target close what must not be shared.
+ * fork(): a child has none of its parent's handles. The handler walks the table and lets every target close what must not be
+ * shared.
  */
 #include <stdatomic.h>
 
@@ -59,12 +60,14 @@ static inline void amb_target_unrefp(void *pointer)
         amb_target_unref(*(void **)pointer);
 }
 
-/* Gives target its handle, with one user reference. Takes over the caller's reference of target on success. -ENOMEM, -EMFILE. */
+/*
+ * Gives target its handle, with one user reference. Takes over the caller's reference of target on success. -ENOMEM, -EMFILE.
+ */
 int amb_handle_new(struct amb_target *target, mach_port_t *ret);
 
 /*
- * A reference of the target behind a live handle of this kind. MACH_SEND_INVALID_DEST: 0, unknown or dead; kIOReturnBadArgument:
- * of another kind. amb_handle_get_any() takes all kinds.
+ * A reference of the target behind a live handle of this kind. MACH_SEND_INVALID_DEST: 0, unknown or dead;
+ * kIOReturnBadArgument: of another kind. amb_handle_get_any() takes all kinds.
  */
 kern_return_t amb_handle_get(mach_port_t handle, enum amb_handle_kind kind, void *ret_target);
 kern_return_t amb_handle_get_any(mach_port_t handle, struct amb_target **ret_target);
@@ -86,7 +89,10 @@ void amb_handle_kill(mach_port_t handle);
 
 /* --- connections --- */
 
-/* Lock-free. NULL: no live connection, or it is being closed; amb_handle_get() then tells the code. Until unpin the target stays. */
+/*
+ * Lock-free. NULL: no live connection, or it is being closed; amb_handle_get() then tells the code. Until unpin the target
+ * stays.
+ */
 void *amb_handle_pin(mach_port_t handle);
 void amb_handle_unpin(mach_port_t handle);
 
@@ -99,5 +105,8 @@ enum {
  */
 kern_return_t amb_handle_hold(mach_port_t handle);
 void amb_handle_let_go(mach_port_t handle);
-/* Shuts the door; for who holds the handle, or is its target's `abandoned`. 0: this thread is the closer, and after the return no pin exists. AMB_HANDLE_TAKEN. */
+/*
+ * Shuts the door; for who holds the handle, or is its target's `abandoned`. 0: this thread is the closer, and after the return
+ * no pin exists. AMB_HANDLE_TAKEN.
+ */
 int amb_handle_shut(mach_port_t handle);

@@ -156,8 +156,8 @@ static bool ids_have(const struct amb_ids *ids, uint64_t id)
 }
 
 /*
- * Pre-order with a stack of our own: the registry's depth is not ours to trust. An entry that has gone meanwhile has nothing below
- * it. An entry met twice is listed twice, and entered once.
+ * Pre-order with a stack of our own: the registry's depth is not ours to trust. An entry that has gone meanwhile has nothing
+ * below it. An entry met twice is listed twice, and entered once.
  */
 int amb_walk(uint64_t entry, uint32_t options, struct amb_ids *ret)
 {

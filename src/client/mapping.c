@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * IOConnectMapMemory and its counterpart. The host asks the driver, between calls; which memory it is we are told by an identity:
- * the same identity with the same rights is the same memory, and has one mapping here. Contract: memory-and-queues 3.
+ * IOConnectMapMemory and its counterpart. The host asks the driver, between calls; which memory it is we are told by an
+ * identity: the same identity with the same rights is the same memory, and has one mapping here. Contract: memory-and-queues 3.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>

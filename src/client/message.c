@@ -48,7 +48,8 @@ struct amb_message *amb_message_of_completion(const struct amb_completion *compl
         return message;
 }
 
-struct amb_message *amb_message_of_matching(uint32_t type, mach_port_t iterator, IOServiceMatchingCallback callback, void *refcon)
+struct amb_message *amb_message_of_matching(uint32_t type, mach_port_t iterator, IOServiceMatchingCallback callback,
+                                            void *refcon)
 {
         struct amb_message *message;
 

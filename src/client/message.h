@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Messages of a notification port, with Apple's layout: a mach_msg_header_t, an OSNotificationHeader64, the content. They are made
- * here from completions and notifications, wait in a port's queue, and are taken apart by IODispatchCalloutFromMessage(), which
- * works on any such message. Contract: call-path 4.3, 4.4.
+ * Messages of a notification port, with Apple's layout: a mach_msg_header_t, an OSNotificationHeader64, the content. They are
+ * made here from completions and notifications, wait in a port's queue, and are taken apart by IODispatchCalloutFromMessage(),
+ * which works on any such message. Contract: call-path 4.3, 4.4.
  */
 #include <IOKit/IOKitLib.h>
 
@@ -20,7 +20,8 @@ AMB_UNUSED static const size_t amb_message_head = sizeof(mach_msg_header_t) + si
 
 /* NULL: no memory. */
 struct amb_message *amb_message_of_completion(const struct amb_completion *completion);
-struct amb_message *amb_message_of_matching(uint32_t type, mach_port_t iterator, IOServiceMatchingCallback callback, void *refcon);
+struct amb_message *amb_message_of_matching(uint32_t type, mach_port_t iterator, IOServiceMatchingCallback callback,
+                                            void *refcon);
 /* `held`: takes over one user reference of `service`. */
 struct amb_message *amb_message_of_interest(mach_port_t service, IOServiceInterestCallback callback, void *refcon,
                                             uint32_t message_type, uint64_t argument);

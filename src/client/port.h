@@ -4,18 +4,19 @@
  * Notification ports: one place where completions of many connections and notifications of the registry arrive.
  *
  * What it promises
- *      One epoll fd is readable whenever amb_port_dispatch() has something to do. Dispatch moves what the channels hold to the queue,
- *      reads the port's bus, calls out one message after the other, and asks the channels to be woken again. It never waits for a
- *      peer. Messages of one connection keep their order. Destroying a port inside a callback ends the dispatch.
- *      The bus is connected for the first subscription and again whenever a daemon is there; what a subscription knew is not told twice.
+ *      One epoll fd is readable whenever amb_port_dispatch() has something to do. Dispatch moves what the channels hold to the
+ *      queue, reads the port's bus, calls out one message after the other, and asks the channels to be woken again. It never
+ *      waits for a peer. Messages of one connection keep their order. Destroying a port inside a callback ends the dispatch.
+ *      The bus is connected for the first subscription and again whenever a daemon is there; what a subscription knew is not
+ *      told twice.
  *
  * Who owns what
  *      The IONotificationPortRef is one reference; its handle's slot, every seat on a connection, every iterator and interest
  *      notification hold one each. `destroyed` is set once; after that nothing is queued or delivered.
  *
  * Which thread
- *      Queue and links: any, each under its lock. Bus and subscriptions: any, under `bus_lock`, which is recursive for nobody: no callback
- *      runs under a lock. amb_port_dispatch: one thread at a time, the caller's promise.
+ *      Queue and links: any, each under its lock. Bus and subscriptions: any, under `bus_lock`, which is recursive for nobody:
+ *      no callback runs under a lock. amb_port_dispatch: one thread at a time, the caller's promise.
  */
 #include <pthread.h>
 
@@ -84,8 +85,8 @@ struct amb_subscription {
         void (*interest)(struct amb_subscription *subscription, uint64_t entry, uint32_t message_type, uint64_t argument);
 };
 /*
- * Links it and subscribes, if a daemon is there; if none is, it will be when one comes: errors of the bus are not errors here. What
- * the daemon answered is for `subscribe` to keep. -ESHUTDOWN: the port is destroyed, nothing was linked.
+ * Links it and subscribes, if a daemon is there; if none is, it will be when one comes: errors of the bus are not errors here.
+ * What the daemon answered is for `subscribe` to keep. -ESHUTDOWN: the port is destroyed, nothing was linked.
  */
 int amb_subscription_add(struct amb_port *port, struct amb_subscription *subscription);
 void amb_subscription_remove(struct amb_subscription *subscription);

@@ -4,8 +4,8 @@
  * Regions: staging memory for structure arguments of more than 4096 bytes.
  *
  * A region is a sealed memfd that was given to the host over the side socket once; a call then names it by its id. Sizes are
- * powers of two from 16 KiB; a region belongs to one call at a time, afterwards it waits in the cache. More than 64 MiB of waiting
- * regions of one connection are given back. When the host says that the driver keeps a region, it is given up: the
+ * powers of two from 16 KiB; a region belongs to one call at a time, afterwards it waits in the cache. More than 64 MiB of
+ * waiting regions of one connection are given back. When the host says that the driver keeps a region, it is given up: the
  * driver's memory stays as it is, and later calls use another.
  *
  * The mapping is not inherited by a forked child. Any thread; one lock, not held while the host is asked.

@@ -4,6 +4,7 @@
 
 #include <IOKit/IOReturn.h>
 
+#include "client/cancel.h"
 #include "client/remote.h"
 #include "control/protocol.h"
 #include "control/value.h"
@@ -133,6 +134,7 @@ static bool link_stale(const struct link *link)
 
 static int ask(const struct question *question, sd_bus_message **ret_reply)
 {
+        AMB_NO_CANCEL;
         struct link link;
         bool kept;
         int r;
@@ -334,7 +336,8 @@ int amb_remote_open(uint64_t entry, uint32_t type, kern_return_t *ret_code, stru
 
 int amb_remote_wait_quiet(uint64_t entry, uint64_t nanoseconds, kern_return_t *ret_code)
 {
-        struct question question = { .member = "WaitQuiet", .append = append_entry_time, .entry = entry, .number = nanoseconds };
+        struct question question = { .member = "WaitQuiet", .append = append_entry_time, .entry = entry,
+                                    .number = nanoseconds };
         AMB_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 

@@ -4,15 +4,16 @@
  * The registry daemon, asked over the control protocol.
  *
  * What it promises
- *      A pool of bus connections, one per question in progress, so that one blocked open delays nobody; at most 8 idle ones are kept.
- *      A question whose connection turns out to be dead is asked once more on a new one, unless it must not be done twice
+ *      A pool of bus connections, one per question in progress, so that one blocked open delays nobody; at most 8 idle ones are
+ *      kept. A question whose connection turns out to be dead is asked once more on a new one, unless it must not be done twice
  *      (OpenService) and has been sent. A child never uses its parent's connections.
  *
  * What comes back
- *      amb_remote_...: 0 and the outputs, or -errno: -ENOENT, -ECONNREFUSED and the like when there is no daemon. IOReturn codes that
- *      the daemon sends as data are outputs (ret_code); nothing else is written then, unless said.
+ *      amb_remote_...: 0 and the outputs, or -errno: -ENOENT, -ECONNREFUSED and the like when there is no daemon. IOReturn
+ *      codes that the daemon sends as data are outputs (ret_code); nothing else is written then, unless said.
  *
- * What the peer may do wrong: the daemon is trusted with what it says, not with its form: a reply that does not parse is -EBADMSG.
+ * What the peer may do wrong: the daemon is trusted with what it says, not with its form: a reply that does not parse is
+ * -EBADMSG.
  *
  * Which thread: any.
  */

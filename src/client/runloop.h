@@ -3,10 +3,10 @@
 /*
  * Run loops: poll() over the sources of a thread, and a list of timers.
  *
- * A loop belongs to its thread and ends with it. It holds its sources and timers by reference; a source or timer knows the loop it is
- * in without one. One lock, `amb_run_loop_lock` inside runloop.c, covers all memberships of all loops, because a source may be
- * invalidated by any thread; it is never held during a callback. Each pass works on its own list of referenced sources, so callbacks
- * may add, remove, invalidate and run loops inside loops.
+ * A loop belongs to its thread and ends with it. It holds its sources and timers by reference; a source or timer knows the loop
+ * it is in without one. One lock, `amb_run_loop_lock` inside runloop.c, covers all memberships of all loops, because a source
+ * may be invalidated by any thread; it is never held during a callback. Each pass works on its own list of referenced sources,
+ * so callbacks may add, remove, invalidate and run loops inside loops.
  */
 #include <CoreFoundation/CFRunLoop.h>
 

@@ -51,7 +51,8 @@ START_TEST(test_numbers)
         int64_t large = 0x123456789, i64;
         double half = 2.5, d;
         int16_t i16;
-        CFNumberRef a = CFNumberCreate(NULL, kCFNumberSInt32Type, &minus), b = CFNumberCreate(NULL, kCFNumberSInt64Type, &large);
+        CFNumberRef a = CFNumberCreate(NULL, kCFNumberSInt32Type, &minus), b = CFNumberCreate(NULL, kCFNumberSInt64Type,
+                                                                                              &large);
         CFNumberRef c = CFNumberCreate(NULL, kCFNumberDoubleType, &half), e;
         OSNumber *byte = OSNumberCreate(200, 8);
 
@@ -84,7 +85,8 @@ END_TEST
 
 START_TEST(test_containers)
 {
-        CFMutableDictionaryRef d = CFDictionaryCreateMutable(NULL, 0, &kCFTypeDictionaryKeyCallBacks, &kCFTypeDictionaryValueCallBacks);
+        CFMutableDictionaryRef d = CFDictionaryCreateMutable(NULL, 0, &kCFTypeDictionaryKeyCallBacks,
+                                                             &kCFTypeDictionaryValueCallBacks);
         CFMutableArrayRef a = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
         CFStringRef key = CFStringCreateWithCString(NULL, "key", kCFStringEncodingUTF8);
         const void *keys[2], *values[2], *value;

@@ -17,7 +17,8 @@ static void no_registry(void)
 
 START_TEST(test_entries)
 {
-        mach_port_t a = amb_handle_of_entry(0x100000200), b = amb_handle_of_entry(0x100000201), again = amb_handle_of_entry(0x100000200);
+        mach_port_t a = amb_handle_of_entry(0x100000200), b = amb_handle_of_entry(0x100000201),
+                again = amb_handle_of_entry(0x100000200);
         struct amb_known_entry *entry;
 
         ck_assert_uint_ne(a, 0);
@@ -136,7 +137,8 @@ END_TEST
 START_TEST(test_bad_handles)
 {
         IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
-        mach_port_t bad[] = { 0, 0x12345, MACH_PORT_DEAD, mach_task_self() }, wrong = IONotificationPortGetMachPort(port), service;
+        mach_port_t bad[] = { 0, 0x12345, MACH_PORT_DEAD, mach_task_self() }, wrong = IONotificationPortGetMachPort(port),
+                service;
         io_registry_entry_t entry = 99;
         io_connect_t connect = 99;
         uint64_t id = 99, state = 99;
@@ -145,7 +147,8 @@ START_TEST(test_bad_handles)
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(bad); i++) {
                 ck_assert_int_eq(IOServiceOpen(bad[i], mach_task_self(), 0, &connect), MACH_SEND_INVALID_DEST);
                 ck_assert_int_eq(IOServiceClose(bad[i]), MACH_SEND_INVALID_DEST);
-                ck_assert_int_eq(IOConnectCallMethod(bad[i], 0, NULL, 0, NULL, 0, NULL, NULL, NULL, NULL), MACH_SEND_INVALID_DEST);
+                ck_assert_int_eq(IOConnectCallMethod(bad[i], 0, NULL, 0, NULL, 0, NULL, NULL, NULL, NULL),
+                                 MACH_SEND_INVALID_DEST);
                 ck_assert_int_eq(IORegistryEntryGetName(bad[i], name), MACH_SEND_INVALID_DEST);
                 ck_assert_int_eq(IORegistryEntryGetRegistryEntryID(bad[i], &id), MACH_SEND_INVALID_DEST);
                 ck_assert_uint_eq(id, 0);
@@ -187,7 +190,8 @@ START_TEST(test_notifications_without_registry)
         io_iterator_t iterator = 0;
 
         no_registry();
-        ck_assert_int_eq(IOServiceAddMatchingNotification(port, "IOServiceNope", IOServiceMatching("x"), never, NULL, &iterator),
+        ck_assert_int_eq(IOServiceAddMatchingNotification(port, "IOServiceNope", IOServiceMatching("x"), never, NULL,
+                                                          &iterator),
                          kIOReturnUnsupported);
         ck_assert_int_eq(IOServiceAddMatchingNotification(port, kIOMatchedNotification, NULL, never, NULL, &iterator),
                          kIOReturnBadArgument);

@@ -25,7 +25,8 @@ enum {
         HOST_VARIABLE,          /* scalars[0] bytes of 'v' */
         HOST_STATUS,            /* returns scalars[0] */
         HOST_RETAIN,            /* as ECHO, and keeps both regions */
-        HOST_SEEN,              /* scalars out: scalar count, capacity, size, structure capacity, flags, async port's reference[1] */
+        /* scalars out: scalar count, capacity, size, structure capacity, flags, async port's reference[1] */
+        HOST_SEEN,
         HOST_LATER,             /* remembers the completion; sent by host_complete_later() */
 };
 

@@ -55,7 +55,8 @@ static kern_return_t ask(io_connect_t c, IONotificationPortRef port, uint32_t se
 {
         uint64_t reference[8] = { 0x1234, (uintptr_t)function, 0xCAFE }, in[2] = { count, 0x55 };
 
-        return IOConnectCallAsyncScalarMethod(c, selector, IONotificationPortGetMachPort(port), reference, kIOAsyncCalloutCount, in,
+        return IOConnectCallAsyncScalarMethod(c, selector, IONotificationPortGetMachPort(port), reference, kIOAsyncCalloutCount,
+                                              in,
                                               2, NULL, NULL);
 }
 
@@ -115,7 +116,8 @@ START_TEST(test_message)
         io_connect_t c = host_open(&host);
         int taken = 0;
 
-        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_COMPLETE, IONotificationPortGetMachPort(port), reference, 8, in, 2,
+        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_COMPLETE, IONotificationPortGetMachPort(port), reference, 8, in,
+                                                        2,
                                                         NULL, NULL), 0);
         amb_port_dispatch_messages(port, check_message, &taken);
         ck_assert_int_eq(taken, 1);
@@ -135,11 +137,16 @@ START_TEST(test_rules)
         size_t size = (size_t)kIOConnectMethodVarOutputSize;
         char buffer[16];
 
-        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, wake, reference, 9, NULL, 0, NULL, NULL), MIG_ARRAY_TOO_LARGE);
-        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, wake, reference, 3, in, 17, NULL, NULL), MIG_ARRAY_TOO_LARGE);
-        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, wake, reference, 0, NULL, 0, NULL, NULL), kIOReturnBadArgument);
-        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(0, HOST_SEEN, wake, reference, 0, NULL, 0, NULL, NULL), MACH_SEND_INVALID_DEST);
-        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(0, HOST_SEEN, c, reference, 3, NULL, 0, NULL, NULL), MACH_SEND_INVALID_RIGHT);
+        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, wake, reference, 9, NULL, 0, NULL, NULL),
+                         MIG_ARRAY_TOO_LARGE);
+        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, wake, reference, 3, in, 17, NULL, NULL),
+                         MIG_ARRAY_TOO_LARGE);
+        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, wake, reference, 0, NULL, 0, NULL, NULL),
+                         kIOReturnBadArgument);
+        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(0, HOST_SEEN, wake, reference, 0, NULL, 0, NULL, NULL),
+                         MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(0, HOST_SEEN, c, reference, 3, NULL, 0, NULL, NULL),
+                         MACH_SEND_INVALID_RIGHT);
         ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, 0xFFFFFFFF, reference, 3, NULL, 0, NULL, NULL),
                          MACH_SEND_INVALID_RIGHT);
         ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, 0, reference, 3, NULL, 0, seen, &count), 0);
@@ -147,7 +154,8 @@ START_TEST(test_rules)
         ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_SEEN, wake, NULL, 0, NULL, 0, seen, &count), 0);
         ck_assert_uint_eq(seen[4], AMB_CALL_ASYNC);
         ck_assert_uint_eq(seen[5], 0);
-        ck_assert_int_eq(IOConnectCallAsyncStructMethod(c, HOST_SEEN, wake, reference, 3, NULL, 0, buffer, &size), kIOReturnIPCError);
+        ck_assert_int_eq(IOConnectCallAsyncStructMethod(c, HOST_SEEN, wake, reference, 3, NULL, 0, buffer, &size),
+                         kIOReturnIPCError);
         ck_assert_int_eq(IOConnectCallAsyncStructMethod(c, HOST_SEEN, wake, reference, 3, NULL, 0, NULL, &size), 0);
         ck_assert_uint_eq(size, 0xFFFFFFFDu);
         ck_assert_uint_eq(reference[0], 1);
@@ -201,7 +209,8 @@ END_TEST
 
 START_TEST(test_two_ports)
 {
-        IONotificationPortRef a = IONotificationPortCreate(kIOMainPortDefault), b = IONotificationPortCreate(kIOMainPortDefault);
+        IONotificationPortRef a = IONotificationPortCreate(kIOMainPortDefault),
+                b = IONotificationPortCreate(kIOMainPortDefault);
         io_connect_t c = host_open(&host);
 
         ck_assert_int_eq(ask(c, a, HOST_COMPLETE, (void *)callback1, 1), 0);
@@ -230,7 +239,8 @@ START_TEST(test_order)
         for (int i = 0; i < 3000; i++) {
                 uint64_t reference[3] = { 0, (uintptr_t)callback0, (uint64_t)i }, in[2] = { 0, (uint64_t)i };
 
-                ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_COMPLETE, IONotificationPortGetMachPort(port), reference, 3,
+                ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_COMPLETE, IONotificationPortGetMachPort(port),
+                                                                reference, 3,
                                                                 in, 2, NULL, NULL), 0);
         }
         while (got.calls < 3000) {
@@ -239,7 +249,8 @@ START_TEST(test_order)
                 ck_assert(readable(port, 5000));
                 amb_port_dispatch(port);
                 amb_channel_flush(host.channel);
-                ck_assert(got.calls == before || (got.result == got.calls - 1 && got.refcon == (void *)(intptr_t)(got.calls - 1)));
+                ck_assert(got.calls == before || (got.result == got.calls - 1 &&
+                                                  got.refcon == (void *)(intptr_t)(got.calls - 1)));
         }
         ck_assert_int_eq(IOServiceClose(c), 0);
         IONotificationPortDestroy(port);
