@@ -79,6 +79,16 @@ static void children_are(io_connect_t connection, uint64_t alive)
         world_until(alive_is, &wait, what);
 }
 
+/* Until a call is inside kEchoBlock. */
+static void call_is_blocked(io_connect_t prober)
+{
+        uint64_t blocked = 0;
+        do {
+                uint32_t count = 1;
+                ck_assert_int_eq(IOConnectCallScalarMethod(prober, kEchoBlocked, NULL, 0, &blocked, &count), 0);
+        } while (blocked == 0);
+}
+
 /* --- the app dies --- */
 
 START_TEST(app_killed)
@@ -99,6 +109,7 @@ START_TEST(app_killed)
         char byte;
         ck_assert_int_eq(read(ready[0], &byte, 1), 1);
         children_are(watcher, 4);
+        call_is_blocked(watcher);
         world_kill(app);
         int status;
         ck_assert_int_eq(waitpid(app, &status, 0), app);
@@ -132,12 +143,7 @@ START_TEST(host_killed)
         void *result;
         ck_assert_int_eq(nop(connection, 1), 0);
         ck_assert_int_eq(pthread_create(&thread, NULL, blocked_call, &connection), 0);
-        /* The driver says when it is inside. */
-        uint64_t blocked = 0;
-        do {
-                uint32_t count = 1;
-                ck_assert_int_eq(IOConnectCallScalarMethod(prober, kEchoBlocked, NULL, 0, &blocked, &count), 0);
-        } while (blocked == 0);
+        call_is_blocked(prober);
 
         world_kill(host);
         ck_assert_int_eq(pthread_join(thread, &result), 0);
@@ -300,12 +306,8 @@ START_TEST(daemon_and_host_killed)
         pid_t host = world_host_pid("echo");
         pthread_t thread;
         void *result;
-        uint64_t blocked = 0;
         ck_assert_int_eq(pthread_create(&thread, NULL, blocked_call, &connection), 0);
-        do {
-                uint32_t count = 1;
-                ck_assert_int_eq(IOConnectCallScalarMethod(prober, kEchoBlocked, NULL, 0, &blocked, &count), 0);
-        } while (blocked == 0);
+        call_is_blocked(prober);
         world_daemon_kill(&world);
         world_kill(host);
         /* Nobody is left to wake the caller: it notices by itself. */
@@ -340,6 +342,17 @@ END_TEST
 
 /* --- nothing leaks: rounds of open, call, close --- */
 
+static bool one_child(void *context)
+{
+        io_iterator_t children;
+        int left = 0;
+        ck_assert_int_eq(IORegistryEntryGetChildIterator(*(io_service_t *)context, "IOService", &children), 0);
+        for (io_object_t child; (child = IOIteratorNext(children)); left++)
+                IOObjectRelease(child);
+        IOObjectRelease(children);
+        return left == 1;
+}
+
 START_TEST(rounds)
 {
         const char *wanted = getenv("AMBIDEXT_TEST_ROUNDS");
@@ -365,14 +378,8 @@ START_TEST(rounds)
                 }
         }
         children_are(watcher, 1);
-        /* The registry has forgotten them too. */
-        io_iterator_t children;
-        int left = 0;
-        ck_assert_int_eq(IORegistryEntryGetChildIterator(service, "IOService", &children), 0);
-        for (io_object_t child; (child = IOIteratorNext(children)); left++)
-                IOObjectRelease(child);
-        IOObjectRelease(children);
-        ck_assert_int_le(left, 1);
+        /* The registry forgets them when the host has told it. */
+        world_until(one_child, &service, "the registry has one user client left");
         const char *const names[] = { "app", "host", "daemon" };
         for (int p = 0; p < 3; p++) {
                 int fd_growth = world_fd_count(pids[p]) - fds[p];
