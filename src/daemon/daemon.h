@@ -11,6 +11,7 @@
  *      hostmethods.c   Registry1: what hosts may call
  *      process.c       one driver host, from launch to end
  *      spawn.c         fork and exec of a host
+ *      embed.c         programs that host a driver themselves
  *      open.c          channel, side socket, NewUserClient
  *      actions.c       performs what the registry asks for
  *      bundle.c        opens driver bundles
@@ -105,6 +106,8 @@ struct amb_peer {
         sd_event_source *pidfd_source, *authentication_timer;
         struct amb_process *host;                  /* not NULL: this is the connection of that host */
         struct amb_link waits, opens;           /* answers that we owe it */
+        char *embed_bundle;                     /* embed.c: the bundle that this process serves */
+        sd_bus_message *embed_call;             /* ... and what is answered when it is wanted */
         uint32_t wait_numbers;
         bool doomed;
 };
@@ -126,6 +129,7 @@ struct amb_process {
         pid_t pid;
         int pidfd;
         bool child;                             /* ours to wait for */
+        bool embedded;                          /* a program that hosts its driver itself: never killed */
         struct amb_peer *peer;                  /* NULL: cut off */
         sd_event_source *pidfd_source, *timer;
 };
@@ -199,6 +203,8 @@ IOReturn amb_process_check_in(struct amb_process *host, const char *server_name,
 int amb_process_adopt(struct amb_peer *peer, uint64_t number, uint64_t tag, const char *token, const char *path,
                       const char *bundle_id,
                    const char *server_name, int pidfd);
+/* The registry wants a host that `peer` has offered to be: its connection is the host's from now on. */
+int amb_process_embed(struct amb_peer *peer, const struct amb_action *action);
 void amb_process_exit(struct amb_process *host, const char *reason);  /* asks, then kills */
 void amb_process_cut_off(struct amb_process *host);                   /* its bus has gone: it has the grace time to end */
 void amb_process_kill(struct amb_process *host);
@@ -213,6 +219,13 @@ bool amb_token_equal(const char *one, const char *other);       /* takes the sam
 
 /* --- spawn.c --- */
 int amb_spawn(struct amb_daemon *daemon, const struct amb_process *host, int control_fd, pid_t *ret_pid, int *ret_pidfd);
+
+/* --- embed.c --- */
+int amb_method_embed(sd_bus_message *call, void *userdata, sd_bus_error *error);
+/* A LAUNCH for a bundle that somebody embeds: true, it is dealt with. */
+bool amb_embed_launch(struct amb_daemon *daemon, const struct amb_action *action);
+void amb_embed_forget(struct amb_daemon *daemon, const char *bundle_id);
+void amb_embed_peer_gone(struct amb_peer *peer);
 
 /* --- open.c --- */
 int amb_method_open_service(sd_bus_message *call, void *userdata, sd_bus_error *error);

@@ -377,6 +377,7 @@ const sd_bus_vtable amb_methods_vtable[] = {
         /* hosts */
         SD_BUS_METHOD_WITH_ARGS("CheckIn", SD_BUS_ARGS("s", server_name, "t", tag, "s", token, "s", bundle_id), CODE,
                                 amb_method_check_in, FLAGS),
+        SD_BUS_METHOD_WITH_ARGS("Embed", SD_BUS_ARGS("s", path), SD_BUS_RESULT("i", code, "s", message), amb_method_embed, FLAGS),
         SD_BUS_METHOD_WITH_ARGS("Adopt", SD_BUS_ARGS("s", server_name, "t", tag, "s", token, "s", bundle_id, "aa{sv}", entries),
                                 CODE, amb_method_adopt, FLAGS),
         SD_BUS_METHOD_WITH_ARGS("CreateService", SD_BUS_ARGS("t", parent, "a{sv}", properties),

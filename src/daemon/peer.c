@@ -56,6 +56,7 @@ void amb_peer_drop(struct amb_peer *peer, const char *why)
         sd_bus_detach_event(peer->bus);
         amb_methods_waits_free(peer);
         amb_open_peer_gone(peer);
+        amb_embed_peer_gone(peer);
         if (peer->account)
                 peer->account->peers--;
         peer->host = NULL;

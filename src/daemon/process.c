@@ -4,6 +4,7 @@
  * before the check-in, host_lost after it. What the host said last is heard before: an exit that was asked for must not look
  * like a crash.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -114,7 +115,9 @@ struct amb_process *amb_process_find(struct amb_daemon *daemon, uint64_t number)
 
 void amb_process_kill(struct amb_process *host)
 {
-        if (host->pidfd >= 0)
+        if (host->embedded && host->peer)
+                amb_peer_drop(host->peer, "it goes on hosting a driver that it was told to give up");
+        else if (host->pidfd >= 0 && !host->embedded)
                 syscall(SYS_pidfd_send_signal, host->pidfd, SIGKILL, NULL, 0);
 }
 
@@ -158,10 +161,14 @@ static void kill_later(struct amb_process *host)
                 amb_process_kill(host);
 }
 
+static int on_embedded_end(sd_event_source *source, uint64_t usec, void *userdata);
+
 void amb_process_cut_off(struct amb_process *host)
 {
         host->peer = NULL;
-        kill_later(host);
+        /* Without its connection an embedded host is none; from the loop, because we may be inside one of its calls. */
+        if (!host->embedded || set_timer(host, 0, on_embedded_end) < 0)
+                kill_later(host);
 }
 
 void amb_process_exit(struct amb_process *host, const char *reason)
@@ -203,17 +210,16 @@ static void hear_last_words(struct amb_process *host)
                 ;
 }
 
-static int on_host_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void host_gone(struct amb_process *host, const char *end, bool crashed)
 {
-        struct amb_process *host = userdata;
         struct amb_daemon *daemon = host->daemon;
+        AMB_FREE char *embedded = host->embedded ? strdup(host->bundle_id) : NULL;
         uint64_t number, tag = host->tag;
         enum amb_process_state state;
-        char end[96];
-        bool crashed;
 
-        crashed = host_end(host, end, sizeof(end));
         hear_last_words(host);
+        if (embedded && host->peer)
+                free(amb_steal(host->peer->embed_bundle));      /* we forget it below, after its services */
         state = host->state;
         number = host->number;
         amb_log(crashed && state != AMB_HOST_CANCELLED ? AMB_LOG_WARNING : AMB_LOG_INFO, "DK: %s: host %d %s%s",
@@ -227,8 +233,25 @@ static int on_host_end(sd_event_source *source, int fd, uint32_t events, void *u
                 amb_open_host_gone(daemon, number);
                 amb_registry_host_lost(daemon->registry, number, crashed, amb_time_now());
         }
+        if (embedded)
+                amb_embed_forget(daemon, embedded);
         amb_daemon_settle(daemon);
         amb_daemon_check_end(daemon);
+}
+
+static int on_host_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct amb_process *host = userdata;
+        char end[96];
+        bool crashed = host_end(host, end, sizeof(end));
+
+        host_gone(host, end, crashed);
+        return 0;
+}
+
+static int on_embedded_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        host_gone(userdata, "hosts no more", false);
         return 0;
 }
 
@@ -340,9 +363,13 @@ static int on_delay_over(sd_event_source *source, uint64_t usec, void *userdata)
 
 void amb_process_launch(struct amb_daemon *daemon, const struct amb_action *action)
 {
-        struct amb_process *host = host_new(daemon, action->tag, action->path, action->bundle_id, action->server_name);
+        struct amb_process *host;
         uint64_t now = amb_time_now();
         int r;
+
+        if (amb_embed_launch(daemon, action))
+                return;
+        host = host_new(daemon, action->tag, action->path, action->bundle_id, action->server_name);
 
         r = host ? make_token(host->token) : -ENOMEM;
         if (r >= 0 && action->not_before > now) {
@@ -424,4 +451,17 @@ int amb_process_adopt(struct amb_peer *peer, uint64_t number, uint64_t tag, cons
         host->peer = peer;
         peer->host = amb_steal(host);
         return 0;
+}
+
+int amb_process_embed(struct amb_peer *peer, const struct amb_action *action)
+{
+        int pidfd = fcntl(peer->pidfd, F_DUPFD_CLOEXEC, 3), r;
+
+        if (pidfd < 0)
+                return amb_trace(amb_errno());
+        r = amb_process_adopt(peer, ++peer->daemon->numbers, action->tag, "", action->path, action->bundle_id, action->server_name,
+                              pidfd);
+        if (r >= 0)
+                peer->host->embedded = true;
+        return r;
 }

@@ -221,6 +221,12 @@ void amb_adopt_begin(struct amb_server *server)
         int r = 0;
 
         sd_bus_close_unref(bus);
+        if (server->embedded) {
+                /* No launch, no token: another daemon could not know us. Open connections go on. */
+                amb_log(AMB_LOG_WARNING, "the registry is gone: %s is hosted no more", server->name);
+                amb_server_end(server, EXIT_FAILURE);
+                return;
+        }
         server->adopting = server->report_again = false;
         server->tries = 0;
         if (!server->directory_source)

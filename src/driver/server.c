@@ -44,6 +44,7 @@ static void server_free(OSObject *object)
                 free(s->bundle_id);
                 free(s->token);
                 free(s->path);
+                free(s->bundle_path);
                 free(s->directory);
                 free(self->ivars);
         }
@@ -246,6 +247,7 @@ static char *take_variable(const char *name)
 
 static int open_daemon(struct amb_server *s, int fd)
 {
+        AMB_FREE char *why = NULL;
         sd_bus *bus = NULL;
         int r;
 
@@ -256,7 +258,9 @@ static int open_daemon(struct amb_server *s, int fd)
                 amb_fd_close(fd);
                 return amb_trace(r);
         }
-        r = amb_bus_join(fd, &bus);
+        r = s->embedded ? amb_bus_connect_path(s->path, &bus, &why) : amb_bus_join(fd, &bus);
+        if (why)
+                amb_log(AMB_LOG_ERROR, "%s", why);
         return r < 0 ? r : amb_server_take_bus(s, bus);
 }
 
@@ -277,7 +281,7 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
 {
         AMB_FREE char *fd_text = take_variable(AMB_HOST_FD_VARIABLE);
         char *slash;
-        int fd;
+        int fd = -1;
 
         s->object = object;
         s->tag = tag;
@@ -288,7 +292,8 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         amb_list_init(&s->terminations);
         amb_list_init(&s->after_loading);
         s->token = take_variable(AMB_HOST_TOKEN_VARIABLE);
-        if (!fd_text || !s->token || (fd = atoi(fd_text)) <= STDERR_FILENO)
+        s->embedded = !fd_text;
+        if (fd_text && (!s->token || (fd = atoi(fd_text)) <= STDERR_FILENO))
                 return kIOReturnNotReady;
         s->name = strdup(name);
         s->bundle_id = strdup(OSStringGetStringPtr(bundle_id));
@@ -303,7 +308,7 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         *(slash == s->directory ? slash + 1 : slash) = '\0';
         if (open_daemon(s, fd) < 0)
                 return kIOReturnNoResources;
-        amb_log_open(s->name, AMB_LOG_INFO);
+        amb_log_open(s->name, s->embedded ? AMB_LOG_WARNING : AMB_LOG_INFO);
         return kIOReturnSuccess;
 }
 
@@ -345,15 +350,39 @@ AMB_EXPORT kern_return_t IOUserServer_LoadModule(IOUserServer *self, const char 
         AMB_FREE char *message = NULL;
         kern_return_t code = path ? amb_bundle_load(path, &message) : kIOReturnNotFound;
 
-        if (code != kIOReturnSuccess)
+        if (code != kIOReturnSuccess) {
                 amb_log(AMB_LOG_ERROR, "%s", message ? message : "no memory to load the bundle");
+                return code;
+        }
+        if (self->ivars->server.embedded && !self->ivars->server.bundle_path) {
+                self->ivars->server.bundle_path = realpath(path, NULL);
+                code = self->ivars->server.bundle_path ? kIOReturnSuccess : kIOReturnNotFound;
+        }
         return code;
+}
+
+/* An embedded host's process goes on: the daemon learns from the connection's end that it hosts no more. */
+static void leave_daemon(struct amb_post *post)
+{
+        struct amb_server *server = amb_server();
+        sd_bus *bus = amb_steal(server->bus);
+
+        free(post);
+        if (bus)
+                sd_bus_flush_close_unref(bus);
 }
 
 AMB_EXPORT kern_return_t IOUserServer_Exit(IOUserServer *self, const char *reason)
 {
-        amb_log(AMB_LOG_INFO, "host %s ends: %s", self->ivars->server.name, reason ? reason : "asked to");
-        amb_server_end(&self->ivars->server, EXIT_SUCCESS);
+        struct amb_server *server = &self->ivars->server;
+        struct amb_post *post = server->embedded ? calloc(1, sizeof(*post)) : NULL;
+
+        amb_log(AMB_LOG_INFO, "host %s ends: %s", server->name, reason ? reason : "asked to");
+        amb_server_end(server, EXIT_SUCCESS);
+        if (post) {
+                post->run = leave_daemon;
+                amb_server_post(server, post);
+        }
         return kIOReturnSuccess;
 }
 

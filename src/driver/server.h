@@ -33,6 +33,8 @@ struct amb_server {
         bool adopting;                  /* a report is on its way; cleared by its answer */
         bool report_again;              /* the daemon waits for a Start to return */
         char *name, *bundle_id, *token;
+        bool embedded;                  /* not launched: this program offers itself as the host of bundle_path */
+        char *bundle_path;
         uint64_t tag;
 
         pthread_mutex_t lock;

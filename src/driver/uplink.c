@@ -66,6 +66,8 @@ static int append_arguments(sd_bus_message *message, const struct ask *ask)
 
         switch (ask->operation) {
         case CHECK_IN:
+                if (s->embedded)
+                        return sd_bus_message_append(message, "s", s->bundle_path);
                 return sd_bus_message_append(message, "stss", s->name, s->tag, s->token, s->bundle_id);
         case CREATE:
                 r = sd_bus_message_append(message, "t", ask->entry);
@@ -128,7 +130,8 @@ static void ask_run(struct amb_post *post)
                 ask_alone(ask);
                 return;
         }
-        r = amb_bus_new_call(bus, &message, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, members[ask->operation]);
+        r = amb_bus_new_call(bus, &message, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE,
+                             ask->operation == CHECK_IN && ask->server->embedded ? "Embed" : members[ask->operation]);
         if (r >= 0)
                 r = append_arguments(message, ask);
         if (r >= 0 && ask->wait) {
@@ -233,6 +236,8 @@ AMB_EXPORT kern_return_t IOUserServer_RegisterService(IOUserServer *self)
 {
         struct ask ask = { .operation = CHECK_IN };
 
+        if (amb_server()->embedded && !amb_server()->bundle_path)
+                return kIOReturnNotReady;
         return ask_and_wait(&ask);
 }
 

@@ -3,6 +3,8 @@
  * test-contract                run every row, each in its own process and world
  * test-contract ROW...         only these, by name
  * test-contract --table        the rows as lines of docs/CONTRACT.md
+ * test-contract --embedded [ROW...]   driver and app in one process, so that sanitizers see both; without the rows that need a host
+ *                              of their own
  */
 #include <poll.h>
 #include <stdio.h>
@@ -12,6 +14,13 @@
 
 static struct world world;
 static struct contract_row *rows;
+static bool embedded;
+
+/* Rows that kill the host, or fork, and therefore need it to be another process. */
+static const char *const apart[] = {
+        "call_path_175",
+        "call_path_176",
+};
 
 void contract_row_add(struct contract_row *row)
 {
@@ -23,8 +32,23 @@ void contract_row_add(struct contract_row *row)
         *at = row;
 }
 
+static void setup_embedded(void)
+{
+        OSString *bundle_id = OSStringCreate("org.ambidext.test.contract", (size_t)-1);
+        IOUserServer *server;
+        world_start(&world, NULL);
+        ck_code(IOUserServer_Create("org.ambidext.test.contract", 0, 0, bundle_id, &server), kIOReturnSuccess);
+        ck_code(IOUserServer_LoadModule(server, world_build_path("tests/contract/contract.dext")), kIOReturnSuccess);
+        ck_code(IOUserServer_RegisterService(server), kIOReturnSuccess);
+        OSObjectRelease(bundle_id);
+}
+
 static void setup(void)
 {
+        if (embedded) {
+                setup_embedded();
+                return;
+        }
         static const char *const bundles[] = { "tests/contract/contract.dext", NULL };
         world_start(&world, bundles);
 }
@@ -126,8 +150,18 @@ static void print_table(void)
         }
 }
 
+static bool needs_host_apart(const struct contract_row *row)
+{
+        for (size_t i = 0; i < sizeof(apart) / sizeof(apart[0]); i++)
+                if (strcmp(apart[i], row->name) == 0)
+                        return true;
+        return false;
+}
+
 static bool wanted(const struct contract_row *row, int argc, char **argv)
 {
+        if (embedded && (row->bare || needs_host_apart(row)))
+                return false;
         for (int i = 1; i < argc; i++)
                 if (strcmp(argv[i], row->name) == 0)
                         return true;
@@ -139,6 +173,11 @@ int main(int argc, char **argv)
         if (argc == 2 && strcmp(argv[1], "--table") == 0) {
                 print_table();
                 return 0;
+        }
+        if (argc > 1 && strcmp(argv[1], "--embedded") == 0) {
+                embedded = true;
+                argc--;
+                argv++;
         }
         Suite *suite = suite_create("contract");
         TCase *driven = tcase_create("driven"), *bare = tcase_create("bare");
