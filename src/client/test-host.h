@@ -247,7 +247,9 @@ static int host_answer(struct host *host, const struct amb_side_message *request
                 return request->kind == AMB_SIDE_MAP && !answer->code ? host->memory_fd : -1;
         case AMB_SIDE_FETCH:
                 answer->size = host->output_size;
-                return host->output_fd;
+                fd = host->output_fd;
+                host->output_fd = -1;
+                return fd;
         default:
                 return -1;
         }
@@ -269,8 +271,9 @@ static void *host_serve_requests(void *context)
                 out = host_answer(host, &request, fd, &answer);
                 closed = request.kind == AMB_SIDE_CLOSE;
                 amb_side_send(host->side, &answer, out, true);
+                /* Ours since it was taken: as soon as the app has the answer, its next call may set host->output_fd. */
                 if (request.kind == AMB_SIDE_FETCH)
-                        host->output_fd = amb_fd_close(host->output_fd);
+                        amb_fd_close(out);
         }
         return NULL;
 }
