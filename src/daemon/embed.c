@@ -110,14 +110,14 @@ bool amb_embed_launch(struct amb_daemon *daemon, const struct amb_action *action
 
 void amb_embed_forget(struct amb_daemon *daemon, const char *bundle_id)
 {
-        amb_registry_remove_bundle(daemon->registry, bundle_id, amb_time_now());
-        amb_log(AMB_LOG_INFO, "DK: unloaded %s: the process that hosted it has gone", bundle_id);
+        if (amb_registry_remove_bundle(daemon->registry, bundle_id, amb_time_now()) == kIOReturnSuccess)
+                amb_log(AMB_LOG_INFO, "DK: unloaded %s: the process that hosted it has gone", bundle_id);
 }
 
 void amb_embed_peer_gone(struct amb_peer *peer)
 {
         peer->embed_call = sd_bus_message_unref(peer->embed_call);
-        /* As a host it is told of in amb_process: first its services end, then their bundle goes. */
+        /* A host's end is process.c's. */
         if (peer->embed_bundle && !peer->host)
                 amb_embed_forget(peer->daemon, peer->embed_bundle);
         free(amb_steal(peer->embed_bundle));

@@ -219,7 +219,7 @@ static void host_gone(struct amb_process *host, const char *end, bool crashed)
 
         hear_last_words(host);
         if (embedded && host->peer)
-                free(amb_steal(host->peer->embed_bundle));      /* we forget it below, after its services */
+                free(amb_steal(host->peer->embed_bundle));      /* we forget it below */
         state = host->state;
         number = host->number;
         amb_log(crashed && state != AMB_HOST_CANCELLED ? AMB_LOG_WARNING : AMB_LOG_INFO, "DK: %s: host %d %s%s",
@@ -227,14 +227,15 @@ static void host_gone(struct amb_process *host, const char *end, bool crashed)
                 host->pid, end, state == AMB_HOST_LAUNCHED ? " before it checked in" : "");
         amb_takeover_forget_host(daemon, tag);
         amb_process_free(host);
+        /* Before the loss of the host: nobody else can serve this bundle, so nothing is to be launched for it. */
+        if (embedded)
+                amb_embed_forget(daemon, embedded);
         if (state == AMB_HOST_LAUNCHED)
                 amb_registry_launch_failed(daemon->registry, tag, amb_time_now());
         if (state == AMB_HOST_READY) {
                 amb_open_host_gone(daemon, number);
                 amb_registry_host_lost(daemon->registry, number, crashed, amb_time_now());
         }
-        if (embedded)
-                amb_embed_forget(daemon, embedded);
         amb_daemon_settle(daemon);
         amb_daemon_check_end(daemon);
 }
