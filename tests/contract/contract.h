@@ -54,7 +54,7 @@ typedef kern_return_t (*contract_memory_hook)(struct ContractUserClient *self, u
 /* What a row adds to the driver. One list each; kind says which member is meant. */
 struct contract_hook {
         struct contract_hook *next;
-        enum { CONTRACT_METHOD, CONTRACT_OPEN, CONTRACT_START, CONTRACT_STOP, CONTRACT_MEMORY } kind;
+        enum { CONTRACT_METHOD, CONTRACT_OPEN, CONTRACT_START, CONTRACT_STOP, CONTRACT_MEMORY, CONTRACT_FREE } kind;
         uint64_t number;
         union {
                 contract_method method;
@@ -90,7 +90,10 @@ void contract_hook_add(struct contract_hook *hook);
         CONTRACT_HOOK(driver_open_##n, CONTRACT_OPEN, n, open)                                                          \
         CONTRACT_ADD(driver_open_##n)                                                                                   \
         static kern_return_t driver_open_##n(IOService *self, uint32_t type, IOUserClient **client)
-/* Start of a user client of type n, after the base Start; Stop, instead of the base Stop, which it calls itself. */
+/*
+ * Start of a user client of type n, after the base Start; Stop, instead of the base Stop, which it calls itself; free, before the base's
+ * (provider NULL, the result is ignored).
+ */
 #define DRIVER_LIFE(n, which, kind)                                                                                     \
         static kern_return_t driver_##which##_##n(struct ContractUserClient *self, IOService *provider);                \
         CONTRACT_HOOK(driver_##which##_##n, kind, n, life)                                                              \
@@ -98,6 +101,7 @@ void contract_hook_add(struct contract_hook *hook);
         static kern_return_t driver_##which##_##n(struct ContractUserClient *self, IOService *provider)
 #define DRIVER_START(n) DRIVER_LIFE(n, start, CONTRACT_START)
 #define DRIVER_STOP(n) DRIVER_LIFE(n, stop, CONTRACT_STOP)
+#define DRIVER_FREE(n) DRIVER_LIFE(n, free, CONTRACT_FREE)
 /* CopyClientMemoryForType for memory type n. */
 #define DRIVER_MEMORY(n)                                                                                                \
         static kern_return_t driver_memory_##n(struct ContractUserClient *self, uint64_t *options, IOMemoryDescriptor **memory); \

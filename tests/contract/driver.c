@@ -74,6 +74,9 @@ static kern_return_t client_memory(IOUserClient *client, uint64_t type, uint64_t
 static void client_free(OSObject *object)
 {
         struct ContractUserClient *self = (struct ContractUserClient *)object;
+        struct contract_hook *hook = hook_call(CONTRACT_FREE, self->type);
+        if (hook)
+                hook->life(self, NULL);
         OSSafeReleaseNULL(self->mine);
         IOUserClient_free(object);
 }
