@@ -3,6 +3,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
+#include <time.h>
+
+#include <DriverKit/IOTimerDispatchSource.h>
 
 #include "driver/pool.h"
 #include "driver/queue.h"
@@ -16,8 +19,11 @@ enum { OWNED = 1, WANTED = 2 };
 struct IODispatchQueue_ivars {
         _Atomic uint32_t state;
         _Atomic bool cancelled;
+        bool reentrant;
         pthread_mutex_t lock;
-        struct amb_link waiting;        /* struct item */
+        struct amb_link waiting;        /* struct item: want the queue */
+        struct amb_link sleeping;       /* struct item: have given it up until a wake-up or their time */
+        uint32_t sharers;               /* concurrent functions that own the queue together; 0: one owner, or none */
         struct amb_work drain;          /* submitted while the queue is owned on behalf of `next` */
         struct item *next;
         IODispatchQueue *queue;
@@ -26,10 +32,15 @@ struct IODispatchQueue_ivars {
 
 struct item {
         struct amb_link link;
-        IODispatchFunction function;    /* NULL: a thread waits in enter */
+        IODispatchFunction function;    /* NULL: a thread waits in enter or in a sleep */
         IODispatchFunction dropped;
         void *context;
-        bool always;                    /* a cancel handler: runs although the queue is cancelled */
+        bool always;                    /* a cancel handler, or a thread after its sleep: also on a cancelled queue */
+        bool shared;                    /* owns the queue together with others that are shared */
+        bool woken;                     /* a sleeper, by Wakeup */
+        const void *event;              /* of a sleeper */
+        IODispatchQueue *queue;         /* of a running shared function, with a reference */
+        struct amb_work work;           /* the same */
         _Atomic uint32_t turn;          /* of a waiting thread: 0, or what to do */
 };
 enum { TURN_OWN = 1, TURN_CANCELLED = 2 };
@@ -37,6 +48,7 @@ enum { TURN_OWN = 1, TURN_CANCELLED = 2 };
 static _Thread_local struct amb_queue_frame *innermost;
 
 static void drain(struct amb_work *work);
+static void share(struct amb_work *work);
 
 static bool queue_init(OSObject *object)
 {
@@ -49,6 +61,7 @@ static bool queue_init(OSObject *object)
                 return false;
         pthread_mutex_init(&self->ivars->lock, NULL);
         amb_list_init(&self->ivars->waiting);
+        amb_list_init(&self->ivars->sleeping);
         self->ivars->drain.run = drain;
         self->ivars->queue = self;
         return true;
@@ -80,11 +93,12 @@ AMB_EXPORT kern_return_t IODispatchQueue_Create(const char *name, uint64_t optio
 
         if (!name || !queue)
                 return kIOReturnBadArgument;
-        if (options != 0 || priority != 0)
+        if ((options & ~(uint64_t)kIODispatchQueueReentrant) || priority != 0)
                 return kIOReturnUnsupported;
         created = (IODispatchQueue *)amb_object_new(OSTypeID(IODispatchQueue));
         if (!created)
                 return kIOReturnNoMemory;
+        created->ivars->reentrant = options & kIODispatchQueueReentrant;
         memcpy(created->ivars->name, name, strnlen(name, sizeof(IODispatchQueueName) - 1));
         *queue = created;
         return kIOReturnSuccess;
@@ -115,41 +129,100 @@ static bool own_or_want(struct IODispatchQueue_ivars *q)
         return true;
 }
 
-/* Under the lock, by the owner: hands the queue to the first in the list; returns it if it is to be run here, by a drainer. */
+/* Under the lock: true: the queue, or a share of it, is the item's now. Otherwise it waits in the list. */
+static bool acquire(struct IODispatchQueue_ivars *q, struct item *item)
+{
+        if (own_or_want(q)) {
+                q->sharers = item->shared ? 1 : 0;
+                return true;
+        }
+        /* Joins those who share it; but not past somebody who waits to have it alone. */
+        if (item->shared && q->sharers > 0 && amb_list_empty(&q->waiting)) {
+                q->sharers++;
+                return true;
+        }
+        amb_list_append(&q->waiting, &item->link);
+        return false;
+}
+
+/* Under the lock. A waiting thread may be gone with its item as soon as the lock is free. */
+static void give_turn(struct item *item, uint32_t turn)
+{
+        atomic_store_explicit(&item->turn, turn, memory_order_release);
+        syscall(SYS_futex, &item->turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Waits until the item has been given its turn; returns it. */
+static uint32_t await_turn(struct IODispatchQueue_ivars *q, struct item *item)
+{
+        uint32_t turn;
+
+        while ((turn = atomic_load_explicit(&item->turn, memory_order_acquire)) == 0)
+                syscall(SYS_futex, &item->turn, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+        /* The waker holds the lock while it touches the item, which dies with the caller's frame. */
+        pthread_mutex_lock(&q->lock);
+        pthread_mutex_unlock(&q->lock);
+        return turn;
+}
+
+/* Under the lock: the function owns a share; it runs on a thread of its own. */
+static void start_shared(struct IODispatchQueue_ivars *q, struct item *item)
+{
+        OSObject_retain(q->queue);
+        item->queue = q->queue;
+        item->work.run = share;
+        amb_pool_submit(&item->work);
+}
+
+/*
+ * Under the lock, by the last owner: hands the queue to the first in the list, or to the first ones if they share; returns a function that is
+ * to be run alone, by a drainer.
+ */
 static struct item *hand_over(struct IODispatchQueue_ivars *q)
 {
-        struct item *item = amb_list_first(&q->waiting, struct item, link);
+        struct item *item;
 
-        if (!item) {
-                /* Release: what this owner did happens before what the next one does. */
-                atomic_store_explicit(&q->state, 0, memory_order_release);
-                return NULL;
+        while ((item = amb_list_first(&q->waiting, struct item, link)) && (item->shared || q->sharers == 0)) {
+                bool shared = item->shared;
+
+                amb_link_remove(&item->link);
+                if (!shared && item->function)
+                        return item;
+                if (shared)
+                        q->sharers++;
+                if (item->function)
+                        start_shared(q, item);
+                else
+                        give_turn(item, TURN_OWN);
+                if (!shared)
+                        return NULL;
         }
-        amb_link_remove(&item->link);
-        if (item->function)
-                return item;
-        atomic_store_explicit(&item->turn, TURN_OWN, memory_order_release);
-        syscall(SYS_futex, &item->turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+        /* Release: what this owner did happens before what the next one does. */
+        if (!item && q->sharers == 0)
+                atomic_store_explicit(&q->state, 0, memory_order_release);
         return NULL;
 }
 
-static void frame_push(struct amb_queue_frame *frame, IODispatchQueue *queue, bool nested)
+static void frame_push(struct amb_queue_frame *frame, IODispatchQueue *queue, enum amb_queue_hold hold)
 {
         frame->queue = queue;
-        frame->nested = nested;
+        frame->hold = hold;
+        frame->asleep = NULL;
         frame->outer = innermost;
         innermost = frame;
 }
 
-static void leave_slowly(IODispatchQueue *queue)
+/* Under the lock, which it gives up: lets go of the queue, or of a share. The caller still has a reference. */
+static void leave_and_unlock(struct IODispatchQueue_ivars *q, bool shared)
 {
-        struct IODispatchQueue_ivars *q = queue->ivars;
-        struct item *item;
+        struct item *item = NULL;
 
-        pthread_mutex_lock(&q->lock);
-        item = hand_over(q);
+        if (shared)
+                q->sharers--;
+        if (q->sharers == 0)
+                item = hand_over(q);
         if (item) {
-                OSObject_retain(queue);
+                OSObject_retain(q->queue);
                 q->next = item;
         }
         pthread_mutex_unlock(&q->lock);
@@ -159,42 +232,35 @@ static void leave_slowly(IODispatchQueue *queue)
 
 static void leave(IODispatchQueue *queue)
 {
+        struct IODispatchQueue_ivars *q = queue->ivars;
         uint32_t alone = OWNED;
 
-        if (!atomic_compare_exchange_strong_explicit(&queue->ivars->state, &alone, 0, memory_order_release, memory_order_relaxed))
-                leave_slowly(queue);
+        if (atomic_compare_exchange_strong_explicit(&q->state, &alone, 0, memory_order_release, memory_order_relaxed))
+                return;
+        pthread_mutex_lock(&q->lock);
+        leave_and_unlock(q, false);
 }
 
 void amb_queue_leave(struct amb_queue_frame *frame)
 {
         innermost = frame->outer;
-        if (!frame->nested)
+        if (frame->hold == AMB_QUEUE_ALONE)
                 leave(frame->queue);
 }
 
 static bool enter_slowly(struct IODispatchQueue_ivars *q)
 {
         struct item item = { 0 };
-        uint32_t turn;
+        bool own;
 
         pthread_mutex_lock(&q->lock);
         if (atomic_load_explicit(&q->cancelled, memory_order_relaxed)) {
                 pthread_mutex_unlock(&q->lock);
                 return false;
         }
-        if (own_or_want(q)) {
-                pthread_mutex_unlock(&q->lock);
-                return true;
-        }
-        amb_list_append(&q->waiting, &item.link);
+        own = acquire(q, &item);
         pthread_mutex_unlock(&q->lock);
-
-        while ((turn = atomic_load_explicit(&item.turn, memory_order_acquire)) == 0)
-                syscall(SYS_futex, &item.turn, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-        /* The waker holds the lock while it touches the item, which dies with this frame. */
-        pthread_mutex_lock(&q->lock);
-        pthread_mutex_unlock(&q->lock);
-        return turn == TURN_OWN;
+        return own || await_turn(q, &item) == TURN_OWN;
 }
 
 bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
@@ -203,7 +269,7 @@ bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
         uint32_t nobody = 0;
 
         if (innermost && IODispatchQueue_OnQueue(queue)) {
-                frame_push(frame, queue, true);
+                frame_push(frame, queue, AMB_QUEUE_NESTED);
                 return true;
         }
         if (!atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed) &&
@@ -213,7 +279,7 @@ bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
                 leave(queue);
                 return false;
         }
-        frame_push(frame, queue, false);
+        frame_push(frame, queue, AMB_QUEUE_ALONE);
         return true;
 }
 
@@ -237,7 +303,7 @@ static void drain(struct amb_work *work)
         struct item *item = q->next;
         struct amb_queue_frame frame;
 
-        frame_push(&frame, queue, false);
+        frame_push(&frame, queue, AMB_QUEUE_ALONE);
         while (item) {
                 item_finish(item, item->always || !atomic_load_explicit(&q->cancelled, memory_order_relaxed));
                 pthread_mutex_lock(&q->lock);
@@ -248,11 +314,27 @@ static void drain(struct amb_work *work)
         OSObject_release(queue);
 }
 
+/* A thread of the pool, with a share of the queue: runs one function. */
+static void share(struct amb_work *work)
+{
+        struct item *item = amb_container_of(work, struct item, work);
+        IODispatchQueue *queue = item->queue;
+        struct IODispatchQueue_ivars *q = queue->ivars;
+        struct amb_queue_frame frame;
+
+        frame_push(&frame, queue, AMB_QUEUE_SHARED);
+        item_finish(item, !atomic_load_explicit(&q->cancelled, memory_order_relaxed));
+        innermost = frame.outer;
+        pthread_mutex_lock(&q->lock);
+        leave_and_unlock(q, true);
+        OSObject_release(queue);
+}
+
 /* Consumes the item. */
 static void submit(IODispatchQueue *queue, struct item *item)
 {
         struct IODispatchQueue_ivars *q = queue->ivars;
-        bool own;
+        bool alone = false;
 
         pthread_mutex_lock(&q->lock);
         if (atomic_load_explicit(&q->cancelled, memory_order_relaxed) && !item->always) {
@@ -260,20 +342,22 @@ static void submit(IODispatchQueue *queue, struct item *item)
                 item_finish(item, false);
                 return;
         }
-        own = own_or_want(q);
-        if (own) {
-                /* The drainer's reference; items in the list are kept by whoever owns the queue. */
-                OSObject_retain(queue);
-                q->next = item;
-        } else {
-                amb_list_append(&q->waiting, &item->link);
+        if (acquire(q, item)) {
+                alone = !item->shared;
+                if (alone) {
+                        /* The drainer's reference; items in the list are kept by whoever owns the queue. */
+                        OSObject_retain(queue);
+                        q->next = item;
+                } else {
+                        start_shared(q, item);
+                }
         }
         pthread_mutex_unlock(&q->lock);
-        if (own)
+        if (alone)
                 amb_pool_submit(&q->drain);
 }
 
-int amb_queue_async(IODispatchQueue *queue, void *context, IODispatchFunction function, IODispatchFunction dropped)
+static int dispatch(IODispatchQueue *queue, void *context, IODispatchFunction function, IODispatchFunction dropped, bool shared)
 {
         struct item *item = calloc(1, sizeof(*item));
 
@@ -282,13 +366,25 @@ int amb_queue_async(IODispatchQueue *queue, void *context, IODispatchFunction fu
         item->function = function;
         item->dropped = dropped;
         item->context = context;
+        item->shared = shared;
         submit(queue, item);
         return 0;
+}
+
+int amb_queue_async(IODispatchQueue *queue, void *context, IODispatchFunction function, IODispatchFunction dropped)
+{
+        return dispatch(queue, context, function, dropped, false);
 }
 
 AMB_EXPORT void IODispatchQueue_DispatchAsync_f(IODispatchQueue *self, void *context, IODispatchFunction function)
 {
         if (amb_queue_async(self, context, function, NULL) < 0)
+                amb_log(AMB_LOG_ERROR, "queue %s: no memory to dispatch", self->ivars->name);
+}
+
+AMB_EXPORT void IODispatchQueue_DispatchConcurrent_f(IODispatchQueue *self, void *context, IODispatchFunction function)
+{
+        if (dispatch(self, context, function, NULL, self->ivars->reentrant) < 0)
                 amb_log(AMB_LOG_ERROR, "queue %s: no memory to dispatch", self->ivars->name);
 }
 
@@ -331,8 +427,7 @@ AMB_EXPORT kern_return_t IODispatchQueue_Cancel_f(IODispatchQueue *self, void *c
                 if (item->function) {
                         amb_list_append(&doomed, &item->link);
                 } else {
-                        atomic_store_explicit(&item->turn, TURN_CANCELLED, memory_order_release);
-                        syscall(SYS_futex, &item->turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+                        give_turn(item, TURN_CANCELLED);
                 }
         }
         pthread_mutex_unlock(&q->lock);
@@ -348,4 +443,156 @@ AMB_EXPORT kern_return_t IODispatchQueue_Cancel_f(IODispatchQueue *self, void *c
                 submit(self, last);
         }
         return kIOReturnSuccess;
+}
+
+/* --- sleep and wake-up --- */
+
+/* How the calling thread holds the queue; NULL: not at all. */
+static struct amb_queue_frame *frame_of(IODispatchQueue *queue)
+{
+        for (struct amb_queue_frame *f = innermost; f; f = f->outer)
+                if (f->queue == queue && f->hold != AMB_QUEUE_NESTED)
+                        return f;
+        return NULL;
+}
+
+static uint64_t now(clockid_t clock)
+{
+        struct timespec time;
+
+        clock_gettime(clock, &time);
+        return (uint64_t)time.tv_sec * 1000000000ull + (uint64_t)time.tv_nsec;
+}
+
+/* Until the sleeper has its turn or it is time (in nanoseconds, of a clock that a futex knows). True: it is time. */
+static bool sleep_until(struct item *item, clockid_t clock, uint64_t deadline)
+{
+        struct timespec until = {
+                .tv_sec = (time_t)(deadline / 1000000000ull),
+                .tv_nsec = (long)(deadline % 1000000000ull),
+        };
+        int operation = FUTEX_WAIT_BITSET_PRIVATE | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0);
+
+        while (atomic_load_explicit(&item->turn, memory_order_acquire) == 0)
+                if (syscall(SYS_futex, &item->turn, operation, 0, &until, NULL, FUTEX_BITSET_MATCH_ANY) < 0 && errno == ETIMEDOUT)
+                        return true;
+        return false;
+}
+
+/* Gives the queue up, sleeps, and has it again. The caller holds it as `frame` says. */
+static kern_return_t queue_sleep(struct IODispatchQueue_ivars *q, struct amb_queue_frame *frame, const void *event, clockid_t clock,
+                                 uint64_t deadline)
+{
+        struct item item = { .event = event, .always = true, .shared = frame->hold == AMB_QUEUE_SHARED };
+        int error = errno;
+
+        if (frame->asleep)
+                frame->asleep(frame);
+        pthread_mutex_lock(&q->lock);
+        amb_list_append(&q->sleeping, &item.link);
+        leave_and_unlock(q, item.shared);
+        if (sleep_until(&item, clock, deadline)) {
+                pthread_mutex_lock(&q->lock);
+                /* A wake-up that came meanwhile has put it among those who wait for the queue already. */
+                if (!item.woken) {
+                        amb_link_remove(&item.link);
+                        if (acquire(q, &item))
+                                atomic_store_explicit(&item.turn, TURN_OWN, memory_order_relaxed);
+                }
+                pthread_mutex_unlock(&q->lock);
+        }
+        await_turn(q, &item);
+        errno = error;
+        return item.woken ? kIOReturnSuccess : kIOReturnTimeout;
+}
+
+AMB_EXPORT kern_return_t IODispatchQueue_SleepWithDeadline(IODispatchQueue *self, void *event, uint64_t options, uint64_t deadline)
+{
+        struct amb_queue_frame *frame = frame_of(self);
+        clockid_t clock = CLOCK_MONOTONIC;
+        uint64_t since_boot;
+
+        if (!self->ivars->reentrant)
+                return kIOReturnUnsupported;
+        if (!frame)
+                return kIOReturnNotPermitted;
+        if (!event)
+                return kIOReturnBadArgument;
+        switch (options & ~(uint64_t)kIODispatchQueueSleepReuseEvent) {
+        case kIOTimerClockUptimeRaw:
+        case kIOTimerClockMachAbsoluteTime:
+                break;
+        case kIOTimerClockRealTime:
+                clock = CLOCK_REALTIME;
+                break;
+        case kIOTimerClockMonotonicRaw:
+        case kIOTimerClockMachContinuousTime:
+                /* A futex does not know this clock; they differ by the time that the machine has slept. */
+                since_boot = now(CLOCK_BOOTTIME);
+                deadline = deadline > since_boot ? deadline - since_boot : 0;
+                if (__builtin_add_overflow(now(CLOCK_MONOTONIC), deadline, &deadline))
+                        deadline = UINT64_MAX;
+                break;
+        default:
+                return kIOReturnBadArgument;
+        }
+        return queue_sleep(self->ivars, frame, event, clock, deadline);
+}
+
+AMB_EXPORT kern_return_t IODispatchQueue_SleepWithTimeout(IODispatchQueue *self, void *event, uint64_t timeout)
+{
+        uint64_t deadline;
+
+        if (__builtin_add_overflow(now(CLOCK_MONOTONIC), timeout, &deadline))
+                deadline = UINT64_MAX;
+        return IODispatchQueue_SleepWithDeadline(self, event, kIOTimerClockUptimeRaw, deadline);
+}
+
+AMB_EXPORT kern_return_t IODispatchQueue_Sleep(IODispatchQueue *self, void *event, uint64_t timeout)
+{
+        return IODispatchQueue_SleepWithTimeout(self, event, timeout);
+}
+
+AMB_EXPORT kern_return_t IODispatchQueue_WakeupWithOptions(IODispatchQueue *self, void *event, uint64_t options)
+{
+        struct IODispatchQueue_ivars *q = self->ivars;
+        struct item *item, *following;
+
+        if (!q->reentrant)
+                return kIOReturnUnsupported;
+        if (!frame_of(self))
+                return kIOReturnNotPermitted;
+        if (!event || (options & ~(uint64_t)kIODispatchQueueWakeupAll))
+                return kIOReturnBadArgument;
+        pthread_mutex_lock(&q->lock);
+        amb_list_for_safe(item, following, &q->sleeping, link) {
+                if (item->event != event)
+                        continue;
+                amb_link_remove(&item->link);
+                item->woken = true;
+                if (acquire(q, item))
+                        give_turn(item, TURN_OWN);
+                if (!(options & kIODispatchQueueWakeupAll))
+                        break;
+        }
+        pthread_mutex_unlock(&q->lock);
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t IODispatchQueue_Wakeup(IODispatchQueue *self, void *event)
+{
+        return IODispatchQueue_WakeupWithOptions(self, event, 0);
+}
+
+AMB_EXPORT void IODispatchQueue_Log(const char *message, int (*output)(const char *format, ...))
+{
+        static const char *const holds[] = {
+                [AMB_QUEUE_ALONE] = "alone", [AMB_QUEUE_SHARED] = "with others", [AMB_QUEUE_NESTED] = "again",
+        };
+
+        if (!output)
+                return;
+        output("%s: on %s\n", message ? message : "", innermost ? "these queues, innermost first" : "no queue");
+        for (struct amb_queue_frame *f = innermost; f; f = f->outer)
+                output("        %s, %s%s\n", f->queue->ivars->name, holds[f->hold], f->queue->ivars->reentrant ? ", reentrant" : "");
 }

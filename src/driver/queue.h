@@ -6,16 +6,28 @@
  * Whoever runs on the queue owns it: a thread that entered synchronously, or the pool's thread that drains asynchronous items. Entering and
  * leaving a queue that nobody else wants is one compare-and-swap each: the hot path of a call. Otherwise the items wait in one list,
  * synchronous waiters and asynchronous functions alike, and the leaving owner hands the queue to the first one.
+ *
+ * Reentrant queues: concurrent functions own the queue together, as many of them as follow each other in the list. A sleeper is in a list
+ * of its own and joins the other at its wake-up or its time; so it has the queue again in its turn, also when the queue has been
+ * cancelled meanwhile. Wake-ups come from an owner, so none is lost between the sleeper's decision and its sleep.
  */
 #include <DriverKit/IODispatchQueue.h>
 
 #include "base/base.h"
 
+enum amb_queue_hold {
+        AMB_QUEUE_ALONE,
+        AMB_QUEUE_SHARED,               /* a concurrent function */
+        AMB_QUEUE_NESTED,               /* entered by somebody further out: not to be left here */
+};
+
 /* What a thread runs on, innermost first; lives on the stack of whoever entered. */
 struct amb_queue_frame {
         IODispatchQueue *queue;
         struct amb_queue_frame *outer;
-        bool nested;                    /* entered by somebody further out: not to be left here */
+        enum amb_queue_hold hold;
+        /* May be set after the entry: what runs on the queue is about to give it up in a sleep. Not with a lock held. */
+        void (*asleep)(struct amb_queue_frame *frame);
 };
 
 /* Waits for its turn. False: the queue has been cancelled; do not run, do not leave. The caller keeps a reference until it has left. */

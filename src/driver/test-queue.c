@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory-and-queues 15.8: D1 to D6, D18. */
+/* memory-and-queues 15.8: D1 to D10, D18. */
+#include <stdarg.h>
 #include <string.h>
 
 #include <DriverKit/DriverKit.h>
@@ -21,7 +22,7 @@ START_TEST(create)
 
         memset(name, 'q', 300);
         name[300] = '\0';
-        ck_assert_int_eq(IODispatchQueue_Create("x", 1, 0, &queue), kIOReturnUnsupported);
+        ck_assert_int_eq(IODispatchQueue_Create("x", 2, 0, &queue), kIOReturnUnsupported);
         ck_assert_int_eq(IODispatchQueue_Create(NULL, 0, 0, &queue), kIOReturnBadArgument);
         ck_assert_ptr_eq(queue, (void *)1);
         queue = make(name);
@@ -243,9 +244,309 @@ START_TEST(blocked_queues)
 }
 END_TEST
 
+/* --- reentrant queues --- */
+
+#define MS 1000000ull
+
+static IODispatchQueue *make_reentrant(void)
+{
+        IODispatchQueue *queue = NULL;
+
+        ck_assert_int_eq(IODispatchQueue_Create("reentrant", kIODispatchQueueReentrant, 0, &queue), 0);
+        return queue;
+}
+
+static struct {
+        IODispatchQueue *queue;
+        int event, inside;
+        bool bad;
+        struct signal asleep, woken, timed_out;
+} nap = { .asleep = SIGNAL_INIT, .woken = SIGNAL_INIT, .timed_out = SIGNAL_INIT };
+
+/* Never two at once on the queue, sleep apart. */
+static void nap_until(void *event, uint64_t timeout)
+{
+        kern_return_t code;
+
+        nap.bad |= nap.inside++ != 0;
+        signal_add(&nap.asleep);
+        nap.inside--;
+        code = IODispatchQueue_Sleep(nap.queue, event, timeout);
+        nap.bad |= nap.inside++ != 0 || !IODispatchQueue_OnQueue(nap.queue);
+        signal_add(code == kIOReturnSuccess ? &nap.woken : &nap.timed_out);
+        nap.bad |= code != kIOReturnSuccess && code != kIOReturnTimeout;
+        nap.inside--;
+}
+
+static void nap_long(void *context)
+{
+        nap_until(&nap.event, UINT64_MAX);
+}
+
+static void nap_short(void *context)
+{
+        nap_until(&nap.event, 20 * MS);
+}
+
+static void *nap_thread(void *context)
+{
+        IODispatchQueue_DispatchSync_f(nap.queue, NULL, nap_long);
+        return NULL;
+}
+
+static void wake_one(void *context)
+{
+        nap.bad |= nap.inside != 0;
+        ck_assert_int_eq(IODispatchQueue_Wakeup(nap.queue, context), 0);
+        /* We are still on the queue: nobody has gone on. */
+        nap.bad |= nap.inside != 0;
+}
+
+static void wake_all(void *context)
+{
+        ck_assert_int_eq(IODispatchQueue_WakeupWithOptions(nap.queue, context, kIODispatchQueueWakeupAll), 0);
+}
+
+/* D7, D8: another function runs meanwhile, and its wake-up ends the sleep; without one, the time does. */
+START_TEST(sleep_and_wakeup)
+{
+        int other;
+
+        nap.queue = make_reentrant();
+        IODispatchQueue_DispatchAsync_f(nap.queue, NULL, nap_long);
+        signal_wait(&nap.asleep, 1);
+        IODispatchQueue_DispatchSync_f(nap.queue, &other, wake_one);
+        ck_assert_int_eq(signal_count(&nap.woken), 0);
+        IODispatchQueue_DispatchSync_f(nap.queue, &nap.event, wake_one);
+        signal_wait(&nap.woken, 1);
+        IODispatchQueue_DispatchSync_f(nap.queue, NULL, nap_short);
+        ck_assert_int_eq(signal_count(&nap.timed_out), 1);
+        ck_assert(!IODispatchQueue_OnQueue(nap.queue));
+        ck_assert(!nap.bad);
+        OSObject_release(nap.queue);
+}
+END_TEST
+
+/* D9: one, or all; from a drainer and from threads that entered. */
+START_TEST(wakeup_all)
+{
+        pthread_t threads[3];
+
+        nap.queue = make_reentrant();
+        for (int i = 0; i < 3; i++)
+                pthread_create(&threads[i], NULL, nap_thread, NULL);
+        IODispatchQueue_DispatchAsync_f(nap.queue, NULL, nap_long);
+        signal_wait(&nap.asleep, 4);
+        IODispatchQueue_DispatchSync_f(nap.queue, &nap.event, wake_one);
+        signal_wait(&nap.woken, 1);
+        /* Nobody else was woken: a function that comes after the one sleeper finds the others asleep. */
+        IODispatchQueue_DispatchSync_f(nap.queue, NULL, count_up);
+        ck_assert_int_eq(signal_count(&nap.woken), 1);
+        IODispatchQueue_DispatchAsync_f(nap.queue, &nap.event, wake_all);
+        signal_wait(&nap.woken, 4);
+        for (int i = 0; i < 3; i++)
+                pthread_join(threads[i], NULL);
+        ck_assert(!nap.bad);
+        OSObject_release(nap.queue);
+}
+END_TEST
+
+static void sleep_errors_on_queue(void *context)
+{
+        IODispatchQueue *queue = context;
+
+        ck_assert_int_eq(IODispatchQueue_Sleep(queue, NULL, UINT64_MAX), kIOReturnBadArgument);
+        ck_assert_int_eq(IODispatchQueue_SleepWithDeadline(queue, &nap, 7, UINT64_MAX), kIOReturnBadArgument);
+        ck_assert_int_eq(IODispatchQueue_WakeupWithOptions(queue, &nap, 2), kIOReturnBadArgument);
+        ck_assert_int_eq(IODispatchQueue_Wakeup(queue, NULL), kIOReturnBadArgument);
+        ck_assert_int_eq(IODispatchQueue_Wakeup(queue, &nap), kIOReturnSuccess);
+        /* A deadline in the past, on each clock. */
+        for (uint64_t clock = kIOTimerClockRealTime; clock <= kIOTimerClockUptimeRaw; clock += 4) {
+                ck_assert_int_eq(IODispatchQueue_SleepWithDeadline(queue, &nap, clock, 1), kIOReturnTimeout);
+                ck_assert_int_eq(IODispatchQueue_SleepWithDeadline(queue, &nap, clock | kIODispatchQueueSleepReuseEvent, 1),
+                                 kIOReturnTimeout);
+        }
+}
+
+static void sleep_on_serial(void *context)
+{
+        ck_assert_int_eq(IODispatchQueue_Sleep(context, &nap, UINT64_MAX), kIOReturnUnsupported);
+        ck_assert_int_eq(IODispatchQueue_Wakeup(context, &nap), kIOReturnUnsupported);
+}
+
+/* D10 and the other errors: none of them waits. */
+START_TEST(sleep_errors)
+{
+        IODispatchQueue *reentrant = make_reentrant(), *plain = make("plain");
+
+        ck_assert_int_eq(IODispatchQueue_Sleep(reentrant, &nap, UINT64_MAX), kIOReturnNotPermitted);
+        ck_assert_int_eq(IODispatchQueue_Wakeup(reentrant, &nap), kIOReturnNotPermitted);
+        IODispatchQueue_DispatchSync_f(reentrant, reentrant, sleep_errors_on_queue);
+        IODispatchQueue_DispatchSync_f(plain, plain, sleep_on_serial);
+        OSObject_release(reentrant);
+        OSObject_release(plain);
+}
+END_TEST
+
+/* Cancelled in its sleep: the sleeper goes on, on the queue, at a wake-up or its time; the handler can wake it. */
+START_TEST(cancelled_asleep)
+{
+        nap.queue = make_reentrant();
+        IODispatchQueue_DispatchAsync_f(nap.queue, NULL, nap_long);
+        IODispatchQueue_DispatchAsync_f(nap.queue, NULL, nap_short);
+        signal_wait(&nap.asleep, 2);
+        IODispatchQueue_Cancel_f(nap.queue, NULL, NULL);
+        signal_wait(&nap.timed_out, 1);
+        IODispatchQueue_Cancel_f(nap.queue, &nap.event, wake_all);
+        signal_wait(&nap.woken, 1);
+        ck_assert(!nap.bad);
+        OSObject_release(nap.queue);
+}
+END_TEST
+
+/* Many sleeps and wake-ups: none is lost, and nobody else is on the queue meanwhile. */
+static struct signal rally_ended = SIGNAL_INIT;
+static int rally_ball;
+
+static void rally(void *context)
+{
+        int me = *(int *)context;
+
+        for (int i = 0; i < 500; i++) {
+                while (rally_ball != me)
+                        if (IODispatchQueue_Sleep(nap.queue, &rally_ball, UINT64_MAX) != kIOReturnSuccess)
+                                nap.bad = true;
+                rally_ball = !me;
+                IODispatchQueue_WakeupWithOptions(nap.queue, &rally_ball, i % 2 ? kIODispatchQueueWakeupAll : 0);
+        }
+        signal_add(&rally_ended);
+}
+
+static void *rally_thread(void *context)
+{
+        IODispatchQueue_DispatchSync_f(nap.queue, context, rally);
+        return NULL;
+}
+
+START_TEST(sleep_rally)
+{
+        int players[2] = { 0, 1 };
+        pthread_t thread;
+
+        nap.queue = make_reentrant();
+        pthread_create(&thread, NULL, rally_thread, &players[1]);
+        IODispatchQueue_DispatchAsync_f(nap.queue, &players[0], rally);
+        signal_wait(&rally_ended, 2);
+        pthread_join(thread, NULL);
+        ck_assert(!nap.bad);
+        OSObject_release(nap.queue);
+}
+END_TEST
+
+static struct {
+        struct signal started, go, ended;
+        _Atomic int together;
+} beside = { SIGNAL_INIT, SIGNAL_INIT, SIGNAL_INIT, 0 };
+
+static void beside_wait(void *context)
+{
+        beside.together++;
+        signal_add(&beside.started);
+        signal_wait(&beside.go, 1);
+        nap.bad |= !IODispatchQueue_OnQueue(nap.queue);
+        beside.together--;
+        signal_add(&beside.ended);
+}
+
+static void alone(void *context)
+{
+        nap.bad |= beside.together != 0 || nap.inside++ != 0;
+        signal_add(&beside.ended);
+        nap.inside--;
+}
+
+static void beside_nap(void *context)
+{
+        signal_add(&beside.started);
+        if (IODispatchQueue_Sleep(nap.queue, &nap.event, UINT64_MAX) != kIOReturnSuccess || !IODispatchQueue_OnQueue(nap.queue))
+                nap.bad = true;
+        signal_add(&beside.ended);
+}
+
+static void beside_wake(void *context)
+{
+        wake_all(&nap.event);
+}
+
+/* Concurrent functions run side by side, serial ones alone and in their turn; a concurrent one can sleep. */
+START_TEST(concurrent)
+{
+        nap.queue = make_reentrant();
+        for (int i = 0; i < 3; i++)
+                IODispatchQueue_DispatchConcurrent_f(nap.queue, NULL, beside_wait);
+        signal_wait(&beside.started, 3);
+        IODispatchQueue_DispatchAsync_f(nap.queue, NULL, alone);
+        for (int i = 0; i < 2; i++)
+                IODispatchQueue_DispatchConcurrent_f(nap.queue, NULL, beside_wait);
+        /* Those after the serial one do not overtake it. */
+        ck_assert_int_eq(signal_count(&beside.started), 3);
+        signal_add(&beside.go);
+        signal_wait(&beside.ended, 6);
+        IODispatchQueue_DispatchSync_f(nap.queue, NULL, alone);
+
+        for (int i = 0; i < 2; i++)
+                IODispatchQueue_DispatchConcurrent_f(nap.queue, NULL, beside_nap);
+        signal_wait(&beside.started, 7);
+        IODispatchQueue_DispatchSync_f(nap.queue, NULL, alone);
+        IODispatchQueue_DispatchConcurrent_f(nap.queue, NULL, beside_wake);
+        signal_wait(&beside.ended, 10);
+        ck_assert(!nap.bad);
+        OSObject_release(nap.queue);
+}
+END_TEST
+
+static char logged[512];
+
+__attribute__((format(printf, 1, 2))) static int log_line(const char *format, ...)
+{
+        size_t used = strlen(logged);
+        va_list list;
+        int n;
+
+        va_start(list, format);
+        n = vsnprintf(logged + used, sizeof(logged) - used, format, list);
+        va_end(list);
+        return n;
+}
+
+static void log_here(void *context)
+{
+        IODispatchQueue_Log("here", log_line);
+}
+
+static void log_inner(void *context)
+{
+        IODispatchQueue_DispatchSync_f(context, NULL, log_here);
+}
+
+START_TEST(log_queues)
+{
+        IODispatchQueue *plain = make("plain"), *reentrant = make_reentrant();
+
+        IODispatchQueue_Log("nowhere", NULL);
+        IODispatchQueue_DispatchSync_f(plain, reentrant, log_inner);
+        ck_assert_str_eq(logged, "here: on these queues, innermost first\n        reentrant, alone, reentrant\n        plain, alone\n");
+        OSObject_release(plain);
+        OSObject_release(reentrant);
+}
+END_TEST
+
 int main(void)
 {
-        const TTest *const tests[] = { create, async_serial, sync_and_async, nested, cancelled, run_action, blocked_queues };
+        const TTest *const tests[] = {
+                create, async_serial, sync_and_async, nested, cancelled, run_action, blocked_queues, sleep_and_wakeup, wakeup_all,
+                sleep_errors, cancelled_asleep, sleep_rally, concurrent, log_queues,
+        };
 
         return run_tests("queue", tests, sizeof(tests) / sizeof(*tests));
 }
