@@ -8,4 +8,7 @@
 #define kIOUserClientCreatorKey "IOUserClientCreator"                   /* on user clients: "pid N, name" of the application */
 #define kIOUserClientEntitlementsKey "IOUserClientEntitlements"
 #define kIOServiceDEXTEntitlementsKey "IOServiceDEXTEntitlements"
+/* Booleans in a user client's properties (call-path 3.9). */
 #define kIOUserClientDefaultLockingKey "IOUserClientDefaultLocking"
+#define kIOUserClientDefaultLockingSetPropertiesKey "IOUserClientDefaultLockingSetProperties"
+#define kIOUserClientDefaultLockingSingleThreadExternalMethodKey "IOUserClientDefaultLockingSingleThreadExternalMethod"

@@ -32,6 +32,10 @@ extern const OSMetaClass gIOUserClientMetaClass;
 #define kIOUserClientAsyncReferenceCountMax 16
 #define kIOUserClientVariableStructureSize 0xffffffffu          /* "not checked" in a dispatch entry */
 #define kIOUserClientMethodArgumentsCurrentVersion 2
+/* The same limits under the names that code from kernel extensions uses; that code's own argument block never appears here. */
+#define kIOExternalMethodScalarInputCountMax 16
+#define kIOExternalMethodScalarOutputCountMax 16
+#define kIOExternalMethodArgumentsCurrentVersion 2
 #define kIOUserClientMemoryReadOnly 0x00000001ull
 
 typedef uint64_t IOUserClientScalarArray[kIOUserClientScalarArrayCountMax];

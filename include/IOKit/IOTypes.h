@@ -21,11 +21,13 @@ typedef mach_port_t io_object_t;
 
 #define IO_OBJECT_NULL ((io_object_t)0)
 
+typedef io_object_t io_enumerator_t;
 typedef io_object_t io_registry_entry_t;
 typedef io_object_t io_iterator_t;
 typedef io_object_t io_service_t;
 typedef io_object_t io_connect_t;
 typedef io_object_t io_notification_t;
+typedef io_object_t uext_object_t;
 
 typedef char io_name_t[128];                    /* name or class, with its NUL */
 typedef char io_string_t[512];                  /* path, with its NUL */
@@ -34,6 +36,7 @@ typedef char io_struct_inband_t[4096];          /* the largest structure that tr
 typedef uint64_t io_user_scalar_t;
 typedef uint64_t io_user_reference_t;
 typedef uint64_t io_scalar_inband64_t[16];
+typedef io_user_scalar_t io_scalar_inband_t[16];
 typedef uint64_t io_async_ref64_t[8];
 typedef io_user_reference_t io_async_ref_t[8];
 

@@ -7,12 +7,26 @@ typedef int kern_return_t;
 typedef kern_return_t mach_error_t;
 typedef kern_return_t mach_msg_return_t;
 
+/* A code is system (6 bits), subsystem (12), code (14); <mach/error.h> is the same by its other name. */
 #define err_system(x) ((int)((((unsigned)(x)) & 0x3f) << 26))
 #define err_sub(x) ((int)(((x) & 0xfff) << 14))
 #define err_get_system(error) ((((unsigned)(error)) >> 26) & 0x3f)
 #define err_get_sub(error) ((((unsigned)(error)) >> 14) & 0xfff)
 #define err_get_code(error) (((unsigned)(error)) & 0x3fff)
+
+#define err_kern err_system(0x00)
+#define err_us err_system(0x01)                 /* user library */
+#define err_server err_system(0x02)             /* user servers */
+#define err_ipc err_system(0x03)                /* old IPC */
+#define err_mach_ipc err_system(0x04)
+#define err_dipc err_system(0x07)               /* distributed IPC */
+#define err_vm err_system(0x08)
+#define err_local err_system(0x3e)
+#define err_ipc_compat err_system(0x3f)
 #define err_max_system 0x3f
+/* errno values travel as system 0, subsystem 3. */
+#define unix_err(error) (err_kern | err_sub(3) | (error))
+
 #define system_emask err_system(err_max_system)
 #define sub_emask err_sub(0xfff)
 #define code_emask 0x3fff
@@ -76,9 +90,15 @@ typedef kern_return_t mach_msg_return_t;
 #define KERN_MISSING_KC 54
 #define KERN_INVALID_KC 55
 #define KERN_NOT_FOUND 56
-#define KERN_RETURN_MAX 0
+#define KERN_RETURN_MAX 0x100
 
 #define MACH_MSG_SUCCESS 0
+/* Bits that may be set besides in MACH_SEND_... and MACH_RCV_... codes: where room or memory ran out. */
+#define MACH_MSG_MASK 0x00003E00
+#define MACH_MSG_IPC_SPACE 0x00002000
+#define MACH_MSG_VM_SPACE 0x00001000
+#define MACH_MSG_IPC_KERNEL 0x00000800
+#define MACH_MSG_VM_KERNEL 0x00000400
 #define MACH_SEND_IN_PROGRESS ((kern_return_t)0x10000001)
 #define MACH_SEND_INVALID_DATA ((kern_return_t)0x10000002)
 #define MACH_SEND_INVALID_DEST ((kern_return_t)0x10000003)
