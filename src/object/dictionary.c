@@ -37,7 +37,7 @@ const OSMetaClass gOSDictionaryMetaClass = { "OSDictionary", &gOSObjectMetaClass
 
 /* --- finding --- */
 
-static bool entry_is(const struct amb_entry *entry, const char *key, size_t length, uint32_t hash)
+static bool entry_is(const struct amb_pair *entry, const char *key, size_t length, uint32_t hash)
 {
         return entry->hash == hash && entry->key->length == length && memcmp(entry->key->bytes, key, length) == 0;
 }
@@ -95,7 +95,7 @@ static bool dictionary_make_room(OSDictionary *dictionary)
                 return false;
         if (capacity > SMALL && !slots_build(dictionary, capacity))
                 return false;
-        struct amb_entry *entries = reallocarray(dictionary->entries, capacity, sizeof(*entries));
+        struct amb_pair *entries = reallocarray(dictionary->entries, capacity, sizeof(*entries));
         if (!entries)
                 return false;
         dictionary->entries = entries;
@@ -111,7 +111,7 @@ static bool dictionary_append(OSDictionary *dictionary, const char *key, size_t 
         if (!copy)
                 return false;
         OSObject_retain(value);
-        dictionary->entries[dictionary->count] = (struct amb_entry){ copy, value, hash };
+        dictionary->entries[dictionary->count] = (struct amb_pair){ copy, value, hash };
         if (dictionary->slots)
                 dictionary->slots[slot_find(dictionary, key, length, hash)] = (uint32_t)(dictionary->count + 1);
         dictionary->count++;
@@ -166,7 +166,7 @@ bool OSDictionaryRemoveValue(OSDictionary *dictionary, const char *key)
         size_t at = dictionary_find(dictionary, key, length, hash);
         if (at == NONE)
                 return false;
-        struct amb_entry old = dictionary->entries[at];
+        struct amb_pair old = dictionary->entries[at];
         if (dictionary->slots) {
                 slot_remove(dictionary, slot_find(dictionary, key, length, hash));
                 if (at + 1 < dictionary->count)

@@ -35,7 +35,7 @@ struct OSArray {
         OSObject **members;
 };
 
-struct amb_entry {
+struct amb_pair {
         OSString *key;
         OSObject *value;
         uint32_t hash;
@@ -45,7 +45,7 @@ struct amb_entry {
 struct OSDictionary {
         OSObject object;
         size_t count, capacity;
-        struct amb_entry *entries;
+        struct amb_pair *entries;
         uint32_t *slots;                /* position + 1; 0: free */
         size_t slot_count;
 };

@@ -9,7 +9,11 @@
 
 #include <inttypes.h>
 
-#define ID_LIMIT (1ull << 62)
+/*
+ * Ids are given out in the order of time (registry.h), so what a former daemon gave out is below our first one, or, when somebody
+ * has set the clock back, not far above. Were any id believed, one host could use up the ids of all.
+ */
+#define ID_AHEAD (1ull << 47)
 
 struct row {
         uint64_t id, parent;
@@ -17,6 +21,7 @@ struct row {
         const char *name;
         const OSDictionary *properties, *runtime;
         bool user_client, driver, active, registered;
+        size_t weight;
         uint32_t depth;
 };
 
@@ -33,7 +38,9 @@ static bool row_parse(const struct amb_registry *registry, const OSObject *value
 {
         const OSDictionary *dictionary = amb_object_cast(value, &gOSDictionaryMetaClass);
 
-        if (!dictionary || !amb_value_fits(value))
+        size_t weight;
+
+        if (!dictionary || !amb_values_fit(value, NULL, &weight))
                 return false;
         const char *class = OSDictionaryGetStringValue(dictionary, "class");
         uint32_t state = (uint32_t)OSDictionaryGetUInt64Value(dictionary, "state");
@@ -44,10 +51,12 @@ static bool row_parse(const struct amb_registry *registry, const OSObject *value
                 .name = OSDictionaryGetStringValue(dictionary, "name"),
                 .properties = OSDictionaryGetDictionaryValue(dictionary, "properties"),
                 .runtime = OSDictionaryGetDictionaryValue(dictionary, "runtime"),
+                .weight = weight,
                 .active = !(state & AMB_STATE_INACTIVE),
                 .registered = state & AMB_STATE_REGISTERED,
         };
-        if (!row->class || !row->name || !*row->name || !row->properties || row->id < AMB_ENTRY_FIRST || row->id >= ID_LIMIT)
+        if (!row->class || !row->name || !*row->name || !row->properties || row->id < AMB_ENTRY_FIRST ||
+            row->id >= registry->first_id + ID_AHEAD)
                 return false;
         row->user_client = amb_class_conforms(row->class, "IOUserUserClient");
         row->driver = OSDictionaryGetDictionaryValue(row->properties, "IOMatchedPersonality");
@@ -143,6 +152,7 @@ static void row_adopt(struct amb_registry *registry, struct amb_host *host, cons
                 OSDictionaryRemoveValue(entry->properties, "IOMatchCategory");
         if (row->runtime)
                 entry->runtime = amb_must(OSDictionaryCreateCopy(row->runtime));
+        entry->weight = row->weight;
         entry->user_client = row->user_client;
         entry->bundle = amb_bundle_ref(host->bundle);
         if (row->driver) {
@@ -176,6 +186,14 @@ IOReturn amb_registry_adopt(struct amb_registry *registry, uint64_t id, const ch
         IOReturn code = rows_check(registry, array, rows, count, ret_why);
         if (code)
                 return code;
+        /* Twice what it may give us bit by bit: a report repeats what we knew ourselves. */
+        uint64_t weight = 0;
+        for (size_t i = 0; i < count; i++)
+                weight += rows[i].weight;
+        if (weight / 2 > registry->limits.weight_per_host) {
+                *ret_why = amb_must_copy("its properties are too large");
+                return kIOReturnNoResources;
+        }
         struct amb_bundle *bundle = amb_bundle_find(registry, bundle_id);
         struct amb_host *host = amb_host_new(registry, server_name, bundle, tag);
         if (bundle)

@@ -43,28 +43,52 @@ static void AMB_PRINTF(2, 3) say(struct report *report, const char *format, ...)
 
 /* --- size --- */
 
-static bool fits(const OSObject *value, unsigned depth, size_t *nodes)
+static bool fits_length(size_t length, struct amb_size *left)
+{
+        if (!left->nodes || length > left->bytes)
+                return false;
+        left->nodes--;
+        left->bytes -= length;
+        return true;
+}
+
+static bool fits(const OSObject *value, unsigned depth, struct amb_size *left)
 {
         const OSArray *array = amb_object_cast(value, &gOSArrayMetaClass);
         const OSDictionary *dictionary = amb_object_cast(value, &gOSDictionaryMetaClass);
+        const OSString *string = amb_object_cast(value, &gOSStringMetaClass);
+        const OSData *data = amb_object_cast(value, &gOSDataMetaClass);
 
-        if (!*nodes || ((array || dictionary) && depth >= AMB_VALUE_DEPTH_MAX))
+        if ((array || dictionary) && depth >= AMB_VALUE_DEPTH_MAX)
                 return false;
-        (*nodes)--;
+        if (!fits_length(string ? OSStringGetLength(string) : data ? OSDataGetLength(data) : 0, left))
+                return false;
         for (size_t i = 0; array && i < OSArrayGetCount(array); i++)
-                if (!fits(OSArrayGetValue(array, i), depth + 1, nodes))
+                if (!fits(OSArrayGetValue(array, i), depth + 1, left))
                         return false;
         for (size_t i = 0; dictionary && i < OSDictionaryGetCount(dictionary); i++)
-                if (!fits(OSDictionaryGetValueAt(dictionary, i), depth + 1, nodes))
+                if (!fits_length(strlen(OSDictionaryGetKeyAt(dictionary, i)), left) ||
+                    !fits(OSDictionaryGetValueAt(dictionary, i), depth + 1, left))
                         return false;
+        return true;
+}
+
+bool amb_values_fit(const OSObject *one, const OSObject *other, size_t *ret_weight)
+{
+        const struct amb_size most = { AMB_VALUE_NODES_MAX, AMB_VALUE_BYTES_MAX };
+        struct amb_size left = most;
+
+        if ((one && !fits(one, 0, &left)) || (other && !fits(other, 0, &left)))
+                return false;
+        *ret_weight = (most.nodes - left.nodes) * AMB_NODE_WEIGHT + most.bytes - left.bytes;
         return true;
 }
 
 bool amb_value_fits(const OSObject *value)
 {
-        size_t nodes = AMB_VALUE_NODES_MAX;
+        size_t weight;
 
-        return fits(value, 0, &nodes);
+        return amb_values_fit(value, NULL, &weight);
 }
 
 /* --- life --- */
@@ -223,6 +247,11 @@ static struct amb_personality *personality_new(const struct amb_registry *regist
                 say(report, "%s: CFBundleIdentifier names another bundle; expected \"%s\", or no such key.", where, bundle->id);
         string_with_default(report, dictionary, where, "IOUserServerName", bundle->id);
         string_with_default(report, dictionary, where, "IOMatchCategory", "IODefaultMatchCategory");
+        /* A driver's entry holds it twice: as its properties and as IOMatchedPersonality. */
+        size_t weight;
+        if (!amb_values_fit((OSObject *)dictionary, (OSObject *)dictionary, &weight))
+                say(report, "%s: too large: %d values or %d bytes are allowed.", where, AMB_VALUE_NODES_MAX / 2,
+                    AMB_VALUE_BYTES_MAX / 2);
         if (report->sentences != before) {
                 OSObject_release(dictionary);
                 return NULL;

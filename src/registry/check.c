@@ -107,12 +107,15 @@ static const char *check_hosts(const struct amb_registry *registry)
 
         amb_list_for(host, &registry->hosts, link) {
                 uint32_t count = 0;
+                size_t weight = 0;
 
                 amb_list_for(entry, &host->entries, hosted) {
                         count++;
+                        weight += entry->weight;
                         REQUIRE(entry->host == host, "an entry is in another host's list");
                 }
                 REQUIRE(count == host->entry_count, "a host's count of entries is wrong");
+                REQUIRE(weight == host->weight, "a host's weight is not that of its entries");
                 REQUIRE(count || host->state == AMB_HOST_EXITING, "a host without entries was not told to exit");
                 REQUIRE((host->state == AMB_HOST_ALIVE || host->state == AMB_HOST_EXITING) == (host->object != NULL),
                         "a host and its object do not agree");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Entries: classes, the tree, the table of ids, busy counts. What may be read of them from outside is in view.c. */
+#include "object/value.h"
 #include "registry/internal.h"
 
 /* --- classes --- */
@@ -143,14 +144,32 @@ struct amb_entry *amb_entry_in_tree(const struct amb_registry *registry, uint64_
 
 /* --- life --- */
 
-/* What a driver or an app calls itself goes into logs and terminals: control characters become '_', 127 bytes are kept. */
+/*
+ * What a driver or an app calls itself goes into logs, terminals and messages: control characters (also those that UTF-8 writes
+ * with two bytes) and what is no UTF-8 become '_', and as many whole characters are kept as go into 127 bytes.
+ */
 char *amb_name_clean(const char *name)
 {
-        char *clean = amb_must(strndup(name, AMB_NAME_MAX));
+        char *clean = amb_must(malloc(AMB_NAME_MAX + 1));
+        size_t length = strnlen(name, AMB_NAME_MAX + 4), used = 0;
 
-        for (char *c = clean; *c; c++)
-                if ((unsigned char)*c < ' ' || *c == 0x7f)
-                        *c = '_';
+        for (size_t at = 0, n; at < length; at += n) {
+                const unsigned char *c = (const unsigned char *)name + at;
+
+                n = amb_utf8_character(name + at, length - at);
+                if (n == 0 || (n == 1 && (*c < ' ' || *c == 0x7f)) || (n == 2 && c[0] == 0xc2 && c[1] < 0xa0)) {
+                        n = n ? n : 1;
+                        if (used == AMB_NAME_MAX)
+                                break;
+                        clean[used++] = '_';
+                        continue;
+                }
+                if (used + n > AMB_NAME_MAX)
+                        break;
+                memcpy(clean + used, c, n);
+                used += n;
+        }
+        clean[used] = '\0';
         return clean;
 }
 

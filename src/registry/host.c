@@ -64,10 +64,24 @@ static void tell_services(struct amb_host *host)
 void amb_host_add(struct amb_host *host, struct amb_entry *entry)
 {
         entry->host = host;
+        host->weight += entry->weight;
         host->entry_count++;
         amb_list_append(&host->entries, &entry->hosted);
         if (host->object && !entry->user_client)
                 tell_services(host);
+}
+
+/* What an entry's host gives us to keep: from now on `weight`. false: the host would have too much, nothing has changed. */
+bool amb_host_weigh(const struct amb_registry *registry, struct amb_host *host, struct amb_entry *entry, size_t weight)
+{
+        size_t others = host->weight - (entry->host == host ? entry->weight : 0);
+
+        if (weight > registry->limits.weight_per_host || others > registry->limits.weight_per_host - weight)
+                return false;
+        if (entry->host == host)
+                host->weight = others + weight;
+        entry->weight = weight;
+        return true;
 }
 
 void amb_host_remove(struct amb_registry *registry, struct amb_entry *entry)
@@ -77,6 +91,7 @@ void amb_host_remove(struct amb_registry *registry, struct amb_entry *entry)
         if (!host)
                 return;
         entry->host = NULL;
+        host->weight -= entry->weight;
         host->entry_count--;
         amb_link_remove(&entry->hosted);
         if (host->object && !entry->user_client)

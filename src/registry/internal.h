@@ -17,8 +17,18 @@
 enum {
         AMB_DEPTH_MAX = 64,             /* of the tree: walks may recurse */
         AMB_NAME_MAX = 127,             /* bytes of a name */
-        AMB_VALUE_DEPTH_MAX = 32,       /* of a dictionary that comes from outside */
-        AMB_VALUE_NODES_MAX = 16384,
+        /*
+         * Of what comes from outside: less than one reading of a message may have (control/value.h), keys counted as there, because
+         * an entry travels with some keys of our own, two levels down in a list of entries.
+         */
+        AMB_VALUE_DEPTH_MAX = 28,
+        AMB_VALUE_NODES_MAX = 16384 - 64,
+        AMB_VALUE_BYTES_MAX = 4096 * 1024 - 16384,
+        AMB_NODE_WEIGHT = 64,           /* bytes of memory that a value costs, about, besides its contents */
+};
+
+struct amb_size {
+        size_t nodes, bytes;
 };
 
 #define AMB_RESTART_SHORT_LIFE 10000000000ull   /* a life shorter than this ... */
@@ -103,6 +113,7 @@ struct amb_entry {
         uint32_t state;
         OSDictionary *properties;       /* the kernel's table */
         OSDictionary *runtime;          /* IOUserServiceProperties; NULL: none */
+        size_t weight;                  /* of what its host gave us to keep */
 
         struct amb_entry *parent;
         struct amb_link children, sibling;
@@ -157,6 +168,7 @@ struct amb_host {
         OSArray *loaded;                /* paths of the bundles it was told to load */
         struct amb_link entries;
         uint32_t entry_count;
+        size_t weight;                  /* of all entries */
         struct amb_entry *object;       /* its IOUserServer */
 };
 
@@ -205,9 +217,10 @@ struct amb_queued {
 
 struct amb_registry {
         struct amb_registry_limits limits;
-        uint64_t next_id;
+        uint64_t first_id, next_id;
         uint64_t generation;
         bool matching, shutdown;
+        bool held;                      /* matching is held back, and the user resources are busy for it */
         uint64_t personality_order;
 
         struct amb_entry **table;       /* by id; a power of two slots */
@@ -272,6 +285,8 @@ const char *amb_entry_category(const struct amb_entry *entry);                  
 
 /* --- catalogue.c --- */
 bool amb_value_fits(const OSObject *value);
+/* Do both fit together? NULL weighs nothing. */
+bool amb_values_fit(const OSObject *one, const OSObject *other, size_t *ret_weight);
 struct amb_bundle *amb_bundle_find(const struct amb_registry *registry, const char *id);
 struct amb_bundle *amb_bundle_ref(struct amb_bundle *bundle);
 void amb_bundle_unref(struct amb_bundle *bundle);
@@ -299,6 +314,7 @@ struct amb_host *amb_host_find(const struct amb_registry *registry, uint64_t id)
 struct amb_entry *amb_host_entry(const struct amb_registry *registry, uint64_t host, uint64_t id);
 struct amb_host *amb_host_new(struct amb_registry *registry, const char *server_name, struct amb_bundle *bundle, uint64_t tag);
 void amb_host_add(struct amb_host *host, struct amb_entry *entry);
+bool amb_host_weigh(const struct amb_registry *registry, struct amb_host *host, struct amb_entry *entry, size_t weight);
 void amb_host_remove(struct amb_registry *registry, struct amb_entry *entry);   /* the last one: EXIT_HOST or CANCEL_LAUNCH */
 void amb_host_alive(struct amb_registry *registry, struct amb_host *host, uint64_t id, uint64_t now);
 void amb_host_call_start(struct amb_registry *registry, struct amb_entry *entry);

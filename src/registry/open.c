@@ -187,11 +187,13 @@ IOReturn amb_registry_open_done(struct amb_registry *registry, uint64_t host, ui
                 return kIOReturnBadArgument;
         struct amb_entry *service = client->service;
         const char *bundle_id = OSDictionaryGetStringValue(service->properties, "CFBundleIdentifier");
+        size_t weight = 0;
         bool usable = user_class && *user_class && amb_object_cast(properties, &gOSDictionaryMetaClass) &&
-                      amb_value_fits((const OSObject *)properties);
+                      amb_values_fit((const OSObject *)properties, (const OSObject *)client->properties, &weight);
+        if (!code && usable && !amb_host_weigh(registry, client->host, client, weight))
+                usable = false;
         if (code || !usable) {
-                amb_open_fail(registry, client, code ? code : kIOReturnError,
-                              code ? "the driver refused it" : "the driver returned no user client");
+                amb_open_fail(registry, client, code ? code : kIOReturnError, code ? NULL : "the driver returned no usable user client");
                 amb_work(registry, now);
                 return kIOReturnSuccess;
         }

@@ -28,6 +28,7 @@ struct amb_registry *amb_registry_new(uint64_t first_id, const struct amb_regist
                 .children = or_default(wanted.children, 16384),
                 .subscriptions_per_owner = or_default(wanted.subscriptions_per_owner, 1024),
                 .entries_per_host = or_default(wanted.entries_per_host, 32768),
+                .weight_per_host = or_default(wanted.weight_per_host, 64u << 20),
                 .remembered = or_default(wanted.remembered, 256),
                 .rematches = or_default(wanted.rematches, 1000),
         };
@@ -42,7 +43,7 @@ struct amb_registry *amb_registry_new(uint64_t first_id, const struct amb_regist
         amb_entry_attach(registry, registry->root, NULL);
         registry->resources = born(registry, AMB_ENTRY_RESOURCES, "IOResources");
         registry->user_resources = born(registry, AMB_ENTRY_USER_RESOURCES, "IOUserResources");
-        registry->next_id = first_id > AMB_ENTRY_FIRST ? first_id : AMB_ENTRY_FIRST;
+        registry->first_id = registry->next_id = first_id > AMB_ENTRY_FIRST ? first_id : AMB_ENTRY_FIRST;
         return registry;
 }
 
@@ -83,14 +84,26 @@ struct amb_registry *amb_registry_free(struct amb_registry *registry)
         return NULL;
 }
 
+static void hold_busy(struct amb_registry *registry, int delta)
+{
+        registry->user_resources->adjusted += (uint32_t)delta;
+        amb_entry_busy(registry, registry->user_resources, delta);
+}
+
 void amb_registry_set_matching(struct amb_registry *registry, bool on, uint64_t now)
 {
         bool was = registry->matching;
 
         registry->matching = on;
+        /* Held back, nothing is quiet; let go, first the passes take over being busy. */
+        if (!on && !registry->held)
+                hold_busy(registry, 1);
         if (on && !was)
                 amb_pass_everything(registry, NULL, now);
         amb_work(registry, now);
+        if (on && registry->held)
+                hold_busy(registry, -1);
+        registry->held = !on;
 }
 
 IOReturn amb_registry_add_nub(struct amb_registry *registry, uint64_t parent_id, const char *class, const char *name,

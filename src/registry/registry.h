@@ -61,6 +61,7 @@ struct amb_registry_limits {
         uint32_t children;                      /* of one entry: 16384 */
         uint32_t subscriptions_per_owner;       /* matching + interest + waits for quiet: 1024 */
         uint32_t entries_per_host;              /* services and user clients: 32768 */
+        uint32_t weight_per_host;               /* bytes, about, of the properties that a host gave us: 64 MiB */
         uint32_t remembered;                    /* terminated entries that stay readable by id: 256 */
         uint32_t rematches;                     /* restarts of one driver on one provider: 1000; UINT32_MAX: never restart */
 };
@@ -146,7 +147,10 @@ struct amb_registry *amb_registry_new(uint64_t first_id, const struct amb_regist
 struct amb_registry *amb_registry_free(struct amb_registry *registry);
 AMB_DEFINE_CLEANUP(struct amb_registry, amb_registry_free)
 
-/* Holds matching back or lets it go; turned on, everything registered is matched. */
+/*
+ * Holds matching back or lets it go; turned on, everything registered is matched. A new registry does not match yet; one that was told
+ * to hold it back is not quiet until it is let go.
+ */
 void amb_registry_set_matching(struct amb_registry *registry, bool on, uint64_t now);
 
 /* No more launches and opens; every driver service gets a one-way Stop; EXIT_HOST comes out for each host as it becomes empty. */

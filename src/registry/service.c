@@ -68,8 +68,10 @@ IOReturn amb_registry_set_properties(struct amb_registry *registry, uint64_t hos
                 if (key)
                         OSDictionaryRemoveValue(runtime, key);
         }
-        /* What came bit by bit must not grow beyond what may come at once. */
-        if (!amb_value_fits((OSObject *)runtime)) {
+        /* What came bit by bit must not grow beyond what can be read at once. */
+        size_t weight;
+        if (!amb_values_fit((OSObject *)entry->properties, (OSObject *)runtime, &weight) ||
+            !amb_host_weigh(registry, entry->host, entry, weight)) {
                 OSObject_release(runtime);
                 return kIOReturnNoResources;
         }
@@ -86,7 +88,8 @@ IOReturn amb_registry_create_service(struct amb_registry *registry, uint64_t hos
 
         if (!parent)
                 return kIOReturnNotPermitted;
-        if (!amb_object_cast(properties, &gOSDictionaryMetaClass) || !amb_value_fits((const OSObject *)properties))
+        size_t weight;
+        if (!amb_object_cast(properties, &gOSDictionaryMetaClass) || !amb_values_fit((const OSObject *)properties, NULL, &weight))
                 return kIOReturnBadArgument;
         const char *class_name = OSDictionaryGetStringValue(properties, "IOClass");
         const char *user_class = OSDictionaryGetStringValue(properties, "IOUserClass");
@@ -98,6 +101,10 @@ IOReturn amb_registry_create_service(struct amb_registry *registry, uint64_t hos
             !amb_entry_has_room(registry, parent) || parent->host->entry_count >= registry->limits.entries_per_host)
                 return kIOReturnUnsupported;
         struct amb_entry *entry = amb_entry_new(registry, 0, class, user_class ? user_class : class_name);
+        if (!amb_host_weigh(registry, parent->host, entry, weight)) {
+                amb_entry_free(registry, entry);
+                return kIOReturnUnsupported;
+        }
         const char *bundle_id = OSDictionaryGetStringValue(parent->properties, "CFBundleIdentifier");
         amb_must_true(OSDictionaryMerge(entry->properties, properties));
         /* It is no candidate of matching, so it takes no category. */

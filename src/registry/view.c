@@ -12,6 +12,20 @@ static const struct amb_entry *readable(const struct amb_registry *registry, uin
         return entry && entry->place != AMB_PLACE_PENDING ? entry : NULL;
 }
 
+/* Who runs it; of a host's own object: that host. */
+static uint64_t host_of(const struct amb_registry *registry, const struct amb_entry *entry)
+{
+        const struct amb_host *host;
+
+        if (entry->host)
+                return entry->host->id;
+        if (amb_class_conforms(entry->class, "IOUserServer"))
+                amb_list_for(host, &registry->hosts, link)
+                        if (host->object == entry)
+                                return host->id;
+        return 0;
+}
+
 bool amb_registry_view(const struct amb_registry *registry, uint64_t id, struct amb_entry_view *ret_view)
 {
         const struct amb_entry *entry = readable(registry, id);
@@ -21,7 +35,7 @@ bool amb_registry_view(const struct amb_registry *registry, uint64_t id, struct 
         *ret_view = (struct amb_entry_view){
                 .id = entry->id,
                 .parent = entry->parent ? entry->parent->id : 0,
-                .host = entry->host ? entry->host->id : 0,
+                .host = host_of(registry, entry),
                 .class = entry->class->name,
                 .name = entry->name,
                 .classes = entry->class->chain,
