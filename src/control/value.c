@@ -2,6 +2,7 @@
 #include "control/value.h"
 
 #include "base/base.h"
+#include "object/value.h"
 
 /* What one reading or appending may still consume. */
 struct budget {
@@ -13,6 +14,28 @@ struct budget {
 
 #define BUDGET_READ { AMB_VALUE_NODES, AMB_VALUE_BYTES, AMB_VALUE_DEPTH, -EBADMSG }
 #define BUDGET_APPEND { AMB_VALUE_NODES, AMB_VALUE_BYTES, AMB_VALUE_DEPTH, -E2BIG }
+
+/*
+ * Of an array of dictionaries: what is left of all of them together for the next one, which may have no more than one
+ * dictionary may. The whole is larger, because a report has a row for every connection.
+ */
+static struct budget budget_row(const struct budget *all)
+{
+        return (struct budget){
+                .nodes = all->nodes < AMB_VALUE_NODES ? all->nodes : AMB_VALUE_NODES,
+                .bytes = all->bytes < AMB_VALUE_BYTES ? all->bytes : AMB_VALUE_BYTES,
+                .depth = AMB_VALUE_DEPTH,
+                .refusal = all->refusal,
+        };
+}
+
+static void budget_row_end(struct budget *all, const struct budget *before, const struct budget *after)
+{
+        all->nodes -= before->nodes - after->nodes;
+        all->bytes -= before->bytes - after->bytes;
+}
+
+#define BUDGET_ROWS(broken) { AMB_VALUE_ROWS_NODES, AMB_VALUE_ROWS_BYTES, AMB_VALUE_DEPTH, broken }
 
 static int budget_node(struct budget *budget, size_t bytes)
 {
@@ -204,16 +227,18 @@ int amb_dictionary_append(sd_bus_message *message, const OSDictionary *dictionar
 int amb_dictionary_array_append(sd_bus_message *message, const OSArray *dictionaries)
 {
         size_t count = dictionaries ? OSArrayGetCount(dictionaries) : 0;
-        struct budget budget = BUDGET_APPEND;
+        struct budget all = BUDGET_ROWS(-E2BIG);
         int r;
 
         r = sd_bus_message_open_container(message, SD_BUS_TYPE_ARRAY, "a{sv}");
         for (size_t i = 0; r >= 0 && i < count; i++) {
                 const OSDictionary *dictionary = OSDynamicCast(OSDictionary, OSArrayGetValue(dictionaries, i));
 
-                r = dictionary ? budget_node(&budget, 0) : -EINVAL;
+                r = dictionary ? budget_node(&all, 0) : -EINVAL;
+                struct budget before = budget_row(&all), after = before;
                 if (r >= 0)
-                        r = append_dictionary(message, dictionary, &budget);
+                        r = append_dictionary(message, dictionary, &after);
+                budget_row_end(&all, &before, &after);
         }
         if (r >= 0)
                 r = sd_bus_message_close_container(message);
@@ -245,6 +270,70 @@ int amb_id_array_append(sd_bus_message *message, const uint64_t *ids, size_t cou
                 return amb_trace(-E2BIG);
         r = sd_bus_message_append_array(message, SD_BUS_TYPE_UINT64, ids, count * sizeof(uint64_t));
         return r < 0 ? amb_trace(r) : 0;
+}
+
+/* --- would it travel? --- */
+
+static int measure(const OSObject *value, struct budget *budget);
+
+static int measure_string(const char *string, struct budget *budget)
+{
+        size_t length = strlen(string);
+
+        return amb_utf8_valid(string, length) ? budget_node(budget, length) : -EINVAL;
+}
+
+static int measure_dictionary(const OSDictionary *dictionary, struct budget *budget)
+{
+        int r = budget_enter(budget);
+
+        for (size_t i = 0; r >= 0 && i < OSDictionaryGetCount(dictionary); i++) {
+                r = measure_string(OSDictionaryGetKeyAt(dictionary, i), budget);
+                if (r >= 0)
+                        r = measure(OSDictionaryGetValueAt(dictionary, i), budget);
+        }
+        budget->depth++;
+        return r;
+}
+
+static int measure_array(const OSArray *array, struct budget *budget)
+{
+        int r = budget_enter(budget);
+
+        for (size_t i = 0; r >= 0 && i < OSArrayGetCount(array); i++)
+                r = measure(OSArrayGetValue(array, i), budget);
+        budget->depth++;
+        return r;
+}
+
+static int measure(const OSObject *value, struct budget *budget)
+{
+        const OSDictionary *dictionary = OSDynamicCast(OSDictionary, value);
+        const OSArray *array = OSDynamicCast(OSArray, value);
+        const OSString *string = OSDynamicCast(OSString, value);
+        const OSData *data = OSDynamicCast(OSData, value);
+        int r;
+
+        if (!value || !value_signature(value))
+                return -EINVAL;
+        if (string)
+                return measure_string(OSStringGetStringPtr(string), budget);
+        r = budget_node(budget, data ? OSDataGetLength(data) : 0);
+        if (r < 0 || !(dictionary || array))
+                return r;
+        return dictionary ? measure_dictionary(dictionary, budget) : measure_array(array, budget);
+}
+
+int amb_dictionary_measure(const OSDictionary *dictionary, size_t *ret_bytes)
+{
+        struct budget before = BUDGET_APPEND, after = before;
+        int r = measure_dictionary(dictionary, &after);
+
+        if (r < 0)
+                return r;
+        /* What surrounds a value on the wire: its length, its signature, what aligns it. */
+        *ret_bytes = before.bytes - after.bytes + 16 * (before.nodes - after.nodes);
+        return 0;
 }
 
 /* --- read --- */
@@ -497,7 +586,7 @@ int amb_dictionary_read(sd_bus_message *message, OSDictionary **ret_dictionary)
 int amb_dictionary_array_read(sd_bus_message *message, OSArray **ret_dictionaries)
 {
         RELEASE OSArray *dictionaries = OSArrayCreate();
-        struct budget budget = BUDGET_READ;
+        struct budget all = BUDGET_ROWS(-EBADMSG);
         int r;
 
         if (!dictionaries)
@@ -506,9 +595,11 @@ int amb_dictionary_array_read(sd_bus_message *message, OSArray **ret_dictionarie
         while (r >= 0 && (r = at_end(message)) == 0) {
                 RELEASE OSDictionary *dictionary = NULL;
 
-                r = budget_node(&budget, 0);
+                r = budget_node(&all, 0);
+                struct budget before = budget_row(&all), after = before;
                 if (r >= 0)
-                        r = read_dictionary(message, &budget, &dictionary);
+                        r = read_dictionary(message, &after, &dictionary);
+                budget_row_end(&all, &before, &after);
                 if (r >= 0 && !OSArrayAppendValue(dictionaries, dictionary))
                         r = -ENOMEM;
         }

@@ -21,6 +21,8 @@
 #define AMB_VALUE_DEPTH 32
 #define AMB_VALUE_NODES 16384
 #define AMB_VALUE_BYTES (4096u * 1024u)
+#define AMB_VALUE_ROWS_NODES (1024u * 1024u)    /* of an array of dictionaries; each of them as above */
+#define AMB_VALUE_ROWS_BYTES (64u * 1024u * 1024u)
 
 /* One value, as `v`. NULL is not a value: -EINVAL. */
 int amb_value_append(sd_bus_message *message, const OSObject *value);
@@ -29,6 +31,9 @@ int amb_value_read(sd_bus_message *message, OSObject **ret_value);
 /* A dictionary, as `a{sv}`. NULL is sent as the empty one. A key that occurs twice in what we read: -EBADMSG. */
 int amb_dictionary_append(sd_bus_message *message, const OSDictionary *dictionary);
 int amb_dictionary_read(sd_bus_message *message, OSDictionary **ret_dictionary);
+
+/* Would it travel? -E2BIG, -EINVAL as for append. *ret_bytes: what it takes on the wire, at most. */
+int amb_dictionary_measure(const OSDictionary *dictionary, size_t *ret_bytes);
 
 /* An array whose members are all dictionaries, as `aa{sv}`. NULL is sent as the empty one. */
 int amb_dictionary_array_append(sd_bus_message *message, const OSArray *dictionaries);
