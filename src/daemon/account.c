@@ -37,7 +37,7 @@ bool amb_account_may_call(const struct amb_account *account)
 /* An open that is waiting for the driver holds about five descriptors. */
 bool amb_account_may_open(const struct amb_daemon *daemon, const struct amb_account *account)
 {
-        return amb_account_may_call(account) && account->calls < daemon->fds_most / 16;
+        return amb_account_may_call(account) && account->opens < daemon->fds_most / 16;
 }
 
 /* A burst of LOG_BURST lines, then one per second; what was left out is said with the next line. */

@@ -85,6 +85,7 @@ struct amb_account {
         struct amb_link link;
         uid_t uid;
         unsigned peers, calls;                  /* calls: answers that we owe */
+        unsigned opens;                         /* that a driver has not answered, whether or not the app still waits */
         uint64_t log_time;                      /* rate of refusal lines */
         unsigned log_tokens, log_suppressed;
 };
@@ -139,6 +140,7 @@ struct amb_connection {
         struct amb_link link, peer_link;
         uint64_t id, host;
         struct amb_peer *peer;                  /* while the app waits for the answer */
+        struct amb_account *account;            /* until the driver has answered */
         sd_bus_message *call;                   /* the app's OpenService */
         int channel_fd, side_fd;                /* the app's, until it has them */
         struct amb_bell *bell;
@@ -246,8 +248,10 @@ void amb_bundle_load_path(struct amb_daemon *daemon);
 /* the policy directories; bad files are logged and grant nothing */
 int amb_grants_load(struct amb_daemon *daemon);
 OSDictionary *amb_grants_of(struct amb_peer *peer, char **ret_executable);      /* one reference; executable malloc or NULL */
-/* One line for a refused open. access: what is missing is the access to the bundle, so the line ends with the grant for it. */
-void amb_grants_log_refusal(struct amb_peer *peer, uint64_t entry, const char *executable, const char *why, bool access);
+/* One line for an app that has no access to the bundle; it ends with the grant that would give it. */
+void amb_grants_log_refusal(struct amb_peer *peer, uint64_t entry, const char *executable);
+/* One line for an open that came to nothing in another way. why NULL: the code is the driver's own answer. */
+void amb_grants_log_failure(struct amb_peer *peer, uint64_t entry, IOReturn code, const char *why);
 
 /* --- takeover.c --- */
 int amb_takeover_read(struct amb_daemon *daemon);               /* loads its bundles, finds its hosts */

@@ -215,24 +215,34 @@ static char *remedy(const struct amb_peer *peer, const char *executable, const c
                           "Entitlements = { " AMB_ENTITLEMENT_USERCLIENT_ACCESS " = ( %s ) }", peer->uid, bundle_id);
 }
 
-void amb_grants_log_refusal(struct amb_peer *peer, uint64_t entry, const char *executable, const char *why, bool access)
+void amb_grants_log_refusal(struct amb_peer *peer, uint64_t entry, const char *executable)
 {
-        AMB_FREE char *found = executable ? NULL : find_executable(peer), *grant = NULL;
         struct amb_entry_view view = { .bundle_id = NULL };
+        AMB_FREE char *grant = NULL;
         char name[AMB_ENTRY_NAME];
         const char *bundle_id;
 
         if (peer->account && !amb_account_may_log(peer->account))
                 return;
-        if (!executable)
-                executable = found;
         amb_registry_view(peer->daemon->registry, entry, &view);
         bundle_id = view.bundle_id ? view.bundle_id : "unknown bundle";
         amb_daemon_entry_name(peer->daemon, entry, name);
-        if (access)
-                grant = remedy(peer, executable, bundle_id);
-        amb_log(AMB_LOG_WARNING, "DK: refused: process %d (%s) of user %u may not open %s of %s: %s%s", peer->pid,
-                executable ? executable : "executable unknown", peer->uid, name, bundle_id,
-                grant ? "it is not granted " AMB_ENTITLEMENT_USERCLIENT_ACCESS " for this driver" : why ? why : "entitlements",
-                grant ? grant : "");
+        grant = remedy(peer, executable, bundle_id);
+        amb_log(AMB_LOG_WARNING, "DK: refused: process %d (%s) of user %u may not open %s of %s: it is not granted "
+                                 AMB_ENTITLEMENT_USERCLIENT_ACCESS " for this driver%s",
+                peer->pid, executable ? executable : "executable unknown", peer->uid, name, bundle_id, grant ? grant : "");
+}
+
+void amb_grants_log_failure(struct amb_peer *peer, uint64_t entry, IOReturn code, const char *why)
+{
+        AMB_FREE char *executable = find_executable(peer);
+        bool refused = why && (code == kIOReturnNotPermitted || code == kIOReturnNotPrivileged);
+        char name[AMB_ENTRY_NAME];
+
+        if (peer->account && !amb_account_may_log(peer->account))
+                return;
+        amb_daemon_entry_name(peer->daemon, entry, name);
+        amb_log(refused ? AMB_LOG_WARNING : AMB_LOG_NOTICE, "DK: %s: process %d (%s) of user %u %s %s: %s (0x%08x)",
+                refused ? "refused" : "open failed", peer->pid, executable ? executable : "executable unknown", peer->uid,
+                refused ? "may not open" : "has not opened", name, why ? why : "the driver's own answer", (unsigned)code);
 }

@@ -69,9 +69,25 @@ static pid_t host_pid(struct amb_daemon *daemon, uint64_t number)
         return host ? host->pid : 0;
 }
 
-static int append_entry(sd_bus_message *reply, struct amb_daemon *daemon, const struct amb_entry_view *view)
+/*
+ * An entry's properties, or none when they could not travel or *left bytes are not enough: one entry that cannot be read must
+ * not keep everybody from reading the others.
+ */
+static OSDictionary *readable_properties(struct amb_daemon *daemon, const struct amb_entry_view *view, size_t *left)
 {
         RELEASE OSDictionary *properties = amb_registry_copy_properties(daemon->registry, view->id);
+        size_t bytes = 0;
+
+        if (properties && (amb_dictionary_measure(properties, &bytes) < 0 || bytes > *left))
+                return NULL;
+        *left -= bytes;
+        return amb_steal(properties);
+}
+
+static int append_entry(sd_bus_message *reply, struct amb_daemon *daemon, const struct amb_entry_view *view)
+{
+        size_t left = SIZE_MAX;
+        RELEASE OSDictionary *properties = readable_properties(daemon, view, &left);
         int r;
 
         r = sd_bus_message_append(reply, "issuu", kIOReturnSuccess, view->class, view->name, view->state, view->busy);
@@ -108,9 +124,9 @@ static int method_get_entry(sd_bus_message *call, void *userdata, sd_bus_error *
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
-static int append_row(sd_bus_message *reply, struct amb_daemon *daemon, const struct amb_entry_view *view)
+static int append_row(sd_bus_message *reply, struct amb_daemon *daemon, const struct amb_entry_view *view, size_t *left)
 {
-        RELEASE OSDictionary *properties = amb_registry_copy_properties(daemon->registry, view->id);
+        RELEASE OSDictionary *properties = readable_properties(daemon, view, left);
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
@@ -136,6 +152,7 @@ static int method_dump(sd_bus_message *call, void *userdata, sd_bus_error *error
 {
         struct amb_peer *peer = userdata;
         struct amb_daemon *daemon = peer->daemon;
+        size_t left = AMB_VALUE_ROWS_BYTES / 2;
         struct amb_entry_view view;
         MESSAGE *reply = NULL;
         int r;
@@ -145,7 +162,7 @@ static int method_dump(sd_bus_message *call, void *userdata, sd_bus_error *error
                 r = sd_bus_message_open_container(reply, 'a', "a{sv}");
         for (uint64_t id = amb_registry_next(daemon->registry, 0); r >= 0 && id; id = amb_registry_next(daemon->registry, id))
                 if (amb_registry_view(daemon->registry, id, &view))
-                        r = append_row(reply, daemon, &view);
+                        r = append_row(reply, daemon, &view, &left);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

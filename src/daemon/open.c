@@ -42,11 +42,20 @@ static void connection_settle(struct amb_connection *connection)
         connection->call = sd_bus_message_unref(connection->call);
 }
 
+/* The driver has answered, or never will. */
+static void connection_answered(struct amb_connection *connection)
+{
+        if (connection->account)
+                connection->account->opens--;
+        connection->account = NULL;
+}
+
 static struct amb_connection *connection_free(struct amb_connection *connection)
 {
         if (!connection)
                 return NULL;
         connection_settle(connection);
+        connection_answered(connection);
         amb_link_remove(&connection->link);
         amb_fd_close(connection->channel_fd);
         amb_fd_close(connection->side_fd);
@@ -70,9 +79,12 @@ static struct amb_connection *connection_new(struct amb_peer *peer, sd_bus_messa
         connection->channel_fd = connection->side_fd = -1;
         connection->peer = peer;
         connection->call = sd_bus_message_ref(call);
+        connection->account = peer->account;
         amb_list_append(&peer->opens, &connection->peer_link);
-        if (peer->account)
+        if (peer->account) {
                 peer->account->calls++;
+                peer->account->opens++;
+        }
         return connection;
 }
 
@@ -96,7 +108,7 @@ static IOReturn decide(struct amb_peer *peer, uint64_t entry, uint32_t type, uin
         if (code == kIOReturnSuccess)
                 *ret_connection = open.connection;
         else if (code == kIOReturnNotPermitted)
-                amb_grants_log_refusal(peer, entry, executable, open.why, true);
+                amb_grants_log_refusal(peer, entry, executable);
         free(open.why);
         return code;
 }
@@ -247,8 +259,7 @@ void amb_open_finish(struct amb_daemon *daemon, const struct amb_action *action)
                 return;
         if (action->code != kIOReturnSuccess) {
                 if (connection->peer) {
-                        if (action->text)
-                                amb_grants_log_refusal(connection->peer, action->entry, NULL, action->text, false);
+                        amb_grants_log_failure(connection->peer, action->entry, action->code, action->text);
                         reply_refusal(connection->call, action->code);
                 }
                 connection_free(connection);
@@ -262,6 +273,7 @@ void amb_open_finish(struct amb_daemon *daemon, const struct amb_action *action)
                 }
         }
         connection_settle(connection);
+        connection_answered(connection);
         /* When the app has not got its end, the host sees the last copy go and closes the connection. */
         connection->channel_fd = amb_fd_close(connection->channel_fd);
         connection->side_fd = amb_fd_close(connection->side_fd);
@@ -269,10 +281,16 @@ void amb_open_finish(struct amb_daemon *daemon, const struct amb_action *action)
 
 /* --- ends --- */
 
+/* Its ends go at once, so that a driver which answers late sees that nobody is there. */
 void amb_open_peer_gone(struct amb_peer *peer)
 {
-        while (!amb_list_empty(&peer->opens))
-                connection_settle(amb_list_first(&peer->opens, struct amb_connection, peer_link));
+        while (!amb_list_empty(&peer->opens)) {
+                struct amb_connection *connection = amb_list_first(&peer->opens, struct amb_connection, peer_link);
+
+                connection_settle(connection);
+                connection->channel_fd = amb_fd_close(connection->channel_fd);
+                connection->side_fd = amb_fd_close(connection->side_fd);
+        }
 }
 
 void amb_open_host_gone(struct amb_daemon *daemon, uint64_t host)

@@ -32,9 +32,9 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
         if (sd_bus_message_is_method_error(reply, NULL)) {
                 /* The connection has ended: the registry hears of the process, not of the call. */
-                if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_NO_REPLY))
+                if (sd_bus_is_open(sd_bus_message_get_bus(reply)) <= 0)
                         return 0;
-                amb_log(AMB_LOG_WARNING, "a host refused a call: %s", sd_bus_message_get_error(reply)->message);
+                amb_log(AMB_LOG_WARNING, "a host refused a call: %s", sd_bus_message_get_error(reply)->name);
                 call->answer(call->daemon, call->host, call->subject, kIOReturnIPCError, NULL);
                 return 0;
         }

@@ -304,6 +304,7 @@ int amb_takeover_begin(struct amb_daemon *daemon)
                 start_matching(daemon);
                 return 0;
         }
+        amb_registry_set_matching(daemon->registry, false, amb_time_now());
         amb_log(AMB_LOG_NOTICE, "a former ambidextd has left hosts: waiting for them to report before drivers are matched");
         r = sd_event_add_time_relative(daemon->event, &daemon->takeover_timer, CLOCK_MONOTONIC, AMB_GRACE_SECONDS * 1000000ull,
                                        0,
@@ -323,6 +324,21 @@ static struct record *record_find(const struct amb_peer *peer, uint64_t tag, con
         return NULL;
 }
 
+/* A launch's tag is the entry that it was for: no other host can have it. */
+static bool claims_another(const struct record *own, const OSArray *rows)
+{
+        const struct record *record;
+
+        for (size_t i = 0; i < OSArrayGetCount(rows); i++) {
+                uint64_t id = OSDictionaryGetUInt64Value(OSDynamicCast(OSDictionary, OSArrayGetValue(rows, i)), "id");
+
+                amb_list_for(record, &own->daemon->records, link)
+                        if (record != own && record->tag == id)
+                                return true;
+        }
+        return false;
+}
+
 IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint64_t tag, const char *token,
                             const char *bundle_id,
                             const OSArray *rows)
@@ -336,9 +352,14 @@ IOReturn amb_takeover_adopt(struct amb_peer *peer, const char *server_name, uint
 
         if (!record || strcmp(bundle_id, OSDictionaryGetStringValue(record->facts, "identifier")) != 0 ||
             strcmp(server_name, OSDictionaryGetStringValue(record->facts, "server")) != 0) {
-                amb_log(AMB_LOG_WARNING, "process %d of user %u reported as host of %s, with no launch that this ambidextd "
-                                         "knows of: refused",
-                        peer->pid, peer->uid, bundle_id);
+                if (!peer->account || amb_account_may_log(peer->account))
+                        amb_log(AMB_LOG_WARNING, "process %d of user %u reported as host of %s, with no launch that this "
+                                                 "ambidextd knows of: refused", peer->pid, peer->uid, bundle_id);
+                return kIOReturnNotPermitted;
+        }
+        if (claims_another(record, rows)) {
+                amb_log(AMB_LOG_ERROR, "DK: %s: host %d cannot be taken over: it reports what another host was launched for",
+                        bundle_id, peer->pid);
                 return kIOReturnNotPermitted;
         }
         number = ++daemon->numbers;

@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon among hosts and apps that do what they must not, and after a death at a bad moment. Arguments: ambidextd,
+ * test-host; or, as an app under another name: `open`, entry.
+ */
+#include "daemon/test-tool.h"
+
+#include <dirent.h>
+
+/* --- what everybody reads stays readable --- */
+
+/* The row of the entry; everything else can be read too. */
+static OSDictionary *dump_row(sd_bus *bus, uint64_t entry, size_t *ret_count)
+{
+        sd_bus_message *reply = reply_to(bus, call_new(bus, "Dump", ""));
+        OSDictionary *found = NULL;
+        OSArray *rows = NULL;
+
+        ck_assert_int_eq(amb_dictionary_array_read(reply, &rows), 0);
+        sd_bus_message_unref(reply);
+        *ret_count = OSArrayGetCount(rows);
+        for (size_t i = 0; i < *ret_count; i++) {
+                OSDictionary *row = OSDynamicCast(OSDictionary, OSArrayGetValue(rows, i));
+
+                if (OSDictionaryGetUInt64Value(row, "id") == entry)
+                        found = row;
+        }
+        OSObject_retain(found);
+        OSObject_release(rows);
+        return found;
+}
+
+static void name_is(sd_bus *bus, uint64_t entry, const char *expected)
+{
+        sd_bus_message *reply = reply_to(bus, call_new(bus, "GetEntry", "t", entry));
+        const char *class, *name;
+
+        ck_assert_int_eq(code_of(reply), 0);
+        ck_assert_int_gt(sd_bus_message_read(reply, "ss", &class, &name), 0);
+        ck_assert_str_eq(name, expected);
+        sd_bus_message_unref(reply);
+}
+
+/* The driver, by its bundle: its name is what is tested. */
+static uint64_t wait_driver(sd_bus *bus)
+{
+        struct news news = { .count = 0 };
+        sd_bus_message *reply;
+        uint64_t *ids = NULL, id;
+        size_t count;
+
+        hear_news(bus, &news);
+        reply = reply_to(bus, call_new(bus, "Subscribe", "usa{sv}", 7, "IOServiceMatched", 1, "IOPropertyMatch", "a{sv}", 1,
+                                       "CFBundleIdentifier", "s", "org.example.test"));
+        ck_assert_int_eq(code_of(reply), 0);
+        ck_assert_int_eq(amb_id_array_read(reply, &ids, &count), 0);
+        sd_bus_message_unref(reply);
+        if (count == 0)
+                wait_news(bus, &news, 1);
+        id = count > 0 ? ids[0] : news.entry;
+        free(ids);
+        sd_bus_message_unref(reply_to(bus, call_new(bus, "Unsubscribe", "u", 7)));
+        return id;
+}
+
+START_TEST(long_name)
+{
+        char expected[128] = "";
+        OSDictionary *row;
+        uint64_t entry;
+        size_t count;
+        sd_bus *bus;
+
+        for (int i = 0; i < 63; i++)
+                strcat(expected, "\xc3\xa9");
+        start_with_driver(true, "long name");
+        bus = bus_new();
+        entry = wait_driver(bus);
+        name_is(bus, entry, expected);
+        row = dump_row(bus, entry, &count);
+        ck_assert_ptr_nonnull(row);
+        ck_assert_str_eq(OSDictionaryGetStringValue(row, "name"), expected);
+        OSObject_release(row);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(escapes)
+{
+        uint64_t entry;
+        sd_bus *bus;
+
+        start_with_driver(false, "escapes");
+        bus = bus_new();
+        entry = wait_driver(bus);
+        name_is(bus, entry, "a_[31mb_31mc_d");
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+static long daemon_resident_kib(void)
+{
+        AMB_FREE char *path = amb_format("/proc/%d/status", daemon_pid), *text = NULL;
+        size_t length;
+        long kib = 0;
+
+        ck_assert_int_eq(amb_file_read(AT_FDCWD, path, 1 << 16, &text, &length), 0);
+        ck_assert_int_eq(sscanf(strstr(text, "VmRSS:"), "VmRSS: %ld", &kib), 1);
+        return kib;
+}
+
+START_TEST(fat_host)
+{
+        OSDictionary *row;
+        uint64_t entry;
+        size_t count;
+        sd_bus *bus;
+
+        start_with_driver(false, "fat");
+        bus = bus_new();
+        entry = wait_driver(bus);
+        ck_assert_int_lt(daemon_resident_kib(), 128 * 1024);
+        row = dump_row(bus, entry, &count);
+        ck_assert_ptr_nonnull(row);
+        OSObject_release(row);
+        is_alive();
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(scattered_properties)
+{
+        sd_bus_message *reply;
+        OSDictionary *row;
+        uint64_t entry;
+        size_t count;
+        sd_bus *bus;
+
+        start_with_driver(false, "scattered");
+        bus = bus_new();
+        entry = wait_driver(bus);
+        reply = reply_to(bus, call_new(bus, "GetEntry", "t", entry));
+        ck_assert_int_eq(code_of(reply), 0);
+        sd_bus_message_unref(reply);
+        row = dump_row(bus, entry, &count);
+        ck_assert_ptr_nonnull(row);
+        OSObject_release(row);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(meddler)
+{
+        uint64_t entry, connection;
+        sd_bus *bus;
+
+        start_with_driver(true, "meddle");
+        bus = bus_new();
+        entry = wait_driver(bus);
+        name_is(bus, 0, "Root");
+        name_is(bus, AMB_ENTRY_USER_RESOURCES, "IOUserResources");
+        name_is(bus, entry, "TestDriver");
+        ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
+        close_ends();
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(host_object_has_its_process)
+{
+        struct news news = { .count = 0 };
+        uint64_t entry, *ids = NULL;
+        sd_bus_message *reply;
+        size_t count;
+        sd_bus *bus;
+
+        start_with_driver(false, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        reply = reply_to(bus, call_new(bus, "FindServices", "a{sv}", 1, "IOProviderClass", "s", "IOUserServer"));
+        ck_assert_int_eq(code_of(reply), 0);
+        ck_assert_int_eq(amb_id_array_read(reply, &ids, &count), 0);
+        ck_assert_uint_eq(count, 1);
+        ck_assert_int_eq(host_pid(bus, ids[0]), host_pid(bus, entry));
+        free(ids);
+        sd_bus_message_unref(reply);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* --- answers to an open --- */
+
+static int on_opened(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        ck_assert_int_gt(sd_bus_message_read(reply, "i", (int *)userdata), 0);
+        return 0;
+}
+
+static sd_bus_message *open_later(sd_bus *bus, uint64_t entry, uint32_t type, int *ret_code)
+{
+        sd_bus_message *call = call_new(bus, "OpenService", "tu", entry, type);
+
+        *ret_code = 1;
+        ck_assert_int_ge(sd_bus_call_async(bus, NULL, call, on_opened, ret_code, UINT64_MAX), 0);
+        ck_assert_int_ge(sd_bus_flush(bus), 0);
+        return sd_bus_message_unref(call);
+}
+
+static void wait_code(sd_bus *bus, const int *code)
+{
+        while (*code == 1) {
+                int r = sd_bus_process(bus, NULL);
+
+                ck_assert_int_ge(r, 0);
+                if (r == 0)
+                        ck_assert_int_gt(sd_bus_wait(bus, PATIENCE), 0);
+        }
+}
+
+START_TEST(silent_driver)
+{
+        struct news news = { .count = 0 };
+        uint64_t entry, connection;
+        int silent, pretended;
+        sd_bus *bus, *other;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        other = bus_new();
+        entry = find_driver(other, &news);
+        open_later(bus, entry, 97, &silent);
+        open_later(bus, entry, 96, &pretended);
+        /* Nobody else has to wait for them. */
+        for (int i = 0; i < 20; i++) {
+                ck_assert_int_eq(open_service(other, entry, 0, &connection), 0);
+                close_ends();
+        }
+        /* An error that the bus itself would say is an answer like any other. */
+        wait_code(bus, &pretended);
+        ck_assert_int_eq(pretended, kIOReturnIPCError);
+        ck_assert_int_eq(silent, 1);
+        kill(host_pid(other, entry), SIGKILL);
+        wait_code(bus, &silent);
+        ck_assert_int_eq(silent, MIG_SERVER_DIED);
+        wait_news(other, &news, 1);
+        ck_assert_int_eq(open_service(other, news.entry, 0, &connection), 0);
+        close_ends();
+        sd_bus_close_unref(bus);
+        sd_bus_close_unref(other);
+}
+END_TEST
+
+START_TEST(wrong_answers)
+{
+        static const struct {
+                uint32_t type;
+                int code;
+                bool dies;
+        } cases[] = { { 93, kIOReturnUnsupported, false }, { 92, kIOReturnBusy, false }, { 94, MIG_SERVER_DIED, true },
+                      { 95, kIOReturnIPCError, false } };
+        struct news news = { .count = 0 };
+        uint64_t entry, connection;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(cases); i++) {
+                unsigned before = news.count;
+
+                ck_assert_int_eq(open_service(bus, entry, cases[i].type, &connection), cases[i].code);
+                if (cases[i].dies) {
+                        wait_news(bus, &news, before + 1);
+                        entry = news.entry;
+                }
+                ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
+                close_ends();
+        }
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* The driver's own no is not a lack of permission. */
+START_TEST(drivers_refusal)
+{
+        struct news news = { .count = 0 };
+        uint64_t entry, connection;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        ck_assert_int_eq(open_service(bus, entry, 99, &connection), kIOReturnExclusiveAccess);
+        ck_assert_uint_eq(log_count("refused: process"), 0);
+        ck_assert_uint_eq(log_count("0xe00002c5"), 1);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* Apps that come and go while the driver is stuck: what they leave behind is limited, and everybody else is served. */
+START_TEST(opens_pile_up)
+{
+        struct news news = { .count = 0 };
+        uint64_t entry;
+        sd_bus *bus;
+
+        descriptors = 256;
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        kill(host_pid(bus, entry), SIGSTOP);
+        for (int i = 0; i < 200; i++) {
+                sd_bus *app = bus_new();
+                sd_bus_message *call = call_new(app, "OpenService", "tu", entry, 0), *quiet;
+
+                ck_assert_int_ge(sd_bus_send(app, call, &(uint64_t){ 0 }), 0);
+                sd_bus_message_unref(call);
+                quiet = call_new(app, "WaitQuiet", "tt", UINT64_C(0), UINT64_C(0));
+                ck_assert_msg(sd_bus_call(app, quiet, PATIENCE, NULL, NULL) >= 0, "app %d is not served", i);
+                sd_bus_message_unref(quiet);
+                sd_bus_close_unref(app);
+        }
+        ck_assert_uint_lt(daemon_fds(), 160);
+        is_alive();
+        kill(host_pid(bus, entry), SIGCONT);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* An app whose program is called something that is no text must neither be sent on as it is nor hurt the host. */
+START_TEST(odd_program_name)
+{
+        AMB_FREE char *odd = in_directory("\xff\xfe\x1b[31m\n");
+        struct news news = { .count = 0 };
+        char *self = realpath("/proc/self/exe", NULL), number[32];
+        uint64_t entry;
+        int status;
+        pid_t pid, host;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        host = host_pid(bus, entry);
+        AMB_FREE char *copy = NULL;
+        size_t length;
+        ck_assert_int_eq(amb_file_read(AT_FDCWD, self, 1 << 26, &copy, &length), 0);
+        int fd = open(odd, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+        ck_assert_int_eq(write(fd, copy, length), (ssize_t)length);
+        close(fd);
+        snprintf(number, sizeof(number), "%llu", (unsigned long long)entry);
+        pid = fork();
+        if (pid == 0) {
+                execl(odd, "odd", "open", number, NULL);
+                _exit(125);
+        }
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+        ck_assert_int_eq(host_pid(bus, entry), host);
+        ck_assert_uint_eq(news.count, 0);
+        free(self);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* --- takeover --- */
+
+static void daemon_again(void)
+{
+        AMB_FREE char *policy = in_directory("policy");
+
+        ck_assert_int_eq(daemon_start((char *[]){ access(policy, F_OK) == 0 ? "--policy" : NULL, policy, NULL }), -1);
+}
+
+/* More connections than fit into one budget of values. */
+START_TEST(many_connections_are_taken_over)
+{
+        enum { MANY = 1500 };
+        static int sides[MANY];
+        struct news news = { .count = 0 }, later = { .count = 0 };
+        uint64_t entry, connection;
+        OSDictionary *row;
+        size_t count;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        pid = host_pid(bus, entry);
+        for (int i = 0; i < MANY; i++) {
+                ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
+                sides[i] = ends[1].fd;
+                ends[1].fd = -1;
+                close_ends();
+        }
+        row = dump_row(bus, entry, &count);
+        ck_assert_uint_ge(count, MANY);
+        OSObject_release(row);
+        daemon_signal(SIGKILL);
+        sd_bus_close_unref(bus);
+        daemon_again();
+        bus = bus_new();
+        ck_assert_uint_eq(find_driver(bus, &later), entry);
+        ck_assert_int_eq(host_pid(bus, entry), pid);
+        row = dump_row(bus, connection, &count);
+        ck_assert_ptr_nonnull(row);
+        OSObject_release(row);
+        for (int i = 0; i < MANY; i++)
+                close(sides[i]);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* Who waits for quiet waits for the hosts of the former daemon too. */
+START_TEST(not_quiet_before_all_have_reported)
+{
+        struct news news = { .count = 0 };
+        sd_bus_message *reply;
+        uint64_t entry;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(false, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        pid = host_pid(bus, entry);
+        kill(pid, SIGSTOP);
+        daemon_signal(SIGKILL);
+        sd_bus_close_unref(bus);
+        daemon_again();
+        bus = bus_new();
+        reply = reply_to(bus, call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_C(0)));
+        ck_assert_int_eq(code_of(reply), kIOReturnTimeout);
+        sd_bus_message_unref(reply);
+        kill(pid, SIGCONT);
+        reply = reply_to(bus, call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_MAX));
+        ck_assert_int_eq(code_of(reply), 0);
+        sd_bus_message_unref(reply);
+        ck_assert_int_eq(host_pid(bus, entry), pid);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* A host that stays stopped is killed, and its driver started again: never two, never none. */
+START_TEST(stopped_host_is_replaced)
+{
+        struct news news = { .count = 0 }, later = { .count = 0 };
+        uint64_t entry;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(false, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        pid = host_pid(bus, entry);
+        kill(pid, SIGSTOP);
+        daemon_signal(SIGKILL);
+        sd_bus_close_unref(bus);
+        daemon_again();
+        bus = bus_new();
+        ck_assert_uint_gt(find_driver(bus, &later), entry);
+        wait_end(pid);
+        ck_assert_int_ne(host_pid(bus, later.entry ? later.entry : wait_driver(bus)), pid);
+        ck_assert_uint_eq(log_count("launched host"), 2);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* The daemon dies five times in a row, at once after it has begun to serve: one host, one service, all the time. */
+START_TEST(daemon_dies_again_and_again)
+{
+        struct news news = { .count = 0 }, later = { .count = 0 };
+        sd_bus_message *reply;
+        OSDictionary *row;
+        uint64_t entry;
+        size_t count;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(false, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        pid = host_pid(bus, entry);
+        sd_bus_close_unref(bus);
+        for (int i = 0; i < 5; i++) {
+                daemon_signal(SIGKILL);
+                daemon_again();
+        }
+        bus = bus_new();
+        ck_assert_uint_eq(find_driver(bus, &later), entry);
+        ck_assert_int_eq(host_pid(bus, entry), pid);
+        reply = reply_to(bus, call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_MAX));
+        ck_assert_int_eq(code_of(reply), 0);
+        sd_bus_message_unref(reply);
+        row = dump_row(bus, entry, &count);
+        ck_assert_uint_eq(count, 5);
+        OSObject_release(row);
+        ck_assert_uint_eq(log_count("launched host"), 1);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* Killed while the host has not checked in: it must not be lost, nor run twice. */
+START_TEST(daemon_dies_during_a_launch)
+{
+        AMB_FREE char *bundle = in_directory("Test.dext");
+        struct news news = { .count = 0 };
+        OSDictionary *row;
+        uint64_t entry;
+        size_t count;
+        sd_bus *bus;
+
+        put_bundle(NULL);
+        for (int i = 0; i < 5; i++) {
+                ck_assert_int_eq(daemon_start((char *[]){ "--dext", bundle, NULL }), -1);
+                daemon_signal(SIGKILL);
+        }
+        daemon_again();
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        row = dump_row(bus, entry, &count);
+        ck_assert_uint_eq(count, 5);
+        OSObject_release(row);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* An id far away would leave no ids for anybody else. */
+START_TEST(far_id_is_refused)
+{
+        struct news news = { .count = 0 }, later = { .count = 0 };
+        uint64_t entry;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(false, "far id");
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        pid = host_pid(bus, entry);
+        daemon_signal(SIGKILL);
+        sd_bus_close_unref(bus);
+        daemon_again();
+        bus = bus_new();
+        entry = find_driver(bus, &later);
+        ck_assert_uint_lt(entry, UINT64_C(1) << 60);
+        ck_assert_int_ne(host_pid(bus, entry), pid);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+START_TEST(rubbish_in_the_state)
+{
+        AMB_FREE char *state = in_directory("registry.state"), *hosts = in_directory("registry.state/hosts"),
+                *fifo = in_directory("registry.state/hosts/11"), *link = in_directory("registry.state/hosts/12"),
+                *inner = in_directory("registry.state/hosts/13"), *bundles = in_directory("registry.state/bundles");
+        static const char *const records[] = {
+                "", "x", "bplist00", "<plist version=\"1.0\"><dict/></plist>",
+                "<plist version=\"1.0\"><dict><key>pid</key><integer>1</integer></dict></plist>",
+                "<plist version=\"1.0\"><dict><key>token</key><string>a</string><key>bundle</key><string>b</string>"
+                "<key>identifier</key><string>c</string><key>server</key><string>d</string><key>pid</key><integer>"
+                "99999999999</integer><key>start</key><integer>0</integer></dict></plist>",
+        };
+        sd_bus *bus;
+
+        ck_assert_int_eq(mkdir(state, 0700), 0);
+        ck_assert_int_eq(mkdir(hosts, 0700), 0);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(records); i++) {
+                AMB_FREE char *name = amb_format("registry.state/hosts/%zu", i + 20);
+
+                put(name, records[i]);
+        }
+        put("registry.state/hosts/77.new", "half");
+        put("registry.state/hosts/not a number", "x");
+        put("registry.state/hosts/99999999999999999999999999", "x");
+        put("registry.state/bundles", "<plist version=\"1.0\"><array><integer>1</integer><string>relative</string>"
+                                      "<string>/nowhere/x.dext</string></array></plist>");
+        ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+        ck_assert_int_eq(symlink("/dev/zero", link), 0);
+        ck_assert_int_eq(mkdir(inner, 0700), 0);
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        bus = bus_new();
+        is_alive();
+        sd_bus_close_unref(bus);
+        daemon_signal(SIGTERM);
+        /* A directory is nothing that it has made: it stays, and is in nobody's way. */
+        rmdir(inner);
+        rmdir(hosts);
+        rmdir(state);
+        ck_assert_int_eq(mkdir(state, 0700), 0);
+        ck_assert_int_eq(mkfifo(bundles, 0600), 0);
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        is_alive();
+}
+END_TEST
+
+/* --- an app under another name --- */
+
+static int open_once(const char *number)
+{
+        sd_bus_message *call = NULL, *reply = NULL;
+        sd_bus *bus = NULL;
+        int code = -1, r;
+
+        r = amb_bus_connect_registry(&bus, NULL);
+        if (r >= 0)
+                r = amb_bus_new_call(bus, &call, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, "OpenService");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "tu", (uint64_t)strtoull(number, NULL, 10), 0);
+        if (r >= 0)
+                r = sd_bus_call(bus, call, PATIENCE, NULL, &reply);
+        if (r >= 0)
+                r = sd_bus_message_read(reply, "i", &code);
+        sd_bus_message_unref(call);
+        sd_bus_message_unref(reply);
+        sd_bus_close_unref(bus);
+        return r > 0 && code == 0 ? 0 : 1;
+}
+
+int main(int count, char **arguments)
+{
+        Suite *suite = suite_create("daemon-hostile");
+        TCase *tests = tcase_create("daemon-hostile");
+        SRunner *runner;
+        int failed;
+
+        if (count != 3)
+                return 2;
+        if (strcmp(arguments[1], "open") == 0)
+                return open_once(arguments[2]);
+        daemon_program = arguments[1];
+        host_program = arguments[2];
+        amb_fd_limit_raise();
+        tcase_add_checked_fixture(tests, set_up, tear_down);
+        tcase_set_timeout(tests, 60);
+        tcase_add_test(tests, long_name);
+        tcase_add_test(tests, escapes);
+        tcase_add_test(tests, fat_host);
+        tcase_add_test(tests, scattered_properties);
+        tcase_add_test(tests, meddler);
+        tcase_add_test(tests, host_object_has_its_process);
+        tcase_add_test(tests, silent_driver);
+        tcase_add_test(tests, wrong_answers);
+        tcase_add_test(tests, drivers_refusal);
+        tcase_add_test(tests, opens_pile_up);
+        tcase_add_test(tests, odd_program_name);
+        tcase_add_test(tests, many_connections_are_taken_over);
+        tcase_add_test(tests, not_quiet_before_all_have_reported);
+        tcase_add_test(tests, stopped_host_is_replaced);
+        tcase_add_test(tests, daemon_dies_again_and_again);
+        tcase_add_test(tests, daemon_dies_during_a_launch);
+        tcase_add_test(tests, far_id_is_refused);
+        tcase_add_test(tests, rubbish_in_the_state);
+        suite_add_tcase(suite, tests);
+        runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed > 0;
+}
