@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Run loops: one per thread, made on first use, gone with the thread. A loop waits for its sources and timers and calls them on
- * its own thread. Sources and timers are added per mode; those of kCFRunLoopCommonModes run in every mode.
+ * its own thread. Sources and timers are added per mode; those of kCFRunLoopCommonModes run in every mode. The main thread's loop
+ * also runs what is on the main dispatch queue, in the default mode, from the first dispatch_get_main_queue() on.
  *
  * CFRunLoopStop and CFRunLoopWakeUp may be called from any thread; everything else about a loop by its own thread only.
  * A source comes from IONotificationPortGetRunLoopSource() or CFRunLoopSourceCreate(). Add, remove, invalidate and stop are

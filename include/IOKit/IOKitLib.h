@@ -39,6 +39,7 @@
 #include <IOKit/IOKitKeys.h>
 #include <IOKit/IOTypes.h>
 #include <IOKit/OSMessageNotification.h>
+#include <dispatch/dispatch.h>
 #include <mach/mach_init.h>
 #include <mach/mach_port.h>
 #include <mach/message.h>
@@ -264,8 +265,9 @@ kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t type, task_p
 /* --- notification ports --- */
 
 /*
- * Where completions and notifications arrive. They are delivered by a run loop (IONotificationPortGetRunLoopSource), or by
- * whoever polls amb_port_get_fd() and calls amb_port_dispatch() (<ambidext/port.h>); until then they wait in the port.
+ * Where completions and notifications arrive. They are delivered by a run loop (IONotificationPortGetRunLoopSource), on a dispatch
+ * queue (IONotificationPortSetDispatchQueue), by whoever polls amb_port_get_fd() and calls amb_port_dispatch()
+ * (<ambidext/port.h>), or received one by one with mach_msg() (<mach/message.h>); until then they wait in the port.
  * Calls on one port are made by one thread at a time. Callbacks of one port never overlap.
  */
 typedef struct IONotificationPort *IONotificationPortRef;
@@ -287,6 +289,18 @@ void IONotificationPortDestroy(IONotificationPortRef port);
 mach_port_t IONotificationPortGetMachPort(IONotificationPortRef port);  /* usable as wake_port; not owned by the caller */
 /* Made on first use, the same later; not owned by the caller. NULL: no memory. */
 CFRunLoopSourceRef IONotificationPortGetRunLoopSource(IONotificationPortRef port);
+/*
+ * Callbacks run on `queue` (<dispatch/dispatch.h>), one at a time, until another queue or NULL is set: then none begins any more,
+ * one in progress finishes, and what comes waits in the port. The port lives until its last callback has returned. Starts threads.
+ */
+void IONotificationPortSetDispatchQueue(IONotificationPortRef port, dispatch_queue_t queue);
+/* Linux has no such attribute: 0, and nothing changes. kIOReturnBadArgument: port is NULL. */
+kern_return_t IONotificationPortSetImportanceReceiver(IONotificationPortRef port);
+/*
+ * A receive port without callbacks of its own, to be read with mach_msg() and ended with mach_port_destroy(). type:
+ * kOSNotificationMessageID or kOSAsyncCompleteMessageID; another: kIOReturnBadArgument. kIOReturnNoResources: no descriptor.
+ */
+kern_return_t IOCreateReceivePort(uint32_t type, mach_port_t *port);
 /* Calls the callback that a message (id 53) asks for; ignores all others. unused and reference are ignored. */
 void IODispatchCalloutFromMessage(void *unused, mach_msg_header_t *message, void *reference);
 /*

@@ -5,6 +5,7 @@
 
 #include "client/cancel.h"
 #include "client/connection.h"
+#include "client/dispatch.h"
 #include "client/port.h"
 #include "client/runloop.h"
 
@@ -67,16 +68,16 @@ static int port_open(struct amb_port *port)
         return 0;
 }
 
-IONotificationPortRef IONotificationPortCreate(mach_port_t main_port)
+int amb_port_new(struct amb_port **ret)
 {
         struct IONotificationPort *reference;
         struct amb_port *port;
         mach_port_t handle;
+        int r;
 
-        (void)main_port;
         reference = calloc(1, sizeof(*reference));
         if (!reference)
-                return NULL;
+                return -ENOMEM;
         port = &reference->port;
         amb_target_init(&port->target, &port_class);
         port->epoll = port->wake_read = port->wake_write = -1;
@@ -87,11 +88,23 @@ IONotificationPortRef IONotificationPortCreate(mach_port_t main_port)
         pthread_mutex_init(&port->bus_lock, NULL);
         amb_port_bus_init(port);
         /* One reference is the caller's, the other one the handle's. */
-        if (port_open(port) < 0 || amb_handle_new(amb_target_ref(&port->target), &handle) < 0) {
+        r = port_open(port);
+        if (r == 0)
+                r = amb_handle_new(amb_target_ref(&port->target), &handle);
+        if (r < 0) {
                 port_free(&port->target);
-                return NULL;
+                return r;
         }
-        return reference;
+        *ret = port;
+        return 0;
+}
+
+IONotificationPortRef IONotificationPortCreate(mach_port_t main_port)
+{
+        struct amb_port *port;
+
+        (void)main_port;
+        return amb_port_new(&port) == 0 ? amb_container_of(port, struct IONotificationPort, port) : NULL;
 }
 
 mach_port_t IONotificationPortGetMachPort(IONotificationPortRef reference)
@@ -237,16 +250,45 @@ void amb_port_queue(struct amb_port *port, struct amb_message *message, bool wak
                 amb_side_port_wake(port->wake_write);
 }
 
-static struct amb_message *queue_take(struct amb_port *port)
+void amb_port_gather(struct amb_port *port)
+{
+        amb_side_port_drain(port->wake_read);
+        links_drain(port);
+        amb_port_bus_dispatch(port);
+}
+
+int amb_port_take(struct amb_port *port, size_t most, struct amb_message **ret, size_t *ret_size)
 {
         struct amb_message *message;
+        int r = AMB_PORT_EMPTY;
 
         pthread_mutex_lock(&port->queue_lock);
         message = amb_list_first(&port->queue, struct amb_message, link);
-        if (message)
+        if (message && message->header.msgh_size > most) {
+                *ret_size = message->header.msgh_size;
+                r = AMB_PORT_TOO_LARGE;
+        } else if (message) {
                 amb_link_remove(&message->link);
+                *ret = message;
+                r = 0;
+        }
         pthread_mutex_unlock(&port->queue_lock);
-        return message;
+        return r;
+}
+
+void amb_port_settle(struct amb_port *port)
+{
+        bool more;
+
+        pthread_mutex_lock(&port->queue_lock);
+        more = !amb_list_empty(&port->queue);
+        pthread_mutex_unlock(&port->queue_lock);
+        if (atomic_load(&port->destroyed))
+                return;
+        if (more)
+                amb_side_port_wake(port->wake_write);
+        else
+                links_arm(port);
 }
 
 static void message_freep(struct amb_message **message)
@@ -263,18 +305,15 @@ void amb_port_dispatch_messages(IONotificationPortRef reference, void (*take)(vo
         if (atomic_load(&port->destroyed))
                 return;
         amb_target_ref(port);
-        amb_side_port_drain(port->wake_read);
-        links_drain(port);
-        amb_port_bus_dispatch(port);
+        amb_port_gather(port);
         while (!atomic_load(&port->destroyed)) {
-                AMB_CLEANUP(message_freep) struct amb_message *message = queue_take(port);
+                AMB_CLEANUP(message_freep) struct amb_message *message = NULL;
 
-                if (!message)
+                if (amb_port_take(port, SIZE_MAX, &message, NULL))
                         break;
                 take(context, &message->header);
         }
-        if (!atomic_load(&port->destroyed))
-                links_arm(port);
+        amb_port_settle(port);
         amb_target_unref(port);
 }
 
@@ -302,30 +341,89 @@ CFRunLoopSourceRef IONotificationPortGetRunLoopSource(IONotificationPortRef refe
         return port->source;
 }
 
-void IONotificationPortDestroy(IONotificationPortRef reference)
+/* --- a dispatch queue --- */
+
+#define BATCH 64                        /* messages before others get their turn on the queue */
+
+static void queue_serve(void *context, const struct amb_dispatch_source *source)
+{
+        struct amb_port *port = context;
+
+        if (atomic_load(&port->destroyed))
+                return;
+        amb_port_gather(port);
+        for (int i = 0; i < BATCH && !atomic_load(&port->destroyed) && !amb_dispatch_source_cancelled(source); i++) {
+                AMB_CLEANUP(message_freep) struct amb_message *message = NULL;
+
+                if (amb_port_take(port, SIZE_MAX, &message, NULL))
+                        break;
+                call_out(NULL, &message->header);
+        }
+        amb_port_settle(port);
+}
+
+/* On the queue, after the last callback. */
+static void queue_left(void *context)
+{
+        amb_target_unref(context);
+}
+
+void IONotificationPortSetDispatchQueue(IONotificationPortRef reference, dispatch_queue_t queue)
 {
         AMB_NO_CANCEL;
-        struct amb_port *port;
+        struct amb_port *port = &reference->port;
 
-        if (!reference)
+        amb_dispatch_source_cancel(amb_steal(port->queue_source));
+        if (!queue || atomic_load(&port->destroyed))
                 return;
-        port = &reference->port;
+        amb_target_ref(port);
+        port->queue_source = amb_dispatch_source_new(queue, port->epoll, port, queue_serve, queue_left);
+        if (!port->queue_source) {
+                amb_log(AMB_LOG_ERROR, "no memory or no thread for a notification port's dispatch queue");
+                amb_target_unref(port);
+        }
+}
+
+kern_return_t IONotificationPortSetImportanceReceiver(IONotificationPortRef reference)
+{
+        return reference ? KERN_SUCCESS : kIOReturnBadArgument;
+}
+
+/* --- the end --- */
+
+void amb_port_close(struct amb_port *port)
+{
+        bool first;
+
         if (port->source) {
                 CFRunLoopSourceInvalidate(port->source);
                 CFRelease(port->source);
                 port->source = NULL;
         }
+        amb_dispatch_source_cancel(amb_steal(port->queue_source));
         pthread_mutex_lock(&port->queue_lock);
-        atomic_store(&port->destroyed, true);
+        first = !atomic_exchange(&port->destroyed, true);
         queue_clear(port);
         pthread_mutex_unlock(&port->queue_lock);
-        if (port->target.handle)
-                amb_handle_kill(port->target.handle);
+        if (!first)
+                return;
+        amb_handle_kill(port->target.handle);
         amb_port_bus_close(port);
         pthread_mutex_lock(&port->links_lock);
         while (!amb_list_empty(&port->links))
                 link_cut(amb_container_of(port->links.next, struct amb_port_link, link));
         pthread_mutex_unlock(&port->links_lock);
+        /* Who waits in mach_msg() looks again. */
+        amb_side_port_wake(port->wake_write);
         amb_handle_release(port->target.handle, false);
-        amb_target_unref(port);
+}
+
+void IONotificationPortDestroy(IONotificationPortRef reference)
+{
+        AMB_NO_CANCEL;
+
+        if (!reference)
+                return;
+        amb_port_close(&reference->port);
+        amb_target_unref(&reference->port);
 }

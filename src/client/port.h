@@ -16,7 +16,8 @@
  *
  * Which thread
  *      Queue and links: any, each under its lock. Bus and subscriptions: any, under `bus_lock`, which is recursive for nobody:
- *      no callback runs under a lock. amb_port_dispatch: one thread at a time, the caller's promise.
+ *      no callback runs under a lock. amb_port_dispatch: one thread at a time, the caller's promise; on a dispatch queue, the
+ *      queue's. mach_msg: any number.
  */
 #include <pthread.h>
 
@@ -27,6 +28,7 @@
 #include "control/bus.h"
 
 struct amb_connection;
+struct amb_dispatch_source;
 struct amb_subscription;
 
 /* A connection that may still send completions to this port. */
@@ -41,6 +43,8 @@ struct amb_port {
         int epoll, wake_read, wake_write;
         _Atomic bool destroyed;
         CFRunLoopSourceRef source;
+        struct amb_dispatch_source *queue_source;
+        _Atomic uint32_t send_rights;           /* mach_port_insert_right() and its like; only counted */
 
         pthread_mutex_t queue_lock;
         struct amb_link queue;
@@ -59,6 +63,21 @@ struct amb_port {
 struct IONotificationPort {
         struct amb_port port;
 };
+
+/* One reference for the caller, one for the handle. -ENOMEM, -EMFILE, ... */
+int amb_port_new(struct amb_port **ret);
+/* No message comes or goes any more, the handle is gone. Any number of times; the caller's reference stays. */
+void amb_port_close(struct amb_port *port);
+
+/*
+ * A reader's round: gather moves what has arrived to the queue, take hands out the oldest message (the caller's from then on) if
+ * it has at most `most` bytes, settle asks for the next wake-up or, if messages are left, makes the descriptor readable at once.
+ * Any thread; several readers share the messages. AMB_PORT_EMPTY; AMB_PORT_TOO_LARGE: it stays, *ret_size are its bytes.
+ */
+enum { AMB_PORT_EMPTY = 1, AMB_PORT_TOO_LARGE = 2 };
+void amb_port_gather(struct amb_port *port);
+int amb_port_take(struct amb_port *port, size_t most, struct amb_message **ret, size_t *ret_size);
+void amb_port_settle(struct amb_port *port);
 
 /* The descriptor that wakes this port, to be copied to hosts. */
 int amb_port_wake_fd(struct amb_port *port);

@@ -11,6 +11,7 @@
 #include <DriverKit/OSObject.h>
 
 #include "base/base.h"
+#include "client/dispatch.h"
 #include "client/runloop.h"
 
 #define EPOCH_2001 978307200.0
@@ -407,11 +408,12 @@ static void timer_fire(CFRunLoopTimerRef timer)
 
 /* --- one pass --- */
 
-/* The items of a mode, each with a reference, as they were when the pass began; fds[0] is the loop's own. */
+/* The items of a mode, each with a reference, as they were when the pass began; fds[0] is the loop's own, the last the main queue's. */
 struct pass {
         struct item **items;
         struct pollfd *fds;
         size_t count;
+        struct pollfd *main;            /* the main queue's, behind the items' */
         uint64_t first;                 /* when the first timer is due */
 };
 
@@ -426,6 +428,11 @@ static void pass_end(struct pass *pass)
 static bool membership_runs(const struct membership *membership, CFStringRef mode)
 {
         return CFEqual(membership->mode, mode) || CFEqual(membership->mode, kCFRunLoopCommonModes);
+}
+
+static bool mode_is_common(CFStringRef mode)
+{
+        return CFEqual(mode, kCFRunLoopDefaultMode) || CFEqual(mode, kCFRunLoopCommonModes);
 }
 
 static CFRunLoopTimerRef as_timer(struct item *item)
@@ -459,7 +466,7 @@ static bool pass_begin(CFRunLoopRef loop, CFStringRef mode, struct pass *pass)
         amb_list_for(membership, &loop->memberships, link)
                 most++;
         pass->items = calloc(most + 1, sizeof(*pass->items));
-        pass->fds = calloc(most + 1, sizeof(*pass->fds));
+        pass->fds = calloc(most + 2, sizeof(*pass->fds));
         if (pass->items && pass->fds) {
                 pass->fds[0] = (struct pollfd){ loop->wake, POLLIN, 0 };
                 amb_list_for(membership, &loop->memberships, link)
@@ -467,7 +474,11 @@ static bool pass_begin(CFRunLoopRef loop, CFStringRef mode, struct pass *pass)
                                 pass_take(pass, membership->item);
         }
         pthread_mutex_unlock(&amb_run_loop_lock);
-        return pass->count > 0;
+        if (!pass->items || !pass->fds)
+                return false;
+        pass->main = &pass->fds[pass->count + 1];
+        *pass->main = (struct pollfd){ mode_is_common(mode) ? amb_dispatch_main_fd() : -1, POLLIN, 0 };
+        return pass->count > 0 || pass->main->fd >= 0;
 }
 
 /* Waits for a source, a timer, a wake-up, or `deadline`. */
@@ -478,8 +489,8 @@ static void pass_wait(CFRunLoopRef loop, struct pass *pass, uint64_t deadline)
 
         left = until > now ? until - now : 0;
         span = (struct timespec){ (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
-        if (ppoll(pass->fds, pass->count + 1, until == NEVER ? NULL : &span, NULL) < 0)
-                for (size_t i = 0; i <= pass->count; i++)
+        if (ppoll(pass->fds, pass->count + 2, until == NEVER ? NULL : &span, NULL) < 0)
+                for (size_t i = 0; i <= pass->count + 1; i++)
                         pass->fds[i].revents = 0;
         if (pass->fds[0].revents)
                 (void)!read(loop->wake, &count, sizeof(count));
@@ -508,6 +519,8 @@ static bool pass_call(CFRunLoopRef loop, struct pass *pass)
                                 source->perform(item->info);
                 }
         }
+        if (pass->main->revents && !atomic_load(&loop->stopped))
+                amb_dispatch_main_run();
         return handled;
 }
 

@@ -198,13 +198,6 @@ uint32_t IOObjectGetUserRetainCount(io_object_t object)
         return amb_handle_user_references(object);
 }
 
-kern_return_t mach_port_deallocate(task_t task, mach_port_name_t name)
-{
-        if (task != mach_task_self())
-                return KERN_INVALID_TASK;
-        return name && name != mach_task_self() ? amb_handle_release(name, false) : KERN_SUCCESS;
-}
-
 /* --- state --- */
 
 static kern_return_t service_look(io_service_t service, uint64_t *ret_id, struct amb_snapshot *ret)

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * The part of libdispatch that IOKit clients use: queues to deliver callbacks on, semaphores, once, points in time.
+ *
+ * A queue runs functions in the order in which they were submitted; a serial one (the default) one at a time, a concurrent one,
+ * such as the global ones, many. Queues are bound to no thread: the library starts threads when a queue has work and ends them
+ * some seconds after; a program that uses no queue never gets a thread. At most 64 functions run at once: what waits in one of them
+ * for a 65th waits for ever. The library's threads block all signals.
+ *
+ * The main queue's functions run on the main thread, inside CFRunLoopRun() or dispatch_main().
+ *
+ * Objects count references: create gives one, a submitted function holds one of its queue. dispatch_retain and dispatch_release
+ * do nothing for the global queues and the main queue. All calls may be made by any thread, also inside functions on
+ * queues, unless they say otherwise. A forked child has empty queues and no threads.
+ *
+ * The forms that take a block are not here: Debian's gcc has no blocks.
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct dispatch_queue_s *dispatch_queue_t;
+typedef struct dispatch_semaphore_s *dispatch_semaphore_t;
+typedef struct dispatch_queue_attr_s *dispatch_queue_attr_t;
+typedef void (*dispatch_function_t)(void *context);
+
+#ifdef __cplusplus
+typedef void *dispatch_object_t;
+#else
+typedef union {
+        struct dispatch_queue_s *queue;
+        struct dispatch_semaphore_s *semaphore;
+} dispatch_object_t __attribute__((transparent_union));
+#endif
+void dispatch_retain(dispatch_object_t object);
+void dispatch_release(dispatch_object_t object);
+
+/* --- points in time --- */
+
+#ifndef NSEC_PER_SEC
+#define NSEC_PER_SEC 1000000000ull
+#define NSEC_PER_MSEC 1000000ull
+#define USEC_PER_SEC 1000000ull
+#define NSEC_PER_USEC 1000ull
+#endif
+/* Nanoseconds of the clock that does not jump; 0 is now. */
+typedef uint64_t dispatch_time_t;
+#define DISPATCH_TIME_NOW (0ull)
+#define DISPATCH_TIME_FOREVER (~0ull)
+/* `delta` nanoseconds after `when`; a point that cannot be expressed is FOREVER (or now, if it lies before). */
+dispatch_time_t dispatch_time(dispatch_time_t when, int64_t delta);
+
+/* --- queues --- */
+
+extern const dispatch_queue_attr_t amb_dispatch_queue_concurrent;
+#define DISPATCH_QUEUE_SERIAL ((dispatch_queue_attr_t)NULL)
+#define DISPATCH_QUEUE_CONCURRENT amb_dispatch_queue_concurrent
+
+enum {
+        DISPATCH_QUEUE_PRIORITY_HIGH = 2,
+        DISPATCH_QUEUE_PRIORITY_DEFAULT = 0,
+        DISPATCH_QUEUE_PRIORITY_LOW = -2,
+        DISPATCH_QUEUE_PRIORITY_BACKGROUND = -32768
+};
+
+/* label: copied, may be NULL. One reference for the caller; NULL: no memory. */
+dispatch_queue_t dispatch_queue_create(const char *label, dispatch_queue_attr_t attribute);
+const char *dispatch_queue_get_label(dispatch_queue_t queue);           /* "" without one; valid as long as the queue */
+/* A concurrent queue of the process, the same for every priority; NULL: flags other than 0. */
+dispatch_queue_t dispatch_get_global_queue(intptr_t priority, uintptr_t flags);
+dispatch_queue_t dispatch_get_main_queue(void);
+/* Runs the main queue for ever. The main thread's call. */
+void dispatch_main(void) __attribute__((noreturn));
+
+/* Runs function(context) later. Returns at once. Ends the process when there is no memory. */
+void dispatch_async_f(dispatch_queue_t queue, void *context, dispatch_function_t function);
+/*
+ * Runs function(context) when it is its turn, on the calling thread (the main queue's: on the main thread), and returns after
+ * it. From a function on the same serial queue it waits for ever.
+ */
+void dispatch_sync_f(dispatch_queue_t queue, void *context, dispatch_function_t function);
+/* Submits it at `when`, or soon after; FOREVER: never. */
+void dispatch_after_f(dispatch_time_t when, dispatch_queue_t queue, void *context, dispatch_function_t function);
+
+/* --- once --- */
+
+typedef intptr_t dispatch_once_t;                                       /* 0 before, static */
+/* The first caller runs function(context), the others wait until it has run. */
+void dispatch_once_f(dispatch_once_t *predicate, void *context, dispatch_function_t function);
+
+/* --- semaphores --- */
+
+dispatch_semaphore_t dispatch_semaphore_create(intptr_t value);         /* NULL: value below 0, or no memory */
+/* Takes one, waiting until `timeout` if there is none. 0, or not 0: timed out. */
+intptr_t dispatch_semaphore_wait(dispatch_semaphore_t semaphore, dispatch_time_t timeout);
+/* Gives one back. 0: nobody waited. */
+intptr_t dispatch_semaphore_signal(dispatch_semaphore_t semaphore);
+
+#ifdef __cplusplus
+}
+#endif

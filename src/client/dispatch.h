@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Dispatch queues of the client library: <dispatch/dispatch.h>, and sources that serve a descriptor on a queue.
+ *
+ * What it promises
+ *      A serial queue has at most one owner: a worker, or a thread in dispatch_sync_f, to which the ownership is handed over when its
+ *      turn comes. The owner runs the oldest function and then passes the queue on: so two functions of one queue never overlap and
+ *      keep their order, whoever runs them. Workers take from one list of what is ready; a thread is started whenever more is ready
+ *      than workers are idle (at most 64), and ends after 5 s without work.
+ *      A source calls perform on its queue each time its descriptor is readable, one call at a time. After cancel no call begins,
+ *      and `cancelled` runs on the queue once, after the last one. On a concurrent queue a source brings a serial one along.
+ *
+ * Who owns what
+ *      Objects are counted; a function that waits or runs holds its queue. A source belongs to whoever made it until cancel, then to
+ *      its queue. The descriptor must stay open until `cancelled` has run.
+ *
+ * Which thread
+ *      Any. One lock for everything, held for a few instructions, never during a function. One monitor thread sleeps in epoll for all
+ *      sources and for dispatch_after_f; it is started by the first of these and stays.
+ *
+ * fork(): the child has no thread of ours: it forgets workers, monitor and all that waits (and leaks it).
+ */
+#include <pthread.h>
+
+#include <dispatch/dispatch.h>
+
+#include "base/base.h"
+
+struct amb_dispatch_source;
+
+/* NULL: no memory, no descriptor or no thread. `self` is for amb_dispatch_source_cancelled() inside a long perform. */
+struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int fd, void *context,
+                                                    void (*perform)(void *context, const struct amb_dispatch_source *self),
+                                                    void (*cancelled)(void *context));
+/* Once; NULL is fine. */
+void amb_dispatch_source_cancel(struct amb_dispatch_source *source);
+bool amb_dispatch_source_cancelled(const struct amb_dispatch_source *source);
+
+/*
+ * The main queue for the main thread's run loop: the descriptor that is readable when functions wait, -1 as long as nobody has asked
+ * for the main queue or on another thread; and what to call then.
+ */
+int amb_dispatch_main_fd(void);
+void amb_dispatch_main_run(void);
+
+/* --- between dispatch.c and dispatch-source.c --- */
+
+extern pthread_mutex_t amb_dispatch_lock;
+
+/* Under the lock. false: no memory. */
+bool amb_dispatch_submit(dispatch_queue_t queue, void *context, dispatch_function_t function);
+/* A serial queue to submit to in place of `queue`: itself, if it is one. One reference; NULL: no memory. Without the lock. */
+dispatch_queue_t amb_dispatch_serial_of(dispatch_queue_t queue);
+/* Starts a thread without signals. -errno. */
+int amb_dispatch_thread(void *(*run)(void *context));
+/* In a forked child, with the lock held. */
+void amb_dispatch_sources_forked(void);
