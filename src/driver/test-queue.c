@@ -259,22 +259,28 @@ static IODispatchQueue *make_reentrant(void)
 static struct {
         IODispatchQueue *queue;
         int event, inside;
-        bool bad;
+        _Atomic bool bad;               /* written only when something is wrong: orders nothing for the thread sanitizer */
         struct signal asleep, woken, timed_out;
 } nap = { .asleep = SIGNAL_INIT, .woken = SIGNAL_INIT, .timed_out = SIGNAL_INIT };
+
+static void expect(bool good)
+{
+        if (!good)
+                nap.bad = true;
+}
 
 /* Never two at once on the queue, sleep apart. */
 static void nap_until(void *event, uint64_t timeout)
 {
         kern_return_t code;
 
-        nap.bad |= nap.inside++ != 0;
+        expect(nap.inside++ == 0);
         signal_add(&nap.asleep);
         nap.inside--;
         code = IODispatchQueue_Sleep(nap.queue, event, timeout);
-        nap.bad |= nap.inside++ != 0 || !IODispatchQueue_OnQueue(nap.queue);
+        expect(nap.inside++ == 0 && IODispatchQueue_OnQueue(nap.queue));
         signal_add(code == kIOReturnSuccess ? &nap.woken : &nap.timed_out);
-        nap.bad |= code != kIOReturnSuccess && code != kIOReturnTimeout;
+        expect(code == kIOReturnSuccess || code == kIOReturnTimeout);
         nap.inside--;
 }
 
@@ -296,10 +302,10 @@ static void *nap_thread(void *context)
 
 static void wake_one(void *context)
 {
-        nap.bad |= nap.inside != 0;
+        expect(nap.inside == 0);
         ck_assert_int_eq(IODispatchQueue_Wakeup(nap.queue, context), 0);
         /* We are still on the queue: nobody has gone on. */
-        nap.bad |= nap.inside != 0;
+        expect(nap.inside == 0);
 }
 
 static void wake_all(void *context)
@@ -414,8 +420,7 @@ static void rally(void *context)
 
         for (int i = 0; i < 500; i++) {
                 while (rally_ball != me)
-                        if (IODispatchQueue_Sleep(nap.queue, &rally_ball, UINT64_MAX) != kIOReturnSuccess)
-                                nap.bad = true;
+                        expect(IODispatchQueue_Sleep(nap.queue, &rally_ball, UINT64_MAX) == kIOReturnSuccess);
                 rally_ball = !me;
                 IODispatchQueue_WakeupWithOptions(nap.queue, &rally_ball, i % 2 ? kIODispatchQueueWakeupAll : 0);
         }
@@ -453,14 +458,14 @@ static void beside_wait(void *context)
         beside.together++;
         signal_add(&beside.started);
         signal_wait(&beside.go, 1);
-        nap.bad |= !IODispatchQueue_OnQueue(nap.queue);
+        expect(IODispatchQueue_OnQueue(nap.queue));
         beside.together--;
         signal_add(&beside.ended);
 }
 
 static void alone(void *context)
 {
-        nap.bad |= beside.together != 0 || nap.inside++ != 0;
+        expect(beside.together == 0 && nap.inside++ == 0);
         signal_add(&beside.ended);
         nap.inside--;
 }
@@ -468,8 +473,8 @@ static void alone(void *context)
 static void beside_nap(void *context)
 {
         signal_add(&beside.started);
-        if (IODispatchQueue_Sleep(nap.queue, &nap.event, UINT64_MAX) != kIOReturnSuccess || !IODispatchQueue_OnQueue(nap.queue))
-                nap.bad = true;
+        expect(IODispatchQueue_Sleep(nap.queue, &nap.event, UINT64_MAX) == kIOReturnSuccess);
+        expect(IODispatchQueue_OnQueue(nap.queue));
         signal_add(&beside.ended);
 }
 
