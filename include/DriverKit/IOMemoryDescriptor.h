@@ -4,7 +4,8 @@
  * Memory that has a length and can be mapped: a buffer of the driver's (IOBufferMemoryDescriptor), or an application's structure
  * argument of more than 4096 bytes, which ExternalMethod gets as a descriptor.
  *
- * A structure input maps read-only and is a snapshot taken at the first mapping. A structure output maps writable; stores reach
+ * A structure input maps read-only and is a snapshot taken at the first mapping, which fails with kIOReturnError when more than
+ * 1 GiB of it is in use (pages that hold something besides zeros). A structure output maps writable; stores reach
  * the application's buffer when the call returns, and only until then.
  *
  * Contract: memory-and-queues 2.4 to 2.6 (M10 to M38), 4.2; call-path 3.4.

@@ -36,7 +36,7 @@
 
 #define AMB_SIDE_PORTS_MAX 16                           /* ports of one connection, index 0 to 15 */
 #define AMB_SIDE_REGIONS_MAX 64                         /* regions of one connection that exist at a time */
-#define AMB_SIDE_REGION_BYTES_MAX (1ull << 30)          /* their sum, per connection */
+#define AMB_SIDE_REGION_BYTES_MAX (1ull << 34)          /* their sum, per connection; of memory that is used only where written */
 #define AMB_SIDE_OUTPUTS_MAX 64                         /* variable outputs that wait for FETCH; the oldest one goes first */
 #define AMB_SIDE_PENDING_MAX 64                         /* requests without an answer */
 

@@ -79,7 +79,7 @@ static kern_return_t regions_prepare(struct exchange *x)
                 r = amb_region_get(x->connection, AMB_SIDE_REGION_IN, x->input_size, &x->region_in);
                 if (r)
                         return region_code(x, r);
-                memcpy(x->region_in->memory, x->input_struct, x->input_size);
+                amb_region_fill(x->region_in, x->input_struct, x->input_size);
                 x->call.range_in = (struct amb_range){ x->region_in->id, 0, x->input_size };
         }
         if (x->call.flags & AMB_CALL_RANGE_OUT) {
@@ -87,7 +87,7 @@ static kern_return_t regions_prepare(struct exchange *x)
                 if (r)
                         return region_code(x, r);
                 /* What the driver does not write keeps the caller's bytes. */
-                memcpy(x->region_out->memory, x->output_struct, x->output_size);
+                amb_region_fill(x->region_out, x->output_struct, x->output_size);
                 x->call.range_out = (struct amb_range){ x->region_out->id, 0, x->output_size };
         }
         return KERN_SUCCESS;
@@ -97,7 +97,7 @@ static kern_return_t regions_prepare(struct exchange *x)
 static void regions_finish(struct exchange *x)
 {
         if (x->region_out) {
-                memcpy(x->output_struct, x->region_out->memory, x->output_size);
+                amb_region_fetch(x->region_out, x->output_struct, x->output_size);
                 amb_region_put(x->connection, x->region_out, x->reply.flags & AMB_REPLY_OUT_RETAINED);
         }
         if (x->region_in)

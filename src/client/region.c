@@ -7,6 +7,7 @@
 #include "client/region.h"
 
 #define SMALLEST (16u << 10)
+#define PAGE 4096u                      /* grain of what is copied; need not be the machine's */
 
 void amb_regions_init(struct amb_regions *regions)
 {
@@ -19,6 +20,7 @@ void amb_regions_init(struct amb_regions *regions)
 static struct amb_region *region_free(struct amb_region *region)
 {
         munmap(region->memory, region->size);
+        amb_fd_close(region->fd);
         free(region);
         return NULL;
 }
@@ -139,6 +141,7 @@ static int region_new(struct amb_connection *connection, uint32_t flags, uint64_
                 munmap(region->memory, size);
                 return r;
         }
+        region->fd = size > AMB_REGION_CACHE_BYTES ? amb_fd_steal(&fd) : -1;
         *ret = amb_steal(region);
         return 0;
 }
@@ -155,6 +158,8 @@ int amb_region_get(struct amb_connection *connection, uint32_t flags, uint64_t s
                 return -EMSGSIZE;
         while (rounded < size)
                 rounded *= 2;
+        if (rounded > AMB_REGION_CACHE_BYTES)
+                rounded = (size + SMALLEST - 1) & ~(uint64_t)(SMALLEST - 1);
         pthread_mutex_lock(&regions->lock);
         region = waiting_find(regions, flags, rounded);
         while (!region && (old = waiting_evict(regions, rounded))) {
@@ -186,12 +191,53 @@ int amb_region_get(struct amb_connection *connection, uint32_t flags, uint64_t s
         return r;
 }
 
+/* --- the caller's bytes --- */
+
+void amb_region_fill(struct amb_region *region, const void *bytes, uint64_t size)
+{
+        static const uint8_t zeros[PAGE];
+
+        if (region->fd < 0) {
+                memcpy(region->memory, bytes, size);
+                return;
+        }
+        for (uint64_t at = 0; at < size; at += PAGE) {
+                size_t length = size - at < PAGE ? size - at : PAGE;
+                const uint8_t *from = (const uint8_t *)bytes + at;
+
+                if (memcmp(from, zeros, length) != 0)
+                        memcpy((uint8_t *)region->memory + at, from, length);
+        }
+}
+
+void amb_region_fetch(const struct amb_region *region, void *bytes, uint64_t size)
+{
+        if (region->fd < 0) {
+                memcpy(bytes, region->memory, size);
+                return;
+        }
+        for (uint64_t at = 0; at < size;) {
+                off_t data = lseek(region->fd, (off_t)at, SEEK_DATA), hole;
+                uint64_t end;
+
+                if (data < 0 || (uint64_t)data >= size)
+                        break;          /* ENXIO: nothing more is in use */
+                hole = lseek(region->fd, data, SEEK_HOLE);
+                /* The host may change the file meanwhile; we go on in any case. */
+                end = hole > data ? (uint64_t)hole : (uint64_t)data + PAGE;
+                if (end > size)
+                        end = size;
+                memcpy((uint8_t *)bytes + data, (uint8_t *)region->memory + data, end - (uint64_t)data);
+                at = end;
+        }
+}
+
 void amb_region_put(struct amb_connection *connection, struct amb_region *region, bool retained)
 {
         struct amb_regions *regions = &connection->regions;
         struct amb_region *old;
 
-        if (retained) {
+        if (retained || region->fd >= 0) {
                 region_drop(connection, region);
                 return;
         }

@@ -8,6 +8,9 @@
  * waiting regions of one connection are given back. When the host says that the driver keeps a region, it is given up: the
  * driver's memory stays as it is, and later calls use another.
  *
+ * A region of more than 64 MiB is made for its call and given back after it. It begins as zeros that take no memory, and only
+ * what is not zero is copied in, only what has been written is copied out: buffers of gigabytes cost what is used of them.
+ *
  * The mapping is not inherited by a forked child. Any thread; one lock, not held while the host is asked.
  */
 #include <pthread.h>
@@ -23,6 +26,7 @@ struct amb_region {
         uint32_t id, flags;             /* AMB_SIDE_REGION_IN or _OUT */
         uint64_t size;
         void *memory;
+        int fd;                         /* of a region that is never reused: knows which pages are in use; else -1 */
 };
 
 struct amb_regions {
@@ -42,6 +46,13 @@ void amb_regions_free(struct amb_regions *regions);     /* no call is using one 
  */
 void amb_regions_enter(struct amb_regions *regions, uint32_t count);
 void amb_regions_leave(struct amb_regions *regions, uint32_t count);
+
+/*
+ * The caller's bytes into the region, before the call; and back, after it. `size` as in get. What the caller's memory held is
+ * there again afterwards except where the driver has stored.
+ */
+void amb_region_fill(struct amb_region *region, const void *bytes, uint64_t size);
+void amb_region_fetch(const struct amb_region *region, void *bytes, uint64_t size);
 
 /* A region of at least `size` bytes. -ENOMEM; -EMSGSIZE: more than a connection may have; AMB_SIDE_GONE (positive). */
 int amb_region_get(struct amb_connection *connection, uint32_t flags, uint64_t size, struct amb_region **ret);

@@ -8,6 +8,9 @@
 #include "driver/memory.h"
 #include "driver/view.h"
 
+#define SNAPSHOT_STEP (256ull << 10)
+#define SNAPSHOT_MOST (1ull << 30)      /* bytes in use that an application can make this process copy at a time */
+
 struct IOMemoryDescriptor_ivars {
         uint64_t identity;
         uint64_t length, capacity;      /* guarded by maps_lock; capacity never changes */
@@ -219,6 +222,35 @@ AMB_EXPORT kern_return_t IOMemoryDescriptor_GetLength(IOMemoryDescriptor *self, 
         return kIOReturnSuccess;
 }
 
+/* Copies what is in use of an application's memory; `to` is zeros. The application may change it meanwhile, that is its loss. */
+static int snapshot_fill(struct IOMemoryDescriptor_ivars *d, uint8_t *to)
+{
+        uint64_t copied = 0;
+
+        for (uint64_t at = 0; at < d->capacity;) {
+                off_t data = lseek(d->fd, (off_t)(d->start + at), SEEK_DATA);
+                uint64_t length;
+                ssize_t n;
+
+                if (data < 0 && errno == ENXIO)
+                        return 0;
+                if (data < 0)
+                        return -errno;
+                at = (uint64_t)data - d->start;
+                if (at >= d->capacity)
+                        return 0;
+                length = d->capacity - at < SNAPSHOT_STEP ? d->capacity - at : SNAPSHOT_STEP;
+                if (copied + length > SNAPSHOT_MOST)
+                        return -EFBIG;
+                n = pread(d->fd, to + at, length, data);
+                if (n <= 0)
+                        return n < 0 ? -errno : -EIO;
+                at += (uint64_t)n;
+                copied += (uint64_t)n;
+        }
+        return 0;
+}
+
 /* Under the lock: this process's own view of a buffer, or the copy of an application's input. */
 static int whole_view(struct IOMemoryDescriptor_ivars *d)
 {
@@ -238,17 +270,11 @@ static int whole_view(struct IOMemoryDescriptor_ivars *d)
         r = amb_view_map(&view, &request);
         if (r < 0)
                 return amb_trace(r);
-        for (uint64_t done = 0; d->snapshot && done < d->capacity;) {
-                ssize_t n = pread(d->fd, view.at + done, d->capacity - done, (off_t)(d->start + done));
-
-                if (n <= 0) {
-                        r = n < 0 ? -errno : -EIO;
-                        amb_view_unmap(&view);
-                        return amb_trace(r);
-                }
-                done += (uint64_t)n;
-        }
-        if (d->snapshot && (r = amb_view_protect(&view, d->capacity)) < 0) {
+        if (d->snapshot)
+                r = snapshot_fill(d, view.at);
+        if (d->snapshot && r == 0)
+                r = amb_view_protect(&view, d->capacity);
+        if (r < 0) {
                 amb_view_unmap(&view);
                 return amb_trace(r);
         }

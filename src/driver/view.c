@@ -41,7 +41,8 @@ static int place(const struct amb_view_request *request, uint8_t *address, uint6
                 if (got == address)
                         return place(request, address, size, page_offset, false);
         } else if (request->fd < 0) {
-                got = mmap(address, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | how, -1, 0);
+                /* A copy of an application's memory, most of which may never be touched. */
+                got = mmap(address, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | how, -1, 0);
         } else {
                 got = mmap(address, size, protection, MAP_SHARED | how, request->fd, (off_t)(request->offset - page_offset));
         }
