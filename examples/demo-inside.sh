@@ -35,7 +35,7 @@ step '2. One reading, by calls' \
 "$sensors" once || fail 'the app could not read the driver'
 
 step '3. Three seconds of completions' \
-        'The app subscribes; the driver calls back ten times a second (four times when this is no terminal).'
+        'The app subscribes; the driver calls back ten times a second (four times where no plot can be drawn).'
 "$sensors" watch 3 || fail 'no completions'
 
 step '4. Shared memory' \

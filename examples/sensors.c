@@ -25,6 +25,19 @@ int app_failed(const char *what, kern_return_t code)
         return EXIT_FAILURE;
 }
 
+bool app_registry_there(void)
+{
+        io_registry_entry_t root = IORegistryGetRootEntry(kIOMainPortDefault);
+
+        if (!root) {
+                fprintf(stderr, "sensors: no registry daemon answers: start ambidextd, or run this app in a private registry:\n"
+                                "         ambidext run --dext sensors.dext -- sensors once\n");
+                return false;
+        }
+        IOObjectRelease(root);
+        return true;
+}
+
 const char *app_bytes(uint64_t bytes, char text[32])
 {
         static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
@@ -152,7 +165,9 @@ static int with_connection(int (*verb)(io_connect_t connect))
         int status;
 
         if (!service) {
-                fprintf(stderr, "sensors: no service is named \"sensors\": is the driver loaded? (ambidext ls)\n");
+                if (app_registry_there())
+                        fprintf(stderr, "sensors: no service is named \"sensors\": is the driver loaded? (ambidext ls shows what is "
+                                        "there, ambidext load sensors.dext loads it)\n");
                 return EXIT_FAILURE;
         }
         r = IOServiceOpen(service, mach_task_self(), 0, &connect);
@@ -164,8 +179,17 @@ static int with_connection(int (*verb)(io_connect_t connect))
         return status;
 }
 
+static const char usage[] =
+        "usage: sensors once              one reading of this machine's counters\n"
+        "       sensors watch [SECONDS]   a live plot; without SECONDS until it is interrupted\n"
+        "       sensors map               the last samples, from shared memory\n";
+
 int main(int argc, char **argv)
 {
+        if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+                fputs(usage, stdout);
+                return EXIT_SUCCESS;
+        }
         if (argc == 2 && strcmp(argv[1], "once") == 0)
                 return with_connection(once);
         if (argc == 2 && strcmp(argv[1], "map") == 0)
@@ -177,6 +201,6 @@ int main(int argc, char **argv)
                 if (argc == 2 || (*argv[2] >= '0' && *argv[2] <= '9' && !*end && seconds > 0 && seconds <= 1000000))
                         return app_watch((unsigned int)seconds);
         }
-        fprintf(stderr, "usage: sensors once | watch [SECONDS] | map\n");
+        fputs(usage, stderr);
         return 2;
 }

@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "plot.h"
 
@@ -33,6 +35,18 @@ struct watch {
 };
 
 #define DRAWN_LINES (PLOT_LINES + 3)
+
+/* Whether a plot can be drawn over and over: a terminal that can go up a line, with room for it. Otherwise a line each time. */
+static bool can_plot(void)
+{
+        const char *kind = getenv("TERM");
+        struct winsize size;
+
+        if (!isatty(STDOUT_FILENO) || !kind || !*kind || strcmp(kind, "dumb") == 0)
+                return false;
+        return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0 ||
+               (size.ws_col >= PLOT_COLUMNS + 8 && size.ws_row > DRAWN_LINES);
+}
 
 static void service_take(struct watch *watch, io_service_t service);
 
@@ -80,6 +94,8 @@ static void frame_draw(struct watch *watch, const uint64_t *values, uint32_t cou
         uint64_t total = values[SENSORS_EVENT_MEMORY_TOTAL], used = total - values[SENSORS_EVENT_MEMORY_AVAILABLE];
         char line[PLOT_LINE_SIZE], cores[512], rates[96], hottest[48], memory[3 * 20 + 1];
 
+        /* Lines end at the edge: many cores would wrap, and the next frame begin in the wrong place. */
+        printf("\033[?7l");
         if (watch->drawn)
                 printf("\033[%dA", DRAWN_LINES);
         watch->drawn = true;
@@ -94,7 +110,7 @@ static void frame_draw(struct watch *watch, const uint64_t *values, uint32_t cou
         printf("\r  cpu %5.1f %%  %s\033[K\n", (double)values[SENSORS_EVENT_BUSY] / 10, cores);
         printf("\r  memory [%s] %.1f %% used   load %.2f%s\033[K\n", memory, total ? (double)used * 100 / (double)total : 0,
                (double)values[SENSORS_EVENT_LOAD] / 1000, hottest);
-        printf("\r  completion %" PRIu64 "   %s\033[K\n", values[SENSORS_EVENT_NUMBER], rates);
+        printf("\r  completion %" PRIu64 "   %s\033[K\033[?7h\n", values[SENSORS_EVENT_NUMBER], rates);
 }
 
 static void line_print(struct watch *watch, const uint64_t *values)
@@ -237,9 +253,11 @@ static void services_matched(void *refcon, io_iterator_t iterator)
 
 int app_watch(unsigned int seconds)
 {
-        struct watch watch = { .terminal = isatty(STDOUT_FILENO), .status = EXIT_SUCCESS };
+        struct watch watch = { .terminal = can_plot(), .status = EXIT_SUCCESS };
         kern_return_t r;
 
+        if (!app_registry_there())
+                return EXIT_FAILURE;
         watch.period = watch.terminal ? 100 : 250;
         watch.port = IONotificationPortCreate(kIOMainPortDefault);
         if (!watch.port)

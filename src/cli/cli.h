@@ -56,6 +56,11 @@ const char *cli_get_string(CFDictionaryRef dictionary, const char *key, const ch
 uint64_t cli_get_number(CFDictionaryRef dictionary, const char *key, uint64_t fallback);
 CFTypeRef cli_get_value(CFDictionaryRef dictionary, const char *key);  /* NULL: absent */
 
+/* --- the registry's entries, as amb_registry_dump() gives them --- */
+
+/* Is there a service of the bundle that a program can find? (load.c) */
+bool cli_bundle_has_service(CFArrayRef entries, const char *bundle_id);
+
 /* --- numbers --- */
 
 /* Decimal or 0x hexadecimal, with a minus sign the two's complement; the whole text. False: not a number, or above 64 bits. */

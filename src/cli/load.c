@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 
+#include <CoreFoundation/CoreFoundation.h>
 #include <ambidext/registry.h>
 
 static const char help[] =
@@ -13,6 +14,36 @@ static const char help[] =
         "Prints the bundle's identifier: `ambidext unload` takes it.\n";
 
 enum { START_SECONDS = 10 };
+
+bool cli_bundle_has_service(CFArrayRef entries, const char *bundle_id)
+{
+        for (CFIndex i = 0; i < CFArrayGetCount(entries); i++) {
+                CFDictionaryRef entry = CFArrayGetValueAtIndex(entries, i);
+                CFTypeRef properties = cli_get_value(entry, "properties");
+                if (properties && CFGetTypeID(properties) == CFDictionaryGetTypeID() &&
+                    strcmp(cli_get_string(properties, "CFBundleIdentifier", ""), bundle_id) == 0 &&
+                    (cli_get_number(entry, "state", 0) & kIOServiceRegisteredState))
+                        return true;
+        }
+        return false;
+}
+
+/*
+ * So that `ambidext load X && ambidext call ...` works. A driver that takes longer, or that matches nothing which is there yet, is
+ * no failure of loading it; but whoever waits for its service should not have to guess.
+ */
+static void wait_for_service(const char *bundle_id)
+{
+        mach_timespec_t patience = { .tv_sec = START_SECONDS, .tv_nsec = 0 };
+        CFArrayRef entries;
+        IOKitWaitQuiet(kIOMainPortDefault, &patience);
+        if (amb_registry_dump(&entries) != kIOReturnSuccess)
+                return;
+        if (!cli_bundle_has_service(entries, bundle_id))
+                fprintf(stderr, "ambidext: note: %s is loaded, but has no service yet: the daemon's log says whether its driver failed; "
+                                "otherwise nothing that is there matches its personalities (Info.plist)\n", bundle_id);
+        CFRelease(entries);
+}
 
 static int load_main(int argc, char **argv)
 {
@@ -32,9 +63,8 @@ static int load_main(int argc, char **argv)
         kern_return_t code = amb_registry_load_bundle(argv[optind], &message, &bundle);
         if (code != kIOReturnSuccess)
                 return cli_say_code(json, code, message && *message ? message : NULL, "loading %s", argv[optind]);
-        /* So that `ambidext load X && ambidext call ...` works. A driver that takes longer is no failure of loading it. */
-        mach_timespec_t patience = { .tv_sec = START_SECONDS, .tv_nsec = 0 };
-        IOKitWaitQuiet(kIOMainPortDefault, &patience);
+        if (bundle)
+                wait_for_service(bundle);
         if (json) {
                 printf("{\"bundle\": ");
                 cli_json_string(stdout, bundle ? bundle : "");

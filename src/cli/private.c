@@ -330,31 +330,24 @@ static int load_bundle(struct cli_private *private, size_t i)
         return CLI_OK;
 }
 
-/* Is there a service of the bundle that a program can find? */
-static bool has_service(CFArrayRef entries, const char *bundle_id)
-{
-        for (CFIndex i = 0; i < CFArrayGetCount(entries); i++) {
-                CFDictionaryRef entry = CFArrayGetValueAtIndex(entries, i);
-                CFTypeRef properties = cli_get_value(entry, "properties");
-                if (properties && CFGetTypeID(properties) == CFDictionaryGetTypeID() &&
-                    strcmp(cli_get_string(properties, "CFBundleIdentifier", ""), bundle_id) == 0 &&
-                    (cli_get_number(entry, "state", 0) & kIOServiceRegisteredState))
-                        return true;
-        }
-        return false;
-}
-
-static int check_services(struct cli_private *private)
+/* late: they have had their time and are not done; what has no service yet is what we waited for. */
+static int check_services(struct cli_private *private, bool late)
 {
         CFArrayRef entries;
         kern_return_t code = amb_registry_dump(&entries);
         if (code != kIOReturnSuccess)
                 return cli_say_code(false, code, NULL, "reading the private registry");
         int status = CLI_OK;
-        for (size_t i = 0; status == CLI_OK && i < count_strings(private->options.bundles); i++)
-                if (private->bundle_ids[i] && !has_service(entries, private->bundle_ids[i]))
-                        status = cli_say_failure(false, "%s (%s) has registered no service; the lines above, or its log, say why",
-                                                 private->options.bundles[i], private->bundle_ids[i]);
+        for (size_t i = 0; status == CLI_OK && i < count_strings(private->options.bundles); i++) {
+                const char *path = private->options.bundles[i], *id = private->bundle_ids[i];
+                if (!id || cli_bundle_has_service(entries, id))
+                        continue;
+                status = late ? cli_say_failure(false, "%s (%s) has registered no service within %d seconds, and its driver is still "
+                                                "busy: does it wait for something in Start, or before?", path, id, QUIET_MS / 1000)
+                              : cli_say_failure(false, "%s (%s) has registered no service; the lines above say why. If no host was "
+                                                "launched for it, nothing that is there matches its personalities: see "
+                                                "IOProviderClass and the other matching keys in its Info.plist", path, id);
+        }
         CFRelease(entries);
         return status;
 }
@@ -373,8 +366,12 @@ static int wait_quiet(struct cli_private *private)
                         ;
                 if (private->caught)
                         return CLI_FAILURE;
-                if (code != kIOReturnTimeout || amb_time_now() > end)
+                if (code != kIOReturnTimeout)
                         return cli_say_code(false, code, NULL, "waiting for the drivers to start");
+                if (amb_time_now() > end) {
+                        int status = check_services(private, true);
+                        return status != CLI_OK ? status : cli_say_code(false, code, NULL, "waiting for the drivers to start");
+                }
         }
 }
 
@@ -387,7 +384,7 @@ static int load_bundles(struct cli_private *private)
                 if (load_bundle(private, i) != CLI_OK)
                         return CLI_FAILURE;
         int status = count ? wait_quiet(private) : CLI_OK;
-        return status == CLI_OK && count ? check_services(private) : status;
+        return status == CLI_OK && count ? check_services(private, false) : status;
 }
 
 /* --- the whole --- */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Driver bundles on disk: NAME.dext/{Info.plist, NAME, NAME.entitlements}. Outside of developer mode a bundle's ownership
+ * Driver bundles on disk: NAME.dext/{Info.plist, NAME, NAME.entitlements}; another name for the executable may stand in
+ * Info.plist as CFBundleExecutable. Outside of developer mode a bundle's ownership
  * plays the part of its signature: everything from / down must be root's and writable by root alone, so only root decides what
  * runs and what it may. Every refusal is a sentence with the path and what to do.
  */
 #include <dirent.h>
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -173,6 +176,49 @@ static IOReturn read_entitlements(const struct amb_daemon *daemon, struct bundle
         return kIOReturnSuccess;
 }
 
+/* This program's own ELF header, from the linker: what it says of class, byte order and machine holds for drivers too. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
+
+/* The loader says "no such file" of an object for another machine: here is the place for a better answer. */
+static IOReturn check_object(const struct bundle *bundle, const char *file, char **ret_message)
+{
+        AMB_FD fd = openat(bundle->directory_fd, file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        const ElfW(Ehdr) *own = &__ehdr_start;
+        ElfW(Ehdr) header;
+        ssize_t size = fd < 0 ? -1 : pread(fd, &header, sizeof(header), 0);
+
+        if (size < 0)
+                return refuse(ret_message, kIOReturnBadArgument, "%s/%s: %s", bundle->path, file, strerror(errno));
+        if (size < (ssize_t)sizeof(header) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+                return refuse(ret_message, kIOReturnUnsupported, "%s/%s is no ELF shared object: build the driver with -shared -fPIC",
+                              bundle->path, file);
+        if (header.e_ident[EI_CLASS] != own->e_ident[EI_CLASS] || header.e_ident[EI_DATA] != own->e_ident[EI_DATA] ||
+            header.e_machine != own->e_machine)
+                return refuse(ret_message, kIOReturnUnsupported, "%s/%s is for another machine (ELF machine %u, %s-bit; this one is %u, "
+                              "%s-bit): build the driver for this one", bundle->path, file, header.e_machine,
+                              header.e_ident[EI_CLASS] == ELFCLASS32 ? "32" : "64", own->e_machine,
+                              own->e_ident[EI_CLASS] == ELFCLASS32 ? "32" : "64");
+        if (header.e_type != ET_DYN)
+                return refuse(ret_message, kIOReturnUnsupported, "%s/%s is an ELF file, but no shared object: link the driver with -shared",
+                              bundle->path, file);
+        return kIOReturnSuccess;
+}
+
+/* What the host will load: CFBundleExecutable, and NAME without one. */
+static IOReturn check_executable(const struct amb_daemon *daemon, const struct bundle *bundle, char **ret_message)
+{
+        OSObject *named = OSDictionaryGetValue((OSDictionary *)bundle->info, "CFBundleExecutable");
+        const char *file = named ? OSDictionaryGetStringValue((OSDictionary *)bundle->info, "CFBundleExecutable") : bundle->name;
+        IOReturn code;
+
+        if (!file || !*file || strchr(file, '/') || file[0] == '.')
+                return refuse(ret_message, kIOReturnBadArgument, "%s/Info.plist: CFBundleExecutable must be the name of a file in the "
+                              "bundle", bundle->path);
+        code = check_file(daemon, bundle, file, "executable (an ELF shared object, named by CFBundleExecutable in Info.plist or like the "
+                          "bundle)", NULL, ret_message);
+        return code == kIOReturnSuccess ? check_object(bundle, file, ret_message) : code;
+}
+
 static IOReturn bundle_read(const struct amb_daemon *daemon, struct bundle *bundle, const char *path, char **ret_message)
 {
         IOReturn code;
@@ -183,10 +229,9 @@ static IOReturn bundle_read(const struct amb_daemon *daemon, struct bundle *bund
         if (code == kIOReturnSuccess)
                 code = check_file(daemon, bundle, "Info.plist", "description", NULL, ret_message);
         if (code == kIOReturnSuccess)
-                code = check_file(daemon, bundle, bundle->name, "executable (an ELF shared object of the bundle's name)", NULL,
-                                  ret_message);
-        if (code == kIOReturnSuccess)
                 code = read_plist(bundle, "Info.plist", &bundle->info, ret_message);
+        if (code == kIOReturnSuccess)
+                code = check_executable(daemon, bundle, ret_message);
         if (code == kIOReturnSuccess)
                 code = read_entitlements(daemon, bundle, ret_message);
         return code;

@@ -50,6 +50,9 @@ static void load_fails(sd_bus *bus, const char *path, int expected, const char *
         sd_bus_message_unref(reply);
 }
 
+#define EXECUTABLE(value) "<plist version=\"1.0\"><dict><key>CFBundleExecutable</key>" value "</dict></plist>"
+enum { EM_FAKE_ALPHA = 0x9026 };       /* nobody's machine any more */
+
 START_TEST(bad_bundles)
 {
         AMB_FREE char *bundle = in_directory("Test.dext"), *missing = in_directory("None.dext"),
@@ -70,16 +73,27 @@ START_TEST(bad_bundles)
         mkdir(bundle, 0755);
         load_fails(bus, bundle, kIOReturnNotFound, "Info.plist");
         put("Test.dext/Info.plist", "<plist><dict><key>a</key>");
+        load_fails(bus, bundle, kIOReturnBadArgument, "property list");
+        put("Test.dext/Info.plist", "<plist version=\"1.0\"><array/></plist>");
+        load_fails(bus, bundle, kIOReturnBadArgument, "dictionary");
+        put("Test.dext/Info.plist", "<plist version=\"1.0\"><dict/></plist>");
         load_fails(bus, bundle, kIOReturnNotFound, "Test.dext/Test");
         mkdir(executable, 0755);
         load_fails(bus, bundle, kIOReturnBadArgument, "regular file");
         rmdir(executable);
         put("Test.dext/Test", "x");
-        load_fails(bus, bundle, kIOReturnBadArgument, "property list");
-        put("Test.dext/Info.plist", "<plist version=\"1.0\"><array/></plist>");
-        load_fails(bus, bundle, kIOReturnBadArgument, "dictionary");
-        put("Test.dext/Info.plist", "<plist version=\"1.0\"><dict/></plist>");
+        load_fails(bus, bundle, kIOReturnUnsupported, "no ELF shared object");
+        put_object("Test.dext/Test", EM_FAKE_ALPHA);
+        load_fails(bus, bundle, kIOReturnUnsupported, "another machine");
+        put_object("Test.dext/Test", 0);
         load_fails(bus, bundle, kIOReturnBadArgument, "CFBundleIdentifier");
+        /* Info.plist may name the executable: that one is what is looked at. */
+        put("Test.dext/Info.plist", EXECUTABLE("<string>Other</string>"));
+        load_fails(bus, bundle, kIOReturnNotFound, "Test.dext/Other");
+        put("Test.dext/Info.plist", EXECUTABLE("<string>../Test.dext/Test</string>"));
+        load_fails(bus, bundle, kIOReturnBadArgument, "CFBundleExecutable");
+        put("Test.dext/Info.plist", EXECUTABLE("<integer>1</integer>"));
+        load_fails(bus, bundle, kIOReturnBadArgument, "CFBundleExecutable");
         put("Test.dext/Info.plist", test_info);
         put("Test.dext/Test.entitlements", "<plist version=\"1.0\"><dict/></plist>");
         load_fails(bus, bundle, kIOReturnNotPermitted, "com.apple.developer.driverkit");

@@ -2,6 +2,7 @@
 #include "daemon/test-tool.h"
 
 #include <dirent.h>
+#include <link.h>
 
 const char *daemon_program, *host_program;
 char directory[64], *socket_path, *log_path;
@@ -26,6 +27,19 @@ void put(const char *name, const char *text)
         fclose(file);
 }
 
+void put_object(const char *name, uint16_t machine)
+{
+        AMB_FREE char *path = in_directory(name);
+        AMB_FD from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+        ElfW(Ehdr) header;
+
+        ck_assert_int_eq(read(from, &header, sizeof(header)), sizeof(header));
+        header.e_type = ET_DYN;
+        if (machine)
+                header.e_machine = machine;
+        ck_assert_int_eq(write(to, &header, sizeof(header)), sizeof(header));
+}
+
 const char test_info[] =
         "<plist "
         "version=\"1.0\"><dict><key>CFBundleIdentifier</key><string>org.example.test</string><key>IOKitPersonalities</key><dict>"
@@ -39,7 +53,7 @@ void put_bundle(const char *manner)
 
         ck_assert_int_eq(mkdir(path, 0755), 0);
         put("Test.dext/Info.plist", test_info);
-        put("Test.dext/Test", "the model host loads nothing");
+        put_object("Test.dext/Test", 0);        /* the model host loads nothing */
         if (manner)
                 put("Test.dext/manner", manner);
 }

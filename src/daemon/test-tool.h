@@ -33,6 +33,7 @@ extern rlim_t descriptors;                      /* not 0: the daemon gets no mor
 /* --- files --- */
 char *in_directory(const char *name);           /* malloc */
 void put(const char *name, const char *text);
+void put_object(const char *name, uint16_t machine);   /* the head of an ELF shared object; 0: for this machine */
 void put_bundle(const char *manner);            /* Test.dext, with a file `manner` for the model host */
 void put_policy(void);                          /* everybody may use the test driver */
 char *log_text(void);

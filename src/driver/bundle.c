@@ -23,7 +23,21 @@ struct bundle {
 static pthread_mutex_t bundles_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct amb_link bundles = AMB_LIST_INIT(bundles);
 
-/* The path of the executable that Info.plist names; NULL: *ret_message. */
+/* NAME of .../NAME.dext. */
+static char *bundle_name(const char *path)
+{
+        size_t length = strlen(path);
+
+        while (length > 1 && path[length - 1] == '/')
+                length--;
+        const char *slash = memrchr(path, '/', length), *name = slash ? slash + 1 : path;
+        length -= (size_t)(name - path);
+        if (length > 5 && memcmp(name + length - 5, ".dext", 5) == 0)
+                length -= 5;
+        return strndup(name, length);
+}
+
+/* The path of the executable that Info.plist names, NAME where it does not; NULL: *ret_message. */
 static char *executable_path(const char *path, char **ret_message)
 {
         AMB_FREE char *plist_path = amb_format("%s/Info.plist", path), *why = NULL;
@@ -39,8 +53,10 @@ static char *executable_path(const char *path, char **ret_message)
                 *ret_message = amb_format("%s: %s", plist_path, r > 0 ? (why ? why : "not a property list") : strerror(-r));
                 return NULL;
         }
+        AMB_FREE char *like_bundle = bundle_name(path);
         if (OSDynamicCast(OSDictionary, info))
-                name = OSDictionaryGetStringValue((OSDictionary *)info, "CFBundleExecutable");
+                name = OSDictionaryGetValue((OSDictionary *)info, "CFBundleExecutable") ?
+                        OSDictionaryGetStringValue((OSDictionary *)info, "CFBundleExecutable") : like_bundle;
         if (!name || !*name || strchr(name, '/'))
                 *ret_message = amb_format("%s: CFBundleExecutable must name a file in the bundle", plist_path);
         else
@@ -164,7 +180,7 @@ const OSMetaClass *amb_bundle_class(const char *name, char **ret_message)
         if (!symbol)
                 *ret_message = amb_format("IOUserClass \"%s\" is no name of a class", name);
         else if (!path)
-                *ret_message = amb_format("class %s is wanted, but no bundle is loaded", name);
+                *ret_message = amb_format("class %s cannot be started: its bundle is not loaded, or could not be", name);
         else
                 *ret_message = amb_format("%s has no symbol %s: write OSDefineMetaClass(%s, its superclass, its method table) in the driver, "
                                           "or correct IOUserClass in its Info.plist",
