@@ -6,7 +6,7 @@
 #define DEATH_LOOK_NS 100000000u                /* how often a sleeping caller looks at the host's pidfd */
 
 enum { CALL_FLAGS = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT };
-enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED };
+enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED | AMB_REPLY_TERMINATED };
 
 static bool call_valid(const struct amb_call *call)
 {
@@ -20,7 +20,7 @@ static bool call_valid(const struct amb_call *call)
                 return false;
         if ((call->flags & AMB_CALL_RANGE_OUT) && call->capacity)
                 return false;
-        return !(call->flags & AMB_CALL_ASYNC) || call->port < AMB_CHANNEL_PORTS;
+        return !(call->flags & AMB_CALL_ASYNC) || AMB_CHANNEL_PORT_INDEX(call->port) < AMB_CHANNEL_PORTS;
 }
 
 /* --- slots --- */
@@ -178,6 +178,8 @@ static const char *reply_check(const struct amb_reply *reply, const struct amb_c
                 return "reply: unknown flags";
         if (reply->size > most || (reply->size && !(reply->flags & AMB_REPLY_BYTES)))
                 return "reply: more bytes than there is room";
+        if ((reply->flags & AMB_REPLY_TERMINATED) && (reply->flags != AMB_REPLY_TERMINATED || reply->status || reply->scalar_count))
+                return "reply: terminated, and yet results";
         if ((reply->flags & AMB_REPLY_LARGE) && call->capacity != AMB_CHANNEL_VARIABLE)
                 return "reply: variable output that was not asked for";
         return NULL;
@@ -201,6 +203,8 @@ static int reply_read(struct amb_channel *channel, unsigned slot, const struct a
                 amb_channel_end(channel, true);
                 return amb_channel_broken(channel) == AMB_CHANNEL_BROKEN ? AMB_CHANNEL_BROKEN : AMB_CHANNEL_PEER_DIED;
         }
+        if (reply.flags & AMB_REPLY_TERMINATED)
+                return AMB_CHANNEL_TERMINATED;
         if (reply.status == 0) {
                 for (unsigned i = 0; i < reply.scalar_count; ++i)
                         call->scalars_out[i] = i < AMB_LAYOUT_REPLY_SCALARS
@@ -228,6 +232,8 @@ int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, s
                 return -EINVAL;
         if (amb_channel_foreign(channel) || amb_channel_over(channel))
                 return AMB_CHANNEL_CLOSED;
+        if (amb_load(&channel->memory->header.terminated))
+                return AMB_CHANNEL_TERMINATED;
         if (!slot_try(channel, &slot)) {
                 r = slot_wait(channel, &slot);
                 if (r != 0)

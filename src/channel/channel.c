@@ -166,6 +166,7 @@ int amb_channel_attach_mapping(void *memory, enum amb_channel_role role, const s
         channel->process = process;
         channel->peer_pidfd = options ? options->peer_pidfd : -1;
         channel->wake = options ? options->wake : NULL;
+        channel->kept_start = options ? options->kept : NULL;
         channel->userdata = options ? options->userdata : NULL;
         channel->free_slots = UINT64_MAX;
         pthread_mutex_init(&channel->slot_lock, NULL);
@@ -265,6 +266,27 @@ void amb_channel_shutdown(struct amb_channel *channel)
         layout_wake_callers(&channel->memory->header);
 }
 
+void amb_channel_terminate(struct amb_channel *channel)
+{
+        uint32_t *asleep = &channel->memory->header.host_asleep, live = 0;
+
+        if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))
+                return;
+        if (!__atomic_compare_exchange_n(&channel->terminated, &live, 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+                return;
+        amb_exchange(&channel->memory->header.terminated, 1);
+        /* As amb_channel_rouse(), but until it is said: the thread may wait again afterwards. */
+        while (amb_load_ordered(&channel->terminated) == 1 && amb_load_ordered(&channel->waiting)) {
+                amb_futex_wake_always(asleep);
+                sched_yield();
+        }
+}
+
+bool amb_channel_terminated(const struct amb_channel *channel)
+{
+        return !amb_channel_foreign(channel) && amb_load_ordered(&channel->memory->header.terminated) != 0;
+}
+
 void amb_channel_close(struct amb_channel *channel)
 {
         if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))
@@ -276,6 +298,7 @@ void amb_channel_close(struct amb_channel *channel)
         amb_exchange(&channel->gone, 1);
         amb_exchange(&channel->memory->header.closed, 1);
         pthread_mutex_unlock(&channel->completion_lock);
+        amb_futex_wake(&channel->memory->header.flusher_asleep);
         /* By the word: a thread of ours that has taken it will make its system call. */
         for (unsigned i = 0; i < AMB_CHANNEL_SLOTS; ++i)
                 amb_futex_wake(&channel->memory->header.caller_asleep[i]);
@@ -290,6 +313,8 @@ struct amb_channel *amb_channel_free(struct amb_channel *channel)
         foreign = amb_channel_foreign(channel);
         if (!foreign) {
                 amb_channel_close(channel);
+                if (channel->role == AMB_CHANNEL_APP)
+                        amb_completion_detach(channel);
                 pthread_mutex_destroy(&channel->slot_lock);
                 pthread_cond_destroy(&channel->slot_freed);
                 pthread_mutex_destroy(&channel->completion_lock);

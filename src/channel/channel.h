@@ -6,7 +6,8 @@
  * What it promises
  *      A hot call costs no system call, no allocation and no lock: one cache line travels each way (layout.h). An idle channel wakes
  *      nobody. A call ends when it is answered, when the host dies or when the channel is shut down; nothing else ends it.
- *      Completions keep their order, are never dropped below AMB_CHANNEL_OVERFLOW_MOST waiting ones, and never block the driver.
+ *      Completions keep their order, are never dropped below AMB_CHANNEL_OVERFLOW_MOST waiting ones, and never block the driver. They go
+ *      on after a termination and after the end of the calls, until the app detaches or dies.
  *
  * Who owns what
  *      The daemon creates the memfd and keeps at most a bell (one page) of it. App and host each attach once. Nothing in the memory
@@ -35,7 +36,12 @@
 #define AMB_CHANNEL_BYTES 4096u                 /* structure bytes that travel inline, in each direction */
 #define AMB_CHANNEL_REFERENCES 8u
 #define AMB_CHANNEL_SLOTS 64u                   /* calls in progress on one connection; further callers wait their turn */
-#define AMB_CHANNEL_PORTS 64u                   /* notification ports of one connection: index 0..63, named by the app */
+#define AMB_CHANNEL_PORTS 64u                   /* notification ports of one connection at a time */
+/*
+ * A port's name: an index, 0..63, in the low 8 bits; above it a number of the app's choice, which comes back unchanged, so that a late
+ * completion for the index's former owner can be told from one for the present owner.
+ */
+#define AMB_CHANNEL_PORT_INDEX(name) ((name) & 0xFFu)
 #define AMB_CHANNEL_VARIABLE 0xFFFFFFFFu        /* call.capacity: output of any length (sync calls) */
 #define AMB_CHANNEL_OVERFLOW_MOST 65536u        /* completions that the host keeps for an app that does not read */
 
@@ -48,6 +54,7 @@ enum amb_channel_no {
         AMB_CHANNEL_NO_MORE,                    /* no completion now or ever */
         AMB_CHANNEL_REFUSED,                    /* this fd is not a channel: seals, size or kind */
         AMB_CHANNEL_DROPPED,                    /* too many completions wait: this one is lost */
+        AMB_CHANNEL_TERMINATED,                 /* the user client is terminated: the driver will not see (app) another call */
 };
 
 enum amb_channel_role { AMB_CHANNEL_APP, AMB_CHANNEL_HOST };
@@ -76,9 +83,15 @@ struct amb_channel_options {
         /*
          * Host: somebody of the app sleeps on notification port `port` (0..AMB_CHANNEL_PORTS - 1) and a completion for it has been
          * published: write that port's eventfd, non-blocking. Called on any thread that calls complete, flush or receive, with the
-         * channel's completion lock held: do not call the channel from it. May be NULL.
+         * channel's completion lock held: do not call the channel from it. `port` is the index alone. May be NULL.
          */
         void (*wake)(void *userdata, uint32_t port);
+        /*
+         * Host: completions are kept from now on: start one thread in amb_channel_flush_all(). Once for each time it has returned; false:
+         * no thread could be started, ask again at the next one. Called as `wake` is. May be NULL: then only receive, complete and flush
+         * move what is kept.
+         */
+        bool (*kept)(void *userdata);
         void *userdata;
 };
 
@@ -104,7 +117,20 @@ void amb_channel_shutdown(struct amb_channel *channel);
 /* Host: says that no reply and no completion will come any more, and wakes all callers: they return PEER_DIED, later ones CLOSED. */
 void amb_channel_close(struct amb_channel *channel);
 
-/* Host: includes close. No other thread may be inside. NULL is fine; returns NULL. */
+/*
+ * Host: the user client is terminated. Calls that come from now on get TERMINATED without a reply of the driver's; those in progress go on,
+ * and so do completions. amb_channel_receive() says TERMINATED once. Any thread, any number of times.
+ */
+void amb_channel_terminate(struct amb_channel *channel);
+/* App: has the host said so? */
+bool amb_channel_terminated(const struct amb_channel *channel);
+
+/* Host: the app's process is dead. Kept completions are dropped, further ones are CLOSED. Any thread. */
+void amb_channel_peer_gone(struct amb_channel *channel);
+
+/*
+ * Host: includes close. App: says that no completion will be read any more. No other thread may be inside. NULL is fine; returns NULL.
+ */
 struct amb_channel *amb_channel_free(struct amb_channel *channel);
 AMB_DEFINE_CLEANUP(struct amb_channel, amb_channel_free)
 
@@ -141,6 +167,7 @@ enum {
         AMB_REPLY_LARGE = 1u << 1,              /* variable output above 4096 bytes: `length` bytes come over the side socket as out_region */
         AMB_REPLY_IN_RETAINED = 1u << 2,        /* the driver keeps range_in's region: do not use that memory again */
         AMB_REPLY_OUT_RETAINED = 1u << 3,
+        AMB_REPLY_TERMINATED = 1u << 4,         /* alone, with status 0: the driver has not seen the call; the app's side says TERMINATED */
 };
 
 /* What the app sends, and where the outputs go. Limits are the caller's to keep (-EINVAL): the face applies the contract's rules. */
@@ -156,7 +183,7 @@ struct amb_call {
         uint32_t size;                          /* 0..4096 */
         uint32_t capacity;                      /* 0..4096, or AMB_CHANNEL_VARIABLE */
         struct amb_range range_in, range_out;
-        uint32_t port;                          /* async: 0..AMB_CHANNEL_PORTS - 1 */
+        uint32_t port;                          /* async: a port's name */
         uint64_t reference[AMB_CHANNEL_REFERENCES];
 };
 
@@ -171,7 +198,7 @@ struct amb_reply {
 
 /*
  * App: one call, start to end. Output buffers are written only when 0 is returned and reply.status is 0, and no further than the reply
- * says. 0, CLOSED, PEER_DIED, BROKEN; -EINVAL: the call is out of limits, nothing was sent. Any thread; not from a signal handler.
+ * says. 0, CLOSED, PEER_DIED, BROKEN, TERMINATED; -EINVAL: the call is out of limits, nothing was sent. Any thread; not from a signal handler.
  */
 int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret);
 
@@ -193,7 +220,8 @@ struct amb_request {
 /*
  * Host: waits for the next call and takes it. `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written.
  * Checked: counts <= 16, size <= 4096, capacity <= 4096 or VARIABLE (sync only), known flags, port, and that no more than
- * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN.
+ * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN; TERMINATED, once, after
+ * amb_channel_terminate(): calls go on coming and are to be answered with AMB_REPLY_TERMINATED.
  */
 int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes);
 
@@ -217,7 +245,7 @@ int amb_channel_reply(struct amb_channel *channel, const struct amb_request *req
 /* --- completions --- */
 
 struct amb_completion {
-        uint32_t port;                          /* < AMB_CHANNEL_PORTS */
+        uint32_t port;                          /* the name that came with the call */
         int32_t status;
         uint32_t count;                         /* 0..16 */
         uint64_t reference[AMB_CHANNEL_REFERENCES];     /* [0] always arrives as 0 */
@@ -226,7 +254,8 @@ struct amb_completion {
 
 /*
  * Host: sends one; in order; any thread; never waits for the app. What does not fit is kept and sent when the app has drained: by the
- * thread in receive, by the next complete, or by amb_channel_flush(). 0, DROPPED, CLOSED (also when broken: receive says so);
+ * thread in receive, by the next complete, by amb_channel_flush() or amb_channel_flush_all(). 0, DROPPED, CLOSED (also when broken: receive
+ * says so);
  * -EINVAL: port or count.
  */
 int amb_channel_complete(struct amb_channel *channel, const struct amb_completion *completion);
@@ -234,11 +263,20 @@ int amb_channel_complete(struct amb_channel *channel, const struct amb_completio
 /* Host: moves what was kept into the room there is; any thread; cheap when there is nothing. */
 void amb_channel_flush(struct amb_channel *channel);
 
+/*
+ * Host: moves what is kept as the app makes room, until nothing is kept or nobody will read it; then returns. One thread at a time: the one
+ * that `kept` has asked for. Looks at the app's pidfd (-1: none) every 500 ms while it waits.
+ */
+void amb_channel_flush_all(struct amb_channel *channel, int app_pidfd);
+
+/* Host: the app has destroyed this port: what is kept for it is forgotten. Any thread. */
+void amb_channel_forget(struct amb_channel *channel, uint32_t port);
+
 /* App: takes the oldest, whichever port it is for. 0, EMPTY, NO_MORE, BROKEN. Never waits. */
 int amb_channel_completion_next(struct amb_channel *channel, struct amb_completion *ret);
 
 /*
- * App: asks for `wake(port)` at the next completion for this port. True: nothing is in the ring, sleep on the port's eventfd.
+ * App: asks for `wake(port)` at the next completion for this port (its index). True: nothing is in the ring, sleep on the port's eventfd.
  * False: something came meanwhile (or NO_MORE must be read): call completion_next first. One arming, one wake-up; spurious ones happen.
  * All ports share one ring: whoever takes a completion of another port hands it to that port's readers.
  */

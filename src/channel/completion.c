@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Completions: the host's end with its overflow, and the app's. All under this side's own lock. */
+#include <poll.h>
 #include "channel/private.h"
+
+#define APP_LOOK_NS 500000000u                  /* how often a thread that waits for room looks at the app's pidfd */
 
 enum { SHAPE_WIDE = 1u << 8 };
 
@@ -26,7 +29,7 @@ static void completion_publish(struct amb_channel *channel, const struct amb_com
 {
         struct amb_layout_completion *to = &channel->memory->completions[channel->completion_position % AMB_LAYOUT_COMPLETIONS];
         uint64_t *armed = &channel->memory->header.armed;
-        uint64_t bit = UINT64_C(1) << completion->port;
+        uint64_t bit = UINT64_C(1) << AMB_CHANNEL_PORT_INDEX(completion->port);
         uint64_t wide = 0;
 
         for (unsigned i = 3; i < AMB_CHANNEL_REFERENCES; ++i)
@@ -50,7 +53,7 @@ static void completion_publish(struct amb_channel *channel, const struct amb_com
         if (!(__atomic_fetch_and(armed, ~bit, __ATOMIC_SEQ_CST) & bit) || !channel->wake)
                 return;
         __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
-        channel->wake(channel->userdata, completion->port);
+        channel->wake(channel->userdata, AMB_CHANNEL_PORT_INDEX(completion->port));
 }
 
 static bool overflow_grow(struct amb_overflow *overflow)
@@ -89,6 +92,20 @@ static int overflow_keep(struct amb_channel *channel, const struct amb_completio
         return 0;
 }
 
+/* Nothing is kept any more, whatever was. */
+static void overflow_empty(struct amb_channel *channel)
+{
+        struct amb_overflow *overflow = &channel->overflow;
+
+        free(overflow->entries);
+        overflow->entries = NULL;
+        overflow->size = overflow->first = overflow->count = 0;
+        amb_store(&channel->kept, 0);
+        amb_store(&channel->memory->header.overflow, 0);
+        if (channel->flushing)
+                amb_futex_wake(&channel->memory->header.flusher_asleep);
+}
+
 static void overflow_move(struct amb_channel *channel)
 {
         struct amb_overflow *overflow = &channel->overflow;
@@ -99,12 +116,15 @@ static void overflow_move(struct amb_channel *channel)
                 overflow->count--;
         }
         amb_store(&channel->kept, overflow->count);
-        if (overflow->count)
-                return;
-        amb_store(&channel->memory->header.overflow, 0);
-        free(overflow->entries);
-        overflow->entries = NULL;
-        overflow->size = overflow->first = 0;
+        if (!overflow->count)
+                overflow_empty(channel);
+}
+
+/* Will what is published be read? */
+static bool completion_reader_gone(struct amb_channel *channel)
+{
+        return amb_load(&channel->gone) || amb_load(&channel->broken) || amb_load(&channel->peer_gone) ||
+               amb_load_ordered(&channel->memory->header.detached);
 }
 
 bool amb_overflow_can_move(struct amb_channel *channel)
@@ -150,12 +170,14 @@ static int complete_locked(struct amb_channel *channel, const struct amb_complet
                 completion_publish(channel, completion);
                 return 0;
         }
-        if (amb_load(&channel->broken))
+        if (completion_reader_gone(channel))
                 return AMB_CHANNEL_CLOSED;
         r = overflow_keep(channel, completion);
         if (r != 0)
                 return r;
         amb_store(&channel->kept, channel->overflow.count);
+        if (!channel->flushing && channel->kept_start)
+                channel->flushing = channel->kept_start(channel->userdata);
         /* Say so, then look again: the app may have drained and gone to sleep before it could see the word. */
         if (!amb_load(&channel->memory->header.overflow) || channel->overflow.count == 1) {
                 amb_exchange(&channel->memory->header.overflow, 1);
@@ -169,13 +191,87 @@ int amb_channel_complete(struct amb_channel *channel, const struct amb_completio
 {
         int r;
 
-        if (completion->port >= AMB_CHANNEL_PORTS || completion->count > AMB_CHANNEL_SCALARS)
+        if (AMB_CHANNEL_PORT_INDEX(completion->port) >= AMB_CHANNEL_PORTS || completion->count > AMB_CHANNEL_SCALARS)
                 return -EINVAL;
         pthread_mutex_lock(&channel->completion_lock);
         r = complete_locked(channel, completion);
         pthread_mutex_unlock(&channel->completion_lock);
         completion_report(channel);
         return r;
+}
+
+/* False: nothing is left to do, and the next one that is kept starts another thread. */
+static bool flush_step(struct amb_channel *channel)
+{
+        bool more;
+
+        pthread_mutex_lock(&channel->completion_lock);
+        if (completion_reader_gone(channel))
+                overflow_empty(channel);
+        else if (channel->overflow.count)
+                overflow_move(channel);
+        more = channel->flushing = channel->overflow.count > 0;
+        pthread_mutex_unlock(&channel->completion_lock);
+        completion_report(channel);
+        return more;
+}
+
+/* Looked at after the flag was set, under the lock: whoever changes it afterwards sees the flag. */
+static bool flush_must_wait(struct amb_channel *channel)
+{
+        bool wait;
+
+        pthread_mutex_lock(&channel->completion_lock);
+        wait = channel->overflow.count && !completion_room(channel) && !completion_reader_gone(channel);
+        pthread_mutex_unlock(&channel->completion_lock);
+        return wait;
+}
+
+void amb_channel_flush_all(struct amb_channel *channel, int app_pidfd)
+{
+        uint32_t *asleep = &channel->memory->header.flusher_asleep;
+        struct pollfd look = { .fd = app_pidfd, .events = POLLIN };
+        uint64_t looked = amb_time_now(), now;
+
+        while (flush_step(channel)) {
+                amb_exchange(asleep, 1);
+                if (flush_must_wait(channel))
+                        amb_futex_wait(asleep, APP_LOOK_NS);
+                amb_store(asleep, 0);
+                now = amb_time_now();
+                if (now - looked < APP_LOOK_NS)
+                        continue;
+                looked = now;
+                if (app_pidfd >= 0 && poll(&look, 1, 0) > 0)
+                        amb_channel_peer_gone(channel);
+        }
+}
+
+void amb_channel_peer_gone(struct amb_channel *channel)
+{
+        pthread_mutex_lock(&channel->completion_lock);
+        amb_exchange(&channel->peer_gone, 1);
+        overflow_empty(channel);
+        pthread_mutex_unlock(&channel->completion_lock);
+}
+
+void amb_channel_forget(struct amb_channel *channel, uint32_t port)
+{
+        struct amb_overflow *overflow = &channel->overflow;
+        uint32_t left = 0;
+
+        pthread_mutex_lock(&channel->completion_lock);
+        for (uint32_t i = 0; i < overflow->count; ++i) {
+                struct amb_completion *kept = &overflow->entries[(overflow->first + i) & (overflow->size - 1)];
+
+                if (kept->port != port)
+                        overflow->entries[(overflow->first + left++) & (overflow->size - 1)] = *kept;
+        }
+        if (overflow->count && !left)
+                overflow_empty(channel);
+        overflow->count = left;
+        amb_store(&channel->kept, left);
+        pthread_mutex_unlock(&channel->completion_lock);
 }
 
 /* --- app --- */
@@ -190,6 +286,16 @@ static void completion_kick(struct amb_channel *channel)
                 return;
         if (amb_futex_wake(&header->host_asleep))
                 __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+        if (amb_futex_wake(&header->flusher_asleep))
+                __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+}
+
+void amb_completion_detach(struct amb_channel *channel)
+{
+        struct amb_layout_header *header = &channel->memory->header;
+
+        amb_exchange(&header->detached, 1);
+        amb_futex_wake(&header->flusher_asleep);
 }
 
 static const struct amb_layout_completion *completion_oldest(struct amb_channel *channel)
@@ -211,7 +317,7 @@ static bool completion_read(const struct amb_layout_completion *from, struct amb
                 .reference = { 0, amb_load(&from->reference[0]), amb_load(&from->reference[1]) },
         };
 
-        if (read.port >= AMB_CHANNEL_PORTS || read.count > AMB_CHANNEL_SCALARS || (shape & ~(0xFFu | SHAPE_WIDE)))
+        if (AMB_CHANNEL_PORT_INDEX(read.port) >= AMB_CHANNEL_PORTS || read.count > AMB_CHANNEL_SCALARS || (shape & ~(0xFFu | SHAPE_WIDE)))
                 return false;
         for (unsigned i = 3; (shape & SHAPE_WIDE) && i < AMB_CHANNEL_REFERENCES; ++i)
                 read.reference[i] = amb_load(&from->more_reference[i - 3]);

@@ -3,7 +3,7 @@
 #include "channel/private.h"
 
 enum { CALL_FLAGS = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT };
-enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED };
+enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED | AMB_REPLY_TERMINATED };
 
 const char *amb_request_check(const struct amb_request *request)
 {
@@ -46,7 +46,7 @@ static const char *request_read_rest(struct amb_request *request, const struct a
                 range_read(&request->range_in, &from->range_in);
         if (request->flags & AMB_CALL_RANGE_OUT)
                 range_read(&request->range_out, &from->range_out);
-        return request->port < AMB_CHANNEL_PORTS ? NULL : "request: no such port";
+        return AMB_CHANNEL_PORT_INDEX(request->port) < AMB_CHANNEL_PORTS ? NULL : "request: no such port";
 }
 
 /* Every word of the entry is read exactly once. */
@@ -95,7 +95,7 @@ static void request_sleep(struct amb_channel *channel, const struct amb_layout_r
         amb_exchange(asleep, 1);
         work = amb_overflow_can_move(channel);  /* first: it may find the channel broken */
         if (!work && !amb_load_ordered(&channel->ended) && !amb_load_ordered(&channel->broken) &&
-            amb_load_ordered(&from->sequence) != expected) {
+            amb_load_ordered(&channel->terminated) != 1 && amb_load_ordered(&from->sequence) != expected) {
                 __atomic_fetch_add(&channel->sleeps, 1, __ATOMIC_RELAXED);
                 amb_futex_wait(asleep, 0);
         }
@@ -114,6 +114,10 @@ int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, vo
                         return amb_channel_broken(channel);
                 if (amb_load_ordered(&channel->ended))
                         return AMB_CHANNEL_CLOSED;
+                if (__builtin_expect(amb_load(&channel->terminated) == 1, 0)) {
+                        amb_exchange(&channel->terminated, 2);
+                        return AMB_CHANNEL_TERMINATED;
+                }
                 if (amb_load(&channel->kept))
                         amb_channel_flush(channel);
                 if (amb_spin(&channel->spin, &from->sequence, expected, &channel->ended))
@@ -136,6 +140,8 @@ static bool result_fits(const struct amb_request *request, const struct amb_resu
 
         if (result->flags & ~(unsigned)REPLY_FLAGS)
                 return false;
+        if (result->flags & AMB_REPLY_TERMINATED)
+                return result->flags == AMB_REPLY_TERMINATED && result->status == 0 && result->scalar_count == 0 && result->size == 0;
         if (result->status != 0)
                 return true;
         if (result->scalar_count > request->scalar_capacity || result->size > most)

@@ -42,12 +42,15 @@ struct amb_layout_header {
         uint32_t host_gone AMB_LINE;            /* daemon: 1 */
         uint32_t closed;                        /* host: 1: nothing comes any more */
         uint32_t overflow;                      /* host: 1 while it keeps completions that found no room */
-        /* Futex: the host's thread sets 1 before it sleeps; whoever has work for it sets 0 and wakes. */
+        uint32_t terminated;                    /* host: 1: calls are refused */
+        /* Futexes: the host's thread sets 1 before it sleeps; whoever has work for it sets 0 and wakes. */
         uint32_t host_asleep AMB_LINE;
+        uint32_t flusher_asleep;                /* the same of the thread that moves kept completions */
         /* One bit per port: a reader set it before it sleeps on the port's eventfd; the host takes it away and wakes. */
         uint64_t armed AMB_LINE;
         /* App: how many completions it has taken. */
         uint32_t completions_taken AMB_LINE;
+        uint32_t detached;                      /* app: 1: it will not take any more */
         /* Futexes: slot's caller sets 1 before it sleeps; host or daemon sets 0 and wakes. In this page so that the daemon reaches them. */
         uint32_t caller_asleep[AMB_CHANNEL_SLOTS] AMB_LINE;
 };

@@ -20,11 +20,14 @@ struct amb_channel {
         bool mapped_by_us;
         uint64_t process;                       /* token of the process that attached: differs in a forked child */
         void (*wake)(void *userdata, uint32_t port);
+        bool (*kept_start)(void *userdata);
         void *userdata;
 
         uint32_t ended;                         /* app: calls are over; host: receive is over */
         uint32_t gone;                          /* app: host closed or dead; host: close was said */
         uint32_t broken;                        /* 0, 1: to be reported, 2: reported */
+        uint32_t terminated;                    /* host: the same */
+        uint32_t peer_gone;                     /* host: the app is dead */
         const char *reason;                     /* NULL while whole */
         uint64_t sleeps, wakes;
 
@@ -49,6 +52,7 @@ struct amb_channel {
         uint32_t completion_taken;              /* host: last read of the app's word */
         uint64_t completion_count;
         bool dropped_logged;
+        bool flushing;                          /* host: a thread is, or will be, in amb_channel_flush_all() */
         struct amb_overflow overflow;
 };
 
@@ -67,6 +71,9 @@ void amb_channel_rouse(struct amb_channel *channel);
 
 /* Host: could the oldest kept completion go now? */
 bool amb_overflow_can_move(struct amb_channel *channel);
+
+/* App: says that nobody takes completions any more. */
+void amb_completion_detach(struct amb_channel *channel);
 
 /* The checks of what the app wrote, apart so that they can be tried with every value. NULL or what is wrong. */
 const char *amb_request_check(const struct amb_request *request);

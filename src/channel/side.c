@@ -104,14 +104,14 @@ bool amb_side_request_valid(const struct amb_side_message *m, bool with_fd)
 {
         bool needs_fd = m->kind == AMB_SIDE_PORT || m->kind == AMB_SIDE_REGION;
 
-        if (m->serial == 0 || m->code || m->filler || m->identity || with_fd != needs_fd)
+        if ((m->serial == 0 && m->kind != AMB_SIDE_PORT_DROP) || m->code || m->filler || m->identity || with_fd != needs_fd)
                 return false;
         if (m->kind != AMB_SIDE_REGION && (m->flags || m->size))
                 return false;
         switch (m->kind) {
         case AMB_SIDE_PORT:
         case AMB_SIDE_PORT_DROP:
-                return m->id < AMB_SIDE_PORTS_MAX;
+                return (m->id & 0xFF) < AMB_SIDE_PORTS_MAX;
         case AMB_SIDE_REGION:
                 return m->id != 0 && m->size > 0 && m->size <= AMB_SIDE_REGION_BYTES_MAX && m->flags != 0 &&
                        (m->flags & ~(uint32_t)(AMB_SIDE_REGION_IN | AMB_SIDE_REGION_OUT)) == 0;

@@ -4,19 +4,25 @@
  * The side socket of a connection: what needs a file descriptor or may take long, and the connection's end.
  *
  * One SOCK_SEQPACKET pair per connection, made by the daemon. The app asks, the host answers; nothing else travels. One
- * message is one struct amb_side_message and at most one descriptor. Every request carries a serial of the app's choice (not 0) and
- * gets exactly one AMB_SIDE_ANSWER with the same serial; answers may come in another order than the requests. The host never
+ * message is one struct amb_side_message and at most one descriptor. Every request carries a serial of the app's choice (not 0, but
+ * for PORT_DROP) and gets exactly one AMB_SIDE_ANSWER with the same serial; a PORT_DROP with serial 0 gets none. Answers may come in another order than the requests. The host never
  * waits for the app here: an app that does not read its answers is cut off.
  *
  *      kind         id               flags            size     descriptor     answer: code, and on 0
- *      PORT         port index       -                -        a port's end   -
- *      PORT_DROP    port index       -                -        -              -
+ *      PORT         port name        -                -        a port's end   -
+ *      PORT_DROP    port name        -                -        -              -
  *      REGION       region id        REGION_IN|OUT    bytes    sealed memfd   -
  *      REGION_DROP  region id        -                -        -              -
  *      MAP          memory type      -                -        -              size (bytes), identity, READ_ONLY, sealed memfd
  *      UNMAP        memory type      -                -        -              identity (0: the driver gave no memory), READ_ONLY
  *      FETCH        output id        -                -        -              size (bytes), sealed memfd (none for size 0)
  *      CLOSE        -                -                -        -              - (every call in progress has returned)
+ *
+ * A port's name (channel.h) is an index below AMB_SIDE_PORTS_MAX and the app's number above it. PORT puts a port in the place of the one
+ * that had the index before; PORT_DROP is for a port that the app has destroyed, and does nothing if the index has another name by
+ * now. Completions for a name that is not in force are not sent.
+ *
+ * A user client that is terminated answers MAP and UNMAP with AMB_SIDE_TERMINATED, code 0 and nothing else; the driver is not asked.
  *
  * MAP and UNMAP ask the driver (CopyClientMemoryForType on the user client's default queue), after the calls in progress and
  * before later ones. MAP's code is 0 or the driver's; a memory that is NULL or cannot be shared is kIOReturnBadArgument; UNMAP's
@@ -34,7 +40,7 @@
 
 #include "base/base.h"
 
-#define AMB_SIDE_PORTS_MAX 16                           /* ports of one connection, index 0 to 15 */
+#define AMB_SIDE_PORTS_MAX 16                           /* ports of one connection at a time, index 0 to 15 */
 #define AMB_SIDE_REGIONS_MAX 64                         /* regions of one connection that exist at a time */
 #define AMB_SIDE_REGION_BYTES_MAX (1ull << 34)          /* their sum, per connection; of memory that is used only where written */
 #define AMB_SIDE_OUTPUTS_MAX 64                         /* variable outputs that wait for FETCH; the oldest one goes first */
@@ -56,6 +62,7 @@ enum {
         AMB_SIDE_REGION_IN = 1,         /* the driver reads it (struct input) */
         AMB_SIDE_REGION_OUT = 2,        /* the driver writes it (struct output) */
         AMB_SIDE_READ_ONLY = 4,         /* answers to MAP and UNMAP */
+        AMB_SIDE_TERMINATED = 8,        /* the same */
 };
 
 /* 40 bytes; host byte order; unused fields are 0. */

@@ -125,7 +125,8 @@ START_TEST(limits)
                 { .flags = AMB_CALL_RANGE_OUT, .capacity = 1 },
         };
         const struct amb_result unfit[] = {
-                { .scalar_count = 3 }, { .size = 9, .flags = AMB_REPLY_BYTES }, { .size = 1 }, { .flags = 16 },
+                { .scalar_count = 3 }, { .size = 9, .flags = AMB_REPLY_BYTES }, { .size = 1 }, { .flags = 32 },
+                { .flags = AMB_REPLY_TERMINATED | AMB_REPLY_BYTES }, { .flags = AMB_REPLY_TERMINATED, .status = 1 },
                 { .flags = AMB_REPLY_LARGE }, { .size = UINT32_MAX, .flags = AMB_REPLY_BYTES },
         };
         struct job job = { .call = { .scalar_capacity = 2, .capacity = 8 } };

@@ -93,7 +93,7 @@ static void range_is_sane(const struct amb_request *request)
         ck_assert_uint_le(request->size, 4096);
         ck_assert(request->capacity <= 4096 || request->capacity == AMB_CHANNEL_VARIABLE);
         ck_assert_uint_le(request->flags, 7);
-        ck_assert_uint_lt(request->port, AMB_CHANNEL_PORTS);
+        ck_assert_uint_lt(AMB_CHANNEL_PORT_INDEX(request->port), AMB_CHANNEL_PORTS);
         for (uint32_t i = request->scalar_count; i < 16; ++i)
                 ck_assert_uint_eq(request->scalars[i], 0);
 }
@@ -197,7 +197,7 @@ START_TEST(request_boundaries)
                 entry_good(&victim, 1);
                 amb_store(&victim.memory->ring[victim.position % AMB_LAYOUT_RING].shape, 5 | AMB_CALL_ASYNC << 24);
                 amb_store(&victim.memory->slots[5].port, boundary[i]);
-                ck_assert_int_eq(victim_step(&victim), boundary[i] < AMB_CHANNEL_PORTS);
+                ck_assert_int_eq(victim_step(&victim), AMB_CHANNEL_PORT_INDEX(boundary[i]) < AMB_CHANNEL_PORTS);
         }
         victim_free(&victim);
 }
@@ -456,6 +456,8 @@ START_TEST(replies_rewritten_while_read)
                         broken++;
                         continue;
                 }
+                if (r == AMB_CHANNEL_TERMINATED)        /* a host may say so at any time */
+                        continue;
                 ck_assert_int_eq(r, 0);
                 ck_assert_uint_le(reply.scalar_count, call.scalar_capacity);
                 ck_assert_uint_le(reply.size, 64);
@@ -497,7 +499,7 @@ START_TEST(completion_boundaries)
                                 broken++;
                         } else {
                                 ck_assert_int_eq(r, 0);
-                                ck_assert_uint_lt(completion.port, AMB_CHANNEL_PORTS);
+                                ck_assert_uint_lt(AMB_CHANNEL_PORT_INDEX(completion.port), AMB_CHANNEL_PORTS);
                                 ck_assert_uint_le(completion.count, 16);
                         }
                         pair_free(&pair);

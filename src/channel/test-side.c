@@ -139,6 +139,12 @@ START_TEST(requests)
         ck_assert(!amb_side_request_valid(&m, true));
         m.id--;
         ck_assert(amb_side_request_valid(&m, true));
+        m.id |= 5 << 8;
+        ck_assert(amb_side_request_valid(&m, true));
+        m.serial = 0;
+        ck_assert(!amb_side_request_valid(&m, true));
+        m.kind = AMB_SIDE_PORT_DROP;
+        ck_assert(amb_side_request_valid(&m, false));
         m = (struct amb_side_message){ .kind = AMB_SIDE_CLOSE, .serial = 1 };
         ck_assert(amb_side_request_valid(&m, false));
         m.size = 1;

@@ -111,10 +111,9 @@ static kern_return_t exchange_send(struct exchange *x)
         r = amb_channel_call(x->connection->channel, &x->call, &x->reply);
         switch (r) {
         case 0:
-                /* The host says so of a user client that the driver has terminated; mappings change the code (5.1). */
-                if (x->reply.status == MACH_SEND_INVALID_DEST && atomic_load(&x->connection->ever_mapped))
-                        return kIOReturnBadArgument;
                 return x->reply.status;
+        case AMB_CHANNEL_TERMINATED:
+                return amb_connection_terminated(x->connection);
         case AMB_CHANNEL_CLOSED:
                 return amb_connection_ended(x->connection);
         case AMB_CHANNEL_PEER_DIED:
@@ -280,24 +279,20 @@ kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, con
 /* --- asynchronous --- */
 
 /*
- * The wake port's number on the connection. A port that it has used before is found without a lock; MACH_SEND_INVALID_RIGHT
+ * The wake port's name on the connection. A port that it has used before is found without a lock; MACH_SEND_INVALID_RIGHT
  * wins over a bad connection, because the message is checked before its destination (call-path 2.7).
  */
-static kern_return_t wake_port_find(struct amb_connection *connection, mach_port_t wake_port, uint32_t *ret_number)
+static kern_return_t wake_port_find(struct amb_connection *connection, mach_port_t wake_port, uint32_t *ret_name)
 {
         struct amb_port *port;
         kern_return_t code = KERN_SUCCESS;
 
-        for (uint32_t i = 0; connection && i < AMB_SIDE_PORTS_MAX; i++) {
-                if (atomic_load_explicit(&connection->seats[i].handle, memory_order_acquire) != wake_port)
-                        continue;
-                *ret_number = i;
+        if (connection && amb_connection_seat_find(connection, wake_port, ret_name))
                 return KERN_SUCCESS;
-        }
         if (amb_handle_get(wake_port, AMB_HANDLE_PORT, &port))
                 return MACH_SEND_INVALID_RIGHT;
         if (connection)
-                code = amb_connection_seat(connection, wake_port, port, ret_number);
+                code = amb_connection_seat(connection, wake_port, port, ret_name);
         amb_target_unref(port);
         return code;
 }

@@ -157,6 +157,7 @@ int amb_connection_ask(struct amb_connection *connection, const struct amb_side_
                         atomic_store(&connection->gone, true);
         }
         pthread_mutex_unlock(&connection->side_lock);
+        amb_connection_drop_ports(connection);
         if (r == 0 && ret_fd)
                 *ret_fd = received;
         else if (r == 0)
@@ -183,6 +184,11 @@ bool amb_connection_gone(struct amb_connection *connection)
 kern_return_t amb_connection_ended(struct amb_connection *connection)
 {
         atomic_store(&connection->gone, true);
+        return amb_connection_terminated(connection);
+}
+
+kern_return_t amb_connection_terminated(struct amb_connection *connection)
+{
         if (atomic_load(&connection->ever_mapped))
                 return kIOReturnBadArgument;
         amb_handle_kill(connection->target.handle);
@@ -204,47 +210,100 @@ kern_return_t amb_connection_refusal(mach_port_t handle)
 
 /* --- ports --- */
 
-static bool seat_find(struct amb_connection *connection, mach_port_t wake_port, uint32_t *ret_number)
+bool amb_connection_seat_find(struct amb_connection *connection, mach_port_t wake_port, uint32_t *ret_name)
 {
+        uint64_t key;
+
         for (uint32_t i = 0; i < AMB_SIDE_PORTS_MAX; i++) {
-                if (atomic_load_explicit(&connection->seats[i].handle, memory_order_acquire) != wake_port)
+                key = atomic_load_explicit(&connection->seats[i].key, memory_order_acquire);
+                if ((mach_port_t)key != wake_port)
                         continue;
-                *ret_number = i;
+                *ret_name = (uint32_t)(key >> 32);
                 return true;
         }
         return false;
 }
 
-/* Under seat_lock: the host learns of the port before any call names it. */
-static kern_return_t seat_take(struct amb_connection *connection, struct amb_port *port, uint32_t *ret_number)
+/* Under seat_lock, where seats are taken; they become free at any time. */
+static bool seat_free(struct amb_connection *connection, uint32_t *ret_index)
 {
-        struct amb_side_message request = { .kind = AMB_SIDE_PORT, .id = connection->seat_count }, answer;
-        struct amb_port_seat *seat;
+        bool found = false;
 
-        if (connection->seat_count == AMB_SIDE_PORTS_MAX)
+        pthread_mutex_lock(&connection->drain);
+        for (uint32_t i = 0; i < AMB_SIDE_PORTS_MAX && !found; i++) {
+                found = !connection->seats[i].port;
+                *ret_index = i;
+        }
+        pthread_mutex_unlock(&connection->drain);
+        return found;
+}
+
+static bool ports_dropped(struct amb_connection *connection)
+{
+        for (uint32_t i = 0; i < AMB_SIDE_PORTS_MAX; i++)
+                if (atomic_load(&connection->seats[i].dropped))
+                        return true;
+        return false;
+}
+
+/* Under side_lock. A full socket belongs to a host that does not run: it will be told by the next PORT, or by the close. */
+static void drops_send(struct amb_connection *connection)
+{
+        struct amb_side_message message = { .kind = AMB_SIDE_PORT_DROP };
+
+        for (uint32_t i = 0; i < AMB_SIDE_PORTS_MAX; i++) {
+                message.id = atomic_exchange(&connection->seats[i].dropped, 0);
+                if (message.id && connection->side >= 0 && !atomic_load(&connection->gone))
+                        (void)amb_side_send(connection->side, &message, -1, false);
+        }
+}
+
+void amb_connection_drop_ports(struct amb_connection *connection)
+{
+        /* Again after the unlock: who found the lock taken relies on its owner. */
+        while (ports_dropped(connection) && pthread_mutex_trylock(&connection->side_lock) == 0) {
+                drops_send(connection);
+                pthread_mutex_unlock(&connection->side_lock);
+        }
+}
+
+/* Under seat_lock: the host learns of the port before any call names it. */
+static kern_return_t seat_take(struct amb_connection *connection, struct amb_port *port, uint32_t *ret_name)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_PORT }, answer;
+        struct amb_port_seat *seat;
+        uint32_t index = 0;
+
+        if (!seat_free(connection, &index))
                 return kIOReturnNoResources;
+        seat = &connection->seats[index];
+        /* Not 0; comes back after 2^24 ports. */
+        request.id = seat->name + 0x100 < 0x100 ? 0x100 | index : ((seat->name & ~0xFFu) + 0x100) | index;
         if (amb_connection_ask(connection, &request, amb_port_wake_fd(port), &answer, NULL))
                 return amb_connection_ended(connection);
         if (answer.code)
                 return answer.code;
-        seat = &connection->seats[connection->seat_count];
-        if (amb_port_join(port, connection, connection->seat_count) < 0)
-                return kIOReturnNoMemory;
-        *ret_number = connection->seat_count++;
-        atomic_store_explicit(&seat->handle, port->target.handle, memory_order_release);
+        if (amb_port_join(port, connection, request.id) < 0) {
+                pthread_mutex_lock(&connection->drain);
+                seat->name = request.id;
+                pthread_mutex_unlock(&connection->drain);
+                atomic_store(&seat->dropped, request.id);
+                amb_connection_drop_ports(connection);
+                return atomic_load(&port->destroyed) ? MACH_SEND_INVALID_RIGHT : kIOReturnNoMemory;
+        }
+        *ret_name = request.id;
         return KERN_SUCCESS;
 }
 
 kern_return_t amb_connection_seat(struct amb_connection *connection, mach_port_t wake_port, struct amb_port *port,
-                                  uint32_t *ret_number)
+                                  uint32_t *ret_name)
 {
+        AMB_NO_CANCEL;
         kern_return_t code = KERN_SUCCESS;
 
-        if (seat_find(connection, wake_port, ret_number))
-                return KERN_SUCCESS;
         pthread_mutex_lock(&connection->seat_lock);
-        if (!seat_find(connection, wake_port, ret_number))
-                code = seat_take(connection, port, ret_number);
+        if (!amb_connection_seat_find(connection, wake_port, ret_name))
+                code = seat_take(connection, port, ret_name);
         pthread_mutex_unlock(&connection->seat_lock);
         return code;
 }
@@ -298,7 +357,7 @@ static kern_return_t connection_close(mach_port_t handle)
         if (code)
                 return code;
         if (amb_handle_shut(handle) == 0) {
-                bool gone = amb_connection_gone(connection);
+                bool gone = amb_connection_gone(connection) || amb_channel_terminated(connection->channel);
 
                 connection_finish(connection);
                 if (!atomic_load(&connection->ever_mapped)) {
@@ -333,6 +392,8 @@ static void notice_death(mach_port_t handle)
                 return;
         if (amb_connection_gone(connection))
                 amb_connection_ended(connection);
+        else if (amb_channel_terminated(connection->channel))
+                amb_connection_terminated(connection);
         amb_target_unref(connection);
 }
 
@@ -359,17 +420,16 @@ kern_return_t IOConnectRelease(io_connect_t connect)
 static kern_return_t unsupported(io_connect_t connect)
 {
         struct amb_connection *connection = amb_handle_pin(connect);
+        kern_return_t code = kIOReturnUnsupported;
 
         if (!connection)
                 return amb_connection_refusal(connect);
-        if (amb_connection_gone(connection)) {
-                kern_return_t code = amb_connection_ended(connection);
-
-                amb_handle_unpin(connect);
-                return code;
-        }
+        if (amb_connection_gone(connection))
+                code = amb_connection_ended(connection);
+        else if (amb_channel_terminated(connection->channel))
+                code = amb_connection_terminated(connection);
         amb_handle_unpin(connect);
-        return kIOReturnUnsupported;
+        return code;
 }
 
 kern_return_t IOConnectGetService(io_connect_t connect, io_service_t *service)

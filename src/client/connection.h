@@ -29,12 +29,14 @@
 struct amb_port;
 
 /*
- * A port under the number that the host knows it by. Numbers are never used twice, so that no late completion meets a wrong
- * port.
+ * A port under the name that the host knows it by: the seat's index, and a number that is another one for each port that has sat here,
+ * so that no late completion meets a wrong port.
  */
 struct amb_port_seat {
-        _Atomic mach_port_t handle;     /* 0: free, or destroyed; read without a lock by every async call */
-        struct amb_port *port;          /* under `drain`; NULL when the port has been destroyed */
+        _Atomic uint64_t key;           /* name << 32 | the port's handle; 0: free; read without a lock by every async call */
+        struct amb_port *port;          /* under `drain`; NULL: free */
+        uint32_t name;                  /* the same; of the present or last port */
+        _Atomic uint32_t dropped;       /* the name of a destroyed port that the host has not been told of; 0: none */
 };
 
 struct amb_mapping;
@@ -52,7 +54,6 @@ struct amb_connection {
         pthread_mutex_t seat_lock;      /* taking a seat */
         pthread_mutex_t drain;          /* moving completions to the ports' queues, in order */
         struct amb_port_seat seats[AMB_SIDE_PORTS_MAX];
-        uint32_t seat_count;
 
         struct amb_regions regions;
         pthread_mutex_t map_lock;
@@ -77,11 +78,17 @@ bool amb_connection_gone(struct amb_connection *connection);
 
 /* What a use of this connection gives after its end. A handle without mappings is dead from now on. */
 kern_return_t amb_connection_ended(struct amb_connection *connection);
+/* The same for a user client that is terminated: the host is there, and hears of the close. */
+kern_return_t amb_connection_terminated(struct amb_connection *connection);
 /* The same for a handle that could not be pinned. */
 kern_return_t amb_connection_refusal(mach_port_t handle);
 
-/* The port's number on this connection: a registered seat, else a new one. kIOReturnNoResources: all are taken. */
+/* The port's name on this connection, without a lock; false: it has none yet. */
+bool amb_connection_seat_find(struct amb_connection *connection, mach_port_t wake_port, uint32_t *ret_name);
+/* The same, or a new seat. kIOReturnNoResources: all are taken. */
 kern_return_t amb_connection_seat(struct amb_connection *connection, mach_port_t wake_port, struct amb_port *port,
-                                  uint32_t *ret_number);
+                                  uint32_t *ret_name);
+/* Tells the host of destroyed ports; never waits: if somebody is asking just now, that thread does it. */
+void amb_connection_drop_ports(struct amb_connection *connection);
 
 void amb_mappings_free(struct amb_connection *connection);

@@ -89,6 +89,8 @@ static kern_return_t connection_map(struct amb_connection *connection, uint32_t 
 
         if (amb_connection_ask(connection, &request, -1, &answer, &fd))
                 return amb_connection_ended(connection);
+        if (answer.flags & AMB_SIDE_TERMINATED)
+                return amb_connection_terminated(connection);
         if (answer.code)
                 return kIOReturnBadArgument;
         pthread_mutex_lock(&connection->map_lock);
@@ -138,6 +140,8 @@ static kern_return_t connection_unmap(struct amb_connection *connection, uint32_
 
         if (amb_connection_ask(connection, &request, -1, &answer, NULL))
                 return amb_connection_ended(connection);
+        if (answer.flags & AMB_SIDE_TERMINATED)
+                return amb_connection_terminated(connection);
         if (answer.code || answer.identity == 0)
                 return answer.code;
         pthread_mutex_lock(&connection->map_lock);

@@ -124,39 +124,49 @@ int amb_port_wake_fd(struct amb_port *port)
 
 /* --- links to connections --- */
 
-int amb_port_join(struct amb_port *port, struct amb_connection *connection, uint32_t number)
+int amb_port_join(struct amb_port *port, struct amb_connection *connection, uint32_t name)
 {
+        struct amb_port_seat *seat = &connection->seats[AMB_CHANNEL_PORT_INDEX(name)];
         struct amb_port_link *link;
 
         link = calloc(1, sizeof(*link));
         if (!link)
                 return -ENOMEM;
-        link->connection = amb_target_ref(connection);
-        link->number = number;
         pthread_mutex_lock(&port->links_lock);
+        if (atomic_load(&port->destroyed)) {
+                pthread_mutex_unlock(&port->links_lock);
+                free(link);
+                return -ESHUTDOWN;
+        }
+        link->connection = amb_target_ref(connection);
+        link->name = name;
         pthread_mutex_lock(&connection->drain);
-        connection->seats[number].port = amb_target_ref(port);
+        seat->port = amb_target_ref(port);
+        seat->name = name;
         pthread_mutex_unlock(&connection->drain);
         amb_list_append(&port->links, &link->link);
+        atomic_store_explicit(&seat->key, (uint64_t)name << 32 | port->target.handle, memory_order_release);
         pthread_mutex_unlock(&port->links_lock);
         /* Armed from here on; a completion that comes at once makes the port readable. */
-        if (!amb_channel_completion_arm(connection->channel, number))
+        if (!amb_channel_completion_arm(connection->channel, AMB_CHANNEL_PORT_INDEX(name)))
                 amb_side_port_wake(port->wake_write);
         return 0;
 }
 
-/* Under links_lock. The seat stays taken, so that late completions for it find nobody. */
+/* Under links_lock. Late completions find another name in the seat, or nobody. */
 static void link_cut(struct amb_port_link *link)
 {
         struct amb_connection *connection = link->connection;
-        struct amb_port_seat *seat = &connection->seats[link->number];
+        struct amb_port_seat *seat = &connection->seats[AMB_CHANNEL_PORT_INDEX(link->name)];
         struct amb_port *port;
 
-        atomic_store(&seat->handle, MACH_PORT_NULL);
+        atomic_store(&seat->key, 0);
+        atomic_store(&seat->dropped, link->name);
         pthread_mutex_lock(&connection->drain);
         port = seat->port;
         seat->port = NULL;
         pthread_mutex_unlock(&connection->drain);
+        amb_connection_drop_ports(connection);
         amb_link_remove(&link->link);
         free(link);
         amb_target_unref(port);
@@ -174,7 +184,9 @@ static bool connection_drain(struct amb_connection *connection, struct amb_port 
 
         pthread_mutex_lock(&connection->drain);
         while ((r = amb_channel_completion_next(connection->channel, &completion)) == 0) {
-                struct amb_port *port = completion.port < AMB_SIDE_PORTS_MAX ? connection->seats[completion.port].port : NULL;
+                uint32_t index = AMB_CHANNEL_PORT_INDEX(completion.port);
+                struct amb_port_seat *seat = index < AMB_SIDE_PORTS_MAX ? &connection->seats[index] : NULL;
+                struct amb_port *port = seat && seat->name == completion.port ? seat->port : NULL;
 
                 if (port)
                         amb_port_queue(port, amb_message_of_completion(&completion), port != self);
@@ -205,7 +217,7 @@ static void links_arm(struct amb_port *port)
 
         pthread_mutex_lock(&port->links_lock);
         amb_list_for(link, &port->links, link)
-                if (!amb_channel_completion_arm(link->connection->channel, link->number))
+                if (!amb_channel_completion_arm(link->connection->channel, AMB_CHANNEL_PORT_INDEX(link->name)))
                         more = true;
         pthread_mutex_unlock(&port->links_lock);
         if (more)

@@ -35,7 +35,7 @@ struct amb_subscription;
 struct amb_port_link {
         struct amb_link link;
         struct amb_connection *connection;      /* a reference */
-        uint32_t number;                        /* the port's on that connection */
+        uint32_t name;                          /* the port's on that connection */
 };
 
 struct amb_port {
@@ -82,8 +82,8 @@ void amb_port_settle(struct amb_port *port);
 /* The descriptor that wakes this port, to be copied to hosts. */
 int amb_port_wake_fd(struct amb_port *port);
 
-/* Links a connection, which has just got `number` for this port, and fills the seat. -ENOMEM. */
-int amb_port_join(struct amb_port *port, struct amb_connection *connection, uint32_t number);
+/* Links a connection, whose host has just heard of this port as `name`, and fills the seat. -ENOMEM; -ESHUTDOWN: it is destroyed. */
+int amb_port_join(struct amb_port *port, struct amb_connection *connection, uint32_t name);
 
 /* A connection is closed: looks at its ports for links that have nothing more to say. */
 void amb_ports_sweep(struct amb_connection *connection);

@@ -45,6 +45,8 @@ struct host {
         struct host_region regions[AMB_SIDE_REGIONS_MAX];
         int ports[AMB_SIDE_PORTS_MAX];
         uint32_t regions_seen, drops_seen;
+        _Atomic uint32_t port_drops;
+        _Atomic bool terminated;        /* as a host does it: answers for the driver */
         int output_fd, memory_fd;
         uint64_t output_size;
         struct amb_request later;
@@ -210,8 +212,11 @@ static void *host_serve_calls(void *context)
         struct amb_request request;
         static __thread char bytes[AMB_CHANNEL_BYTES];
 
-        while (amb_channel_receive(host->channel, &request, bytes) == 0)
-                host_call(host, &request, bytes);
+        int r;
+
+        while ((r = amb_channel_receive(host->channel, &request, bytes)) == 0 || r == AMB_CHANNEL_TERMINATED)
+                if (r == 0)
+                        host_call(host, &request, bytes);
         return NULL;
 }
 
@@ -222,7 +227,11 @@ static int host_answer(struct host *host, const struct amb_side_message *request
 
         switch (request->kind) {
         case AMB_SIDE_PORT:
-                host->ports[request->id] = fd;
+                amb_fd_close(host->ports[AMB_CHANNEL_PORT_INDEX(request->id)]);
+                host->ports[AMB_CHANNEL_PORT_INDEX(request->id)] = fd;
+                return -1;
+        case AMB_SIDE_PORT_DROP:
+                host->port_drops++;
                 return -1;
         case AMB_SIDE_REGION:
                 region = host_region(host, 0);
@@ -240,6 +249,10 @@ static int host_answer(struct host *host, const struct amb_side_message *request
                 return -1;
         case AMB_SIDE_MAP:
         case AMB_SIDE_UNMAP:
+                if (host->terminated) {
+                        answer->flags = AMB_SIDE_TERMINATED;
+                        return -1;
+                }
                 answer->code = host->map_fails ? kIOReturnNotReady : 0;
                 answer->identity = host->identity;
                 answer->flags = request->id == 1 ? AMB_SIDE_READ_ONLY : 0;
@@ -270,7 +283,8 @@ static void *host_serve_requests(void *context)
                         abort();
                 out = host_answer(host, &request, fd, &answer);
                 closed = request.kind == AMB_SIDE_CLOSE;
-                amb_side_send(host->side, &answer, out, true);
+                if (request.serial != 0)
+                        amb_side_send(host->side, &answer, out, true);
                 /* Ours since it was taken: as soon as the app has the answer, its next call may set host->output_fd. */
                 if (request.kind == AMB_SIDE_FETCH)
                         amb_fd_close(out);
@@ -295,6 +309,13 @@ static void host_start(struct host *host, int channel, int side)
             pthread_create(&host->calls, NULL, host_serve_calls, host) != 0 ||
             pthread_create(&host->requests, NULL, host_serve_requests, host) != 0)
                 abort();
+}
+
+/* The driver has terminated the user client. */
+AMB_UNUSED static void host_terminate(struct host *host)
+{
+        host->terminated = true;
+        amb_channel_terminate(host->channel);
 }
 
 /* Ends the threads and everything of the host. */

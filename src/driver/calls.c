@@ -64,7 +64,7 @@ static kern_return_t make_completion(struct amb_connection *c, IOUserClientMetho
 
         if (!(q->flags & AMB_CALL_ASYNC))
                 return kIOReturnSuccess;
-        if (q->port >= AMB_SIDE_PORTS_MAX) {
+        if (AMB_CHANNEL_PORT_INDEX(q->port) >= AMB_SIDE_PORTS_MAX) {
                 amb_connection_cut_off(c, "a call names a port that does not exist");
                 return kIOReturnIPCError;
         }
@@ -214,7 +214,7 @@ void amb_connection_call(struct amb_connection *c)
         kern_return_t code;
 
         if (atomic_load_explicit(&c->refusing, memory_order_relaxed)) {
-                struct amb_result gone = { .status = MACH_SEND_INVALID_DEST };
+                struct amb_result gone = { .flags = AMB_REPLY_TERMINATED };
 
                 (void)amb_channel_reply(c->channel, &c->request, &gone);
                 return;

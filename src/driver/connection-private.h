@@ -24,7 +24,8 @@ struct amb_connection {
         _Atomic uint32_t references;
         struct amb_connection_options options;
         struct amb_channel *channel;
-        IOUserClient *client;                   /* from start until Stop has been delivered */
+        IOUserClient *client;                   /* from start until the end of the calls, or until it is terminated */
+        int process;                            /* the app's pidfd; -1: unknown */
         bool running;                           /* the thread exists; control thread only */
         _Atomic bool refusing;                  /* terminated: answer for the driver */
         _Atomic bool over;                      /* the app has closed, died or been cut off */
@@ -51,7 +52,10 @@ struct amb_connection {
         uint32_t output_count, output_id;
 
         pthread_mutex_t port_lock;              /* innermost: taken inside the channel's completion lock */
-        int ports[AMB_SIDE_PORTS_MAX];
+        struct amb_connection_port {
+                int fd;                         /* -1: none */
+                uint32_t name;
+        } ports[AMB_SIDE_PORTS_MAX];
 };
 
 /* Says why, once, and ends the connection as if the app had closed it. */

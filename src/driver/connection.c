@@ -5,6 +5,7 @@
 #include "driver/pool.h"
 #include "driver/queue.h"
 #include "driver/service.h"
+#include "driver/table.h"
 
 /* --- birth and end --- */
 
@@ -14,9 +15,34 @@ static void wake_port(void *userdata, uint32_t port)
         struct amb_connection *c = userdata;
 
         pthread_mutex_lock(&c->port_lock);
-        if (port < AMB_SIDE_PORTS_MAX && c->ports[port] >= 0)
-                amb_side_port_wake(c->ports[port]);
+        if (port < AMB_SIDE_PORTS_MAX && c->ports[port].fd >= 0)
+                amb_side_port_wake(c->ports[port].fd);
         pthread_mutex_unlock(&c->port_lock);
+}
+
+/*
+ * Completions that the ring has no room for move on from a thread of their own, because the connection's may be inside a long call, or gone
+ * with the close. It ends when the app has drained them, detached or died.
+ */
+static void *flush_run(void *context)
+{
+        struct amb_connection *c = context;
+
+        amb_channel_flush_all(c->channel, c->process);
+        amb_connection_release(c);
+        return NULL;
+}
+
+/* With the channel's completion lock held. */
+static bool flush_start(void *userdata)
+{
+        struct amb_connection *c = amb_connection_retain(userdata);
+
+        if (amb_thread_start(flush_run, c) == 0)
+                return true;
+        /* Not the last one: whoever completes holds another. */
+        amb_connection_release(c);
+        return false;
 }
 
 static void connection_free(struct amb_connection *c)
@@ -34,8 +60,9 @@ static void connection_free(struct amb_connection *c)
                 amb_output_free(output);
         }
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(c->ports); i++)
-                amb_fd_close(c->ports[i]);
+                amb_fd_close(c->ports[i].fd);
         amb_fd_close(c->side);
+        amb_fd_close(c->process);
         OSObject_release(c->client);
         OSObject_release(c->queue);
         pthread_cond_destroy(&c->maps_done);
@@ -46,8 +73,8 @@ static void connection_free(struct amb_connection *c)
 
 int amb_connection_new(const struct amb_connection_options *options, struct amb_connection **ret)
 {
-        AMB_FD channel_fd = options->channel, side = options->side;
-        struct amb_channel_options channel = { .peer_pidfd = -1, .wake = wake_port };
+        AMB_FD channel_fd = options->channel, side = options->side, process = options->process;
+        struct amb_channel_options channel = { .peer_pidfd = -1, .wake = wake_port, .kept = flush_start };
         struct amb_connection *c = calloc(1, sizeof(*c));
         int r;
 
@@ -55,14 +82,14 @@ int amb_connection_new(const struct amb_connection_options *options, struct amb_
                 return amb_trace(-ENOMEM);
         c->references = 1;
         c->options = *options;
-        c->side = -1;
+        c->side = c->process = -1;
         pthread_mutex_init(&c->lock, NULL);
         pthread_mutex_init(&c->port_lock, NULL);
         pthread_cond_init(&c->maps_done, NULL);
         amb_list_init(&c->regions);
         amb_list_init(&c->outputs);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(c->ports); i++)
-                c->ports[i] = -1;
+                c->ports[i].fd = -1;
         channel.userdata = c;
         r = amb_channel_attach(channel_fd, AMB_CHANNEL_HOST, &channel, &c->channel);
         if (r != 0) {
@@ -70,6 +97,7 @@ int amb_connection_new(const struct amb_connection_options *options, struct amb_
                 return r < 0 ? r : amb_trace(-EBADF);
         }
         c->side = amb_fd_steal(&side);
+        c->process = amb_fd_steal(&process);
         *ret = c;
         return 0;
 }
@@ -96,6 +124,11 @@ int amb_connection_side(struct amb_connection *c)
         return c->side;
 }
 
+int amb_connection_process(struct amb_connection *c)
+{
+        return c->process;
+}
+
 /* --- the connection's thread --- */
 
 /* The last call has returned: tells an app that waits for it. */
@@ -114,26 +147,46 @@ static void answer_close(struct amb_connection *c)
         pthread_mutex_unlock(&c->lock);
 }
 
+/* Nothing of the driver's is needed any more; *ret_client: what the connection held, to be released. */
+static IOUserClient *let_driver_go(struct amb_connection *c)
+{
+        IOUserClient *client;
+
+        pthread_mutex_lock(&c->lock);
+        client = amb_steal(c->client);
+        pthread_mutex_unlock(&c->lock);
+        OSObject_release(amb_steal(c->queue));
+        return client;
+}
+
 static void *connection_run(void *context)
 {
         struct amb_connection *c = context;
         IOUserClient *client;
+        IOService *service;
         int r;
 
-        while ((r = amb_channel_receive(c->channel, &c->request, c->bytes)) == 0)
-                amb_connection_call(c);
+        for (;;) {
+                r = amb_channel_receive(c->channel, &c->request, c->bytes);
+                if (r == 0)
+                        amb_connection_call(c);
+                else if (r == AMB_CHANNEL_TERMINATED)
+                        OSObject_release(let_driver_go(c));     /* who terminates it, stops it */
+                else
+                        break;
+        }
         if (r == AMB_CHANNEL_BROKEN)
                 amb_connection_cut_off(c, amb_channel_reason(c->channel));
         else if (r < 0)
                 amb_connection_cut_off(c, strerror(-r));
         answer_close(c);
 
-        pthread_mutex_lock(&c->lock);
-        client = amb_steal(c->client);
-        pthread_mutex_unlock(&c->lock);
-        amb_service_stop(&client->service);
-        OSObject_release(client);
-        OSObject_release(amb_steal(c->queue));
+        client = let_driver_go(c);
+        /* Let go of after a termination whose Stop may not have come yet: the registry will not ask for it any more. */
+        service = client ? &client->service : amb_table_find(c->options.id);
+        if (service)
+                amb_service_stop(service);
+        OSObject_release(service);
         if (c->options.ended)
                 c->options.ended(c->options.userdata, c);
         amb_connection_release(c);
@@ -171,9 +224,41 @@ void amb_connection_cut_off(struct amb_connection *c, const char *why)
         amb_connection_app_gone(c);
 }
 
+void amb_connection_app_died(struct amb_connection *c)
+{
+        amb_channel_peer_gone(c->channel);
+        amb_connection_app_gone(c);
+}
+
 void amb_connection_refuse(struct amb_connection *c)
 {
         atomic_store(&c->refusing, true);
+        amb_channel_terminate(c->channel);
+}
+
+bool amb_connection_serves(struct amb_connection *c, uint64_t entry)
+{
+        IOService *service = NULL;
+        bool found = false;
+
+        if (c->options.id == entry)
+                return true;
+        pthread_mutex_lock(&c->lock);
+        if (c->client) {
+                service = &c->client->service;
+                OSObject_retain(service);
+        }
+        pthread_mutex_unlock(&c->lock);
+        while (service && !found) {
+                IOService *provider;
+
+                found = amb_service_entry(service) == entry;
+                provider = amb_service_copy_provider(service);
+                OSObject_release(service);
+                service = provider;
+        }
+        OSObject_release(service);
+        return found;
 }
 
 void amb_connection_finish(struct amb_connection *c)
@@ -200,11 +285,25 @@ void amb_connection_answer(struct amb_connection *c, const struct amb_side_messa
                 amb_connection_cut_off(c, strerror(-r));
 }
 
+/* A port that the app has destroyed hears nothing; who has its index now is another one. */
+static bool port_in_force(struct amb_connection *c, uint32_t name)
+{
+        const struct amb_connection_port *port = &c->ports[AMB_CHANNEL_PORT_INDEX(name)];
+        bool found;
+
+        pthread_mutex_lock(&c->port_lock);
+        found = port->fd >= 0 && port->name == name;
+        pthread_mutex_unlock(&c->port_lock);
+        return found;
+}
+
 void amb_connection_complete(struct amb_connection *c, uint32_t port, const uint64_t reference[8], IOReturn status,
                              const uint64_t *values, uint32_t count)
 {
         struct amb_completion completion = { .port = port, .status = status, .count = count };
 
+        if (!port_in_force(c, port))
+                return;
         memcpy(completion.reference, reference, sizeof(completion.reference));
         if (count > 0)
                 memcpy(completion.args, values, count * sizeof(uint64_t));

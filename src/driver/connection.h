@@ -6,7 +6,7 @@
  * What it promises
  *      Each call is answered once, with what call-path 3.5 to 3.7 and 2.6 say. A scalar call costs no allocation and no system call
  *      while it is hot. Stop is delivered exactly once, after the last call when the app closes or dies. A completion action works as long as
- *      the driver holds it, also after the connection's end.
+ *      the driver holds it and its port is there, also after a termination and after the connection's end.
  *
  * Who owns what, which thread
  *      The connection is counted: the server, its own thread, every completion action and every mapping in progress hold it. Its thread takes
@@ -27,6 +27,7 @@ struct amb_connection;
 struct amb_connection_options {
         uint64_t id;
         int channel, side;              /* consumed, also on failure */
+        int process;                    /* the app's pidfd; consumed too; -1: its death is not seen (tests) */
         /* On a thread of the connection's, once: Stop has been delivered. Then amb_connection_finish is due, on the control thread. */
         void (*ended)(void *userdata, struct amb_connection *connection);
         void *userdata;
@@ -40,12 +41,20 @@ void amb_connection_release(struct amb_connection *connection);         /* NULL 
 
 uint64_t amb_connection_id(const struct amb_connection *connection);
 int amb_connection_side(struct amb_connection *connection);             /* to be watched for input */
+int amb_connection_process(struct amb_connection *connection);          /* the same */
 /* Handles what the side socket has. False: nothing more will come, stop watching. */
 bool amb_connection_serve_side(struct amb_connection *connection);
-/* The app's process has ended. */
+/* The app has closed it or was cut off: no more calls. Completions still go to it. */
 void amb_connection_app_gone(struct amb_connection *connection);
-/* The registry terminates the user client: later calls get MACH_SEND_INVALID_DEST, calls in progress go on. Stop is the caller's. */
+/* The app's process has ended: neither calls nor completions. */
+void amb_connection_app_died(struct amb_connection *connection);
+/*
+ * The user client is terminated: the app's later uses are refused, calls in progress go on; after the last of them the connection lets go
+ * of the user client, and is no more than the way of completions and of the app's close. Stop is the caller's.
+ */
 void amb_connection_refuse(struct amb_connection *connection);
+/* Is `entry` the connection's user client or one of that one's providers? */
+bool amb_connection_serves(struct amb_connection *connection, uint64_t entry);
 /* After `ended`: closes the side socket. */
 void amb_connection_finish(struct amb_connection *connection);
 

@@ -282,6 +282,7 @@ static kern_return_t make_connection(struct job *job)
                 .id = job->entry,
                 .channel = amb_fd_steal(&job->channel),
                 .side = amb_fd_steal(&job->side),
+                .process = amb_fd_steal(&job->pidfd),
                 .ended = on_ended,
                 .userdata = job->server,
         };
@@ -334,11 +335,10 @@ static int begin(struct job *job)
         struct amb_connection *connection = job->connection;
         int r;
 
-        r = amb_server_watch(job->server, connection, job->pidfd);
+        r = amb_server_watch(job->server, connection);
         if (r < 0)
                 return r;
         job->connection = NULL;
-        job->pidfd = -1;
         r = amb_connection_start(connection, job->client);
         if (r < 0)
                 amb_server_connection_ended(job->server, connection);

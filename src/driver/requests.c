@@ -21,15 +21,22 @@ static void answer_code(struct amb_connection *c, uint32_t serial, kern_return_t
 
 /* --- ports --- */
 
-static void set_port(struct amb_connection *c, uint32_t index, int fd)
+/* fd -1: the name is in force no longer. */
+static void set_port(struct amb_connection *c, uint32_t name, int fd)
 {
-        int before;
+        struct amb_connection_port *port = &c->ports[AMB_CHANNEL_PORT_INDEX(name)], before = { -1, 0 };
 
         pthread_mutex_lock(&c->port_lock);
-        before = c->ports[index];
-        c->ports[index] = fd;
+        if (fd >= 0 || port->name == name) {
+                before = *port;
+                *port = (struct amb_connection_port){ fd, name };
+        }
         pthread_mutex_unlock(&c->port_lock);
-        amb_fd_close(before);
+        if (before.fd < 0)
+                return;
+        amb_fd_close(before.fd);
+        if (fd < 0 || before.name != name)
+                amb_channel_forget(c->channel, before.name);
 }
 
 /* --- regions --- */
@@ -191,10 +198,27 @@ static void mapping_end(struct mapping *mapping)
         free(mapping);
 }
 
+static void answer_terminated(struct amb_connection *c, uint32_t serial)
+{
+        struct amb_side_message answer = { .kind = AMB_SIDE_ANSWER, .serial = serial, .flags = AMB_SIDE_TERMINATED };
+
+        amb_connection_answer(c, &answer, -1);
+}
+
+static void mapping_refuse(struct mapping *mapping)
+{
+        answer_terminated(mapping->connection, mapping->request.serial);
+        mapping_end(mapping);
+}
+
 static void mapping_dropped(void *context)
 {
         struct mapping *mapping = context;
 
+        if (atomic_load(&mapping->connection->refusing)) {
+                mapping_refuse(mapping);
+                return;
+        }
         answer_code(mapping->connection, mapping->request.serial, kIOReturnNotReady);
         mapping_end(mapping);
 }
@@ -225,9 +249,11 @@ static void mapping_ask(void *context)
         bool read_only;
         int fd = -1;
 
-        answer.code = atomic_load(&mapping->connection->refusing) ?
-                              MACH_SEND_INVALID_DEST :
-                              amb_invoke(mapping->client, IOUserClient, CopyClientMemoryForType, mapping->request.id, &options, &given);
+        if (atomic_load(&mapping->connection->refusing)) {
+                mapping_refuse(mapping);
+                return;
+        }
+        answer.code = amb_invoke(mapping->client, IOUserClient, CopyClientMemoryForType, mapping->request.id, &options, &given);
         if (answer.code != kIOReturnSuccess)
                 given = NULL;
         memory = amb_object_cast(given, OSTypeID(IOMemoryDescriptor));
@@ -273,7 +299,10 @@ static void map(struct amb_connection *c, const struct amb_side_message *m)
         }
         pthread_mutex_unlock(&c->lock);
         if (!mapping) {
-                answer_code(c, m->serial, kIOReturnNotReady);
+                if (atomic_load(&c->refusing))
+                        answer_terminated(c, m->serial);
+                else
+                        answer_code(c, m->serial, kIOReturnNotReady);
                 return;
         }
         queue = amb_service_method_queue(&mapping->client->service, &changes);
@@ -299,6 +328,8 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
                 break;
         case AMB_SIDE_PORT_DROP:
                 set_port(c, m->id, -1);
+                if (m->serial == 0)
+                        return NULL;
                 break;
         case AMB_SIDE_REGION:
                 wrong = add_region(c, m, fd);
@@ -343,7 +374,7 @@ bool amb_connection_serve_side(struct amb_connection *c)
                         break;
                 }
                 pthread_mutex_lock(&c->lock);
-                if (++c->pending > AMB_SIDE_PENDING_MAX)
+                if (message.serial != 0 && ++c->pending > AMB_SIDE_PENDING_MAX)
                         wrong = "too many requests at a time";
                 if (message.kind == AMB_SIDE_CLOSE)
                         c->close_serial = message.serial;

@@ -120,14 +120,12 @@ struct amb_watch {
         struct amb_server *server;
         struct amb_connection *connection;
         sd_event_source *side, *process;
-        int pidfd;
 };
 
 static void watch_end_sources(struct amb_watch *watch)
 {
         watch->side = sd_event_source_disable_unref(watch->side);
         watch->process = sd_event_source_disable_unref(watch->process);
-        watch->pidfd = amb_fd_close(watch->pidfd);
 }
 
 static int on_side(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -143,27 +141,26 @@ static int on_app_end(sd_event_source *source, int fd, uint32_t events, void *us
 {
         struct amb_watch *watch = userdata;
 
-        amb_connection_app_gone(watch->connection);
+        amb_connection_app_died(watch->connection);
         watch_end_sources(watch);
         return 0;
 }
 
-int amb_server_watch(struct amb_server *server, struct amb_connection *connection, int app_pidfd)
+int amb_server_watch(struct amb_server *server, struct amb_connection *connection)
 {
         struct amb_watch *watch = calloc(1, sizeof(*watch));
         int r = -ENOMEM;
 
         if (watch) {
-                *watch = (struct amb_watch){ .server = server, .connection = connection, .pidfd = app_pidfd };
+                *watch = (struct amb_watch){ .server = server, .connection = connection };
                 r = sd_event_add_io(server->event, &watch->side, amb_connection_side(connection), EPOLLIN, on_side, watch);
                 if (r >= 0)
-                        r = sd_event_add_io(server->event, &watch->process, app_pidfd, EPOLLIN, on_app_end, watch);
+                        r = sd_event_add_io(server->event, &watch->process, amb_connection_process(connection), EPOLLIN, on_app_end,
+                                            watch);
         }
         if (r < 0) {
-                if (watch) {
-                        watch->pidfd = -1;
+                if (watch)
                         watch_end_sources(watch);
-                }
                 free(watch);
                 return amb_trace(r);
         }
@@ -176,7 +173,7 @@ void amb_server_refuse(struct amb_server *server, uint64_t entry)
         struct amb_watch *watch;
 
         amb_list_for(watch, &server->connections, link)
-                if (amb_connection_id(watch->connection) == entry)
+                if (amb_connection_serves(watch->connection, entry))
                         amb_connection_refuse(watch->connection);
 }
 

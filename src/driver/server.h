@@ -63,11 +63,11 @@ void amb_server_post(struct amb_server *server, struct amb_post *post);
 void amb_server_end(struct amb_server *server, int status);
 
 /* --- control thread --- */
-/* Watches an open connection until it has ended; takes the references to both. -errno: neither is taken. */
-int amb_server_watch(struct amb_server *server, struct amb_connection *connection, int app_pidfd);
+/* Watches an open connection until it has ended; takes the reference. -errno: not taken. */
+int amb_server_watch(struct amb_server *server, struct amb_connection *connection);
 /* Stop has been delivered: the references go, the daemon is told. */
 void amb_server_connection_ended(struct amb_server *server, struct amb_connection *connection);
-/* The user client is being terminated: no more calls reach it. Other entries: nothing. */
+/* The entry is being terminated: no more calls reach it if it is a user client, or the user clients below it. */
 void amb_server_refuse(struct amb_server *server, uint64_t entry);
 bool amb_server_has_connections(const struct amb_server *server);
 /* A bus that has been made: our methods on it, into the event loop, its end noticed. Consumed, also on failure. */

@@ -104,6 +104,17 @@ uint64_t amb_service_entry(IOService *service)
         return entry;
 }
 
+IOService *amb_service_copy_provider(IOService *service)
+{
+        IOService *provider;
+
+        pthread_mutex_lock(&service->ivars->lock);
+        provider = service->ivars->provider;
+        OSObject_retain(provider);
+        pthread_mutex_unlock(&service->ivars->lock);
+        return provider;
+}
+
 OSDictionary *amb_service_copy_personality(IOService *service)
 {
         OSDictionary *properties;

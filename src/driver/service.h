@@ -53,4 +53,6 @@ void amb_service_stop(IOService *service);
 void amb_service_discard(IOService *service);
 
 uint64_t amb_service_entry(IOService *service);
+/* Retained; NULL: none, or let go of. */
+IOService *amb_service_copy_provider(IOService *service);
 OSDictionary *amb_service_copy_personality(IOService *service);

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -13,6 +14,8 @@
 #include "channel/channel.h"
 #include "channel/side.h"
 #include "driver/connection.h"
+#include "driver/service.h"
+#include "driver/table.h"
 #include "driver/test.h"
 
 /* --- the driver --- */
@@ -189,7 +192,7 @@ static void *control_run(void *context)
 static void open_connection(bool own_queue)
 {
         struct amb_channel_options none = { .peer_pidfd = -1 };
-        struct amb_connection_options options = { .id = 1, .ended = on_ended };
+        struct amb_connection_options options = { .id = 1, .process = -1, .ended = on_ended };
         int fd = -1, pair[2];
 
         ck_assert_int_eq(amb_channel_create(&fd), 0);
@@ -505,14 +508,184 @@ START_TEST(ends_mid_call)
 }
 END_TEST
 
+/* What the registry does: it knows the user client by its number, and stops it. */
+static void known_as(uint64_t entry)
+{
+        ck_assert_int_eq(amb_service_attach(&app.client->client.service, entry, NULL, NULL, "client"), 0);
+        amb_table_add(&app.client->client.service);
+}
+
+static void stop_known(uint64_t entry)
+{
+        IOService *service = amb_table_find(entry);
+
+        ck_assert_ptr_nonnull(service);
+        amb_service_stop(service);
+        OSObject_release(service);
+}
+
+/* Refused at once, also when idle; a mapping too. After Stop nothing of the driver's is left, although the app has not closed. */
 START_TEST(refused_after_termination)
 {
         struct amb_call c = { .selector = ADD };
+        struct amb_side_message answer;
+        struct amb_reply reply;
+
+        open_connection(_i == 1);
+        known_as(1);
+        call(&c);
+        ck_assert(!amb_connection_serves(app.connection, 7));
+        ck_assert(amb_connection_serves(app.connection, 1));
+        amb_connection_refuse(app.connection);
+        ck_assert(amb_channel_terminated(app.channel));
+        ck_assert_int_eq(amb_channel_call(app.channel, &c, &reply), AMB_CHANNEL_TERMINATED);
+        answer = ask(AMB_SIDE_MAP, 0, 0, 0, -1, NULL);
+        ck_assert(answer.code == 0 && answer.flags == AMB_SIDE_TERMINATED && answer.size == 0 && answer.identity == 0);
+        answer = ask(AMB_SIDE_UNMAP, 0, 0, 0, -1, NULL);
+        ck_assert(answer.code == 0 && answer.flags == AMB_SIDE_TERMINATED);
+        stop_known(1);
+        signal_wait(&freed, 1);
+        close_connection();
+}
+END_TEST
+
+/* A call in progress goes on, its answer arrives unchanged; then the driver's object is let go. The end of the app stops what was not. */
+START_TEST(terminated_in_call)
+{
+        struct amb_reply reply = { .status = 1 };
+        pthread_t caller;
+
+        open_connection(true);
+        known_as(1);
+        pthread_create(&caller, NULL, blocked_call, &reply);
+        signal_wait(&entered, 1);
+        amb_connection_refuse(app.connection);
+        if (_i == 0)
+                stop_in_call = false;
+        signal_add(&go);
+        pthread_join(caller, NULL);
+        ck_assert_int_eq(reply.status, 0);
+        if (_i == 0)
+                stop_known(1);
+        close_connection();
+}
+END_TEST
+
+/* Reads `count` completions with the numbers from `from`, as an application does. */
+static void take_completions(uint64_t from, uint64_t count)
+{
+        struct amb_completion done;
+        int r;
+
+        while (count > 0) {
+                r = amb_channel_completion_next(app.channel, &done);
+                if (r == AMB_CHANNEL_EMPTY) {
+                        sched_yield();
+                        continue;
+                }
+                ck_assert_int_eq(r, 0);
+                ck_assert_uint_eq(done.args[0], from++);
+                count--;
+        }
+}
+
+static void give_port(uint32_t name, int *ret_read)
+{
+        int write_fd;
+
+        ck_assert_int_eq(amb_side_port_create(ret_read, &write_fd), 0);
+        ck_assert_int_eq(ask(AMB_SIDE_PORT, name, 0, 0, write_fd, NULL).code, 0);
+        close(write_fd);
+}
+
+enum { MANY = 3000 };
+
+static void complete_many(OSAction *action)
+{
+        for (uint64_t i = 0; i < MANY; i++)
+                IOUserClient_AsyncCompletion(&app.client->client, action, 0, &i, 1);
+}
+
+/* More completions than the ring holds: 0, in an idle connection; 1, while its thread is inside a long call; 2, after the close. */
+START_TEST(kept_completions_arrive)
+{
+        struct amb_call c = { .selector = KEEP, .flags = AMB_CALL_ASYNC, .port = 3 };
+        struct amb_reply reply = { .status = 1 };
+        OSAction *action;
+        pthread_t caller;
+        int port;
 
         open_connection(false);
-        amb_connection_refuse(app.connection);
-        ck_assert_int_eq(call(&c).status, MACH_SEND_INVALID_DEST);
+        give_port(3, &port);
+        ck_assert_int_eq(call(&c).status, 0);
+        action = app.client->kept;
+        app.client->kept = NULL;
+        OSObject_retain(app.client);
+        if (_i == 1) {
+                pthread_create(&caller, NULL, blocked_call, &reply);
+                signal_wait(&entered, 1);
+        }
+        complete_many(action);
+        if (_i == 2) {
+                ck_assert_int_eq(ask(AMB_SIDE_CLOSE, 0, 0, 0, -1, NULL).code, 0);
+                signal_wait(&connection_ended, 1);
+        }
+        take_completions(0, MANY);
+        if (_i == 2) {
+                /* and all over again, when nothing of the connection is left but the action */
+                amb_connection_finish(app.connection);
+                complete_many(action);
+                take_completions(0, MANY);
+        }
+        OSObject_release(app.client);
+        OSObject_release(action);
+        if (_i == 1) {
+                signal_add(&go);
+                pthread_join(caller, NULL);
+        }
+        if (_i == 2)
+                expect_end();
+        else
+                close_connection();
+        close(port);
+}
+END_TEST
+
+/* An index is used again: the former owner's completions do not come under the new name, and nothing of its is kept. */
+START_TEST(port_used_again)
+{
+        struct amb_call c = { .selector = KEEP, .flags = AMB_CALL_ASYNC, .port = 3 | 1 << 8 };
+        struct amb_side_message drop = { .kind = AMB_SIDE_PORT_DROP, .id = 3 | 1 << 8 };
+        struct amb_completion done;
+        OSAction *first;
+        int ports[2];
+
+        open_connection(false);
+        give_port(3 | 1 << 8, &ports[0]);
+        ck_assert_int_eq(call(&c).status, 0);
+        first = amb_steal(app.client->kept);
+        complete_many(first);
+        ck_assert_int_eq(amb_side_send(app.side, &drop, -1, true), 0);
+        give_port(3 | 2 << 8, &ports[1]);
+        /* too late to do harm */
+        ck_assert_int_eq(amb_side_send(app.side, &drop, -1, true), 0);
+        c.port = 3 | 2 << 8;
+        ck_assert_int_eq(call(&c).status, 0);
+        complete_many(first);
+        ck_assert_int_eq(ask(AMB_SIDE_PORT_DROP, 5, 0, 0, -1, NULL).code, 0);
+        IOUserClient_AsyncCompletion(&app.client->client, app.client->kept, 77, NULL, 0);
+        for (unsigned i = 0; i < 64; i++) {
+                ck_assert_int_eq(amb_channel_completion_next(app.channel, &done), 0);
+                ck_assert_uint_eq(done.port, 3 | 1 << 8);
+        }
+        while (amb_channel_completion_next(app.channel, &done) == AMB_CHANNEL_EMPTY)
+                sched_yield();
+        ck_assert_uint_eq(done.port, 3 | 2 << 8);
+        ck_assert_int_eq(done.status, 77);
+        OSObject_release(first);
         close_connection();
+        close(ports[0]);
+        close(ports[1]);
 }
 END_TEST
 
@@ -593,7 +766,10 @@ int main(void)
         tcase_add_loop_test(tcase, mappings, 0, 2);
         tcase_add_loop_test(tcase, mapping_waits, 0, 2);
         tcase_add_loop_test(tcase, ends_mid_call, 0, 2);
-        tcase_add_test(tcase, refused_after_termination);
+        tcase_add_loop_test(tcase, refused_after_termination, 0, 2);
+        tcase_add_loop_test(tcase, terminated_in_call, 0, 2);
+        tcase_add_loop_test(tcase, kept_completions_arrive, 0, 3);
+        tcase_add_test(tcase, port_used_again);
         tcase_add_loop_test(tcase, breaches, 0, 10);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);

@@ -30,6 +30,9 @@ struct termination {
 
 static void ask_done(struct ask *ask, kern_return_t code)
 {
+        /* Before Terminate returns: no call that begins afterwards reaches the driver. */
+        if (ask->operation == TERMINATE && code == kIOReturnSuccess)
+                amb_server_refuse(ask->server, ask->entry);
         if (!ask->wait) {
                 free(ask);
                 return;
