@@ -312,6 +312,8 @@ void amb_restart_free(struct amb_restart *restart);
 /* --- host.c --- */
 struct amb_host *amb_host_find(const struct amb_registry *registry, uint64_t id);
 struct amb_entry *amb_host_entry(const struct amb_registry *registry, uint64_t host, uint64_t id);
+/* Is it a user client that this host is making right now? */
+bool amb_host_opens(const struct amb_registry *registry, uint64_t host, uint64_t id);
 struct amb_host *amb_host_new(struct amb_registry *registry, const char *server_name, struct amb_bundle *bundle, uint64_t tag);
 void amb_host_add(struct amb_host *host, struct amb_entry *entry);
 bool amb_host_weigh(const struct amb_registry *registry, struct amb_host *host, struct amb_entry *entry, size_t weight);

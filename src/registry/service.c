@@ -57,6 +57,9 @@ IOReturn amb_registry_set_properties(struct amb_registry *registry, uint64_t hos
 {
         struct amb_entry *entry = amb_host_entry(registry, host, id);
 
+        /* A user client that is being opened: its properties come with the driver's answer. */
+        if (!entry && amb_host_opens(registry, host, id))
+                return kIOReturnSuccess;
         if (!entry)
                 return kIOReturnNotPermitted;
         OSDictionary *runtime = amb_must(entry->runtime ? OSDictionaryCreateCopy(entry->runtime) : OSDictionaryCreate());

@@ -603,6 +603,27 @@ START_TEST(open_user_client_entitlements)       /* [86, 87, 88, 121] */
 }
 END_TEST
 
+/* The driver describes a user client while it starts it; what the app may do is judged by that. */
+START_TEST(open_sets_properties)
+{
+        uint64_t entry;
+        struct amb_registry *registry = started(&entry);
+        OSDictionary *changes = value_of("<dict><key>a</key><integer>1</integer></dict>");
+        struct amb_open open;
+
+        ck_assert_int_eq(open_as(registry, entry, 1000, ENTITLED(ID), &open), kIOReturnSuccess);
+        drain(registry);
+        ck_assert_int_eq(amb_registry_set_properties(registry, 1, open.connection, changes, NULL), kIOReturnSuccess);
+        ck_assert_int_eq(amb_registry_set_properties(registry, 2, open.connection, changes, NULL), kIOReturnNotPermitted);
+        open_done(registry, 1, open.connection, kIOReturnSuccess, USER_CLIENT("<key>a</key><integer>2</integer>"));
+        OSDictionary *all = amb_registry_copy_properties(registry, open.connection);
+        ck_assert_uint_eq(OSDictionaryGetUInt64Value(all, "a"), 2);
+        OSObject_release(all);
+        OSObject_release(changes);
+        amb_registry_free(registry);
+}
+END_TEST
+
 START_TEST(open_and_death)                      /* [85], 2.2 terminate-defer */
 {
         uint64_t entry;
@@ -865,7 +886,8 @@ int main(void)
 {
         const TTest *tests[] = { starts_a_driver, start_fails, categories, hostile_bundles, too_deep_and_too_big, properties, create_service,
                                  terminate_order, stop_forms, relaunch, no_relaunch, one_process, wrong_check_in, driver_entitlements,
-                                 resource_wait, open_refusals, open_succeeds, open_user_client_entitlements, open_and_death, quota,
+                                 resource_wait, open_refusals, open_succeeds, open_user_client_entitlements, open_and_death,
+                                 open_sets_properties, quota,
                                  notifications, subscription_limit, busy, adoption, adoption_wins_and_loses, hostile_adoption,
                                  shutdown_is_one_way, ids_and_generation };
 
