@@ -310,12 +310,22 @@ kern_return_t amb_connection_seat(struct amb_connection *connection, mach_port_t
 
 /* --- opening and closing --- */
 
+/* A driver may refuse with any code, also with the one that a dead entry gives: only the registry knows. */
+static bool entry_gone(uint64_t id)
+{
+        AMB_SNAPSHOT snapshot = { 0 };
+        kern_return_t code;
+
+        return amb_remote_entry(id, &code, &snapshot) == 0 && code == MACH_SEND_INVALID_DEST;
+}
+
 kern_return_t IOServiceOpen(io_service_t service, task_port_t owning_task, uint32_t type, io_connect_t *connect)
 {
         struct amb_known_entry *entry;
         struct amb_connection *connection;
         struct amb_opened opened;
         kern_return_t code;
+        bool gone;
         int r;
 
         code = amb_handle_get(service, AMB_HANDLE_ENTRY, &entry);
@@ -326,10 +336,11 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t owning_task, uint3
                 return kIOReturnBadArgument;
         }
         r = amb_remote_open(entry->id, type, &code, &opened);
+        gone = r == 0 && code == MACH_SEND_INVALID_DEST && entry_gone(entry->id);
         amb_target_unref(entry);
         if (r < 0)
                 return amb_remote_code(r);
-        if (code == MACH_SEND_INVALID_DEST) {
+        if (gone) {
                 amb_handle_kill(service);
                 return code;
         }
