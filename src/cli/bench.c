@@ -52,6 +52,7 @@ struct bench {
         int one, other;                 /* processors */
         int pipe_fds[2];
         const char *json_path, *service_name;
+        FILE *json;
         char *bundle;
         unsigned char page_in[PAGE], page_out[PAGE];
         kern_return_t code;             /* why an operation failed */
@@ -301,11 +302,9 @@ static void print_table(const struct bench *bench)
                 puts("There is one processor only: no ping-pong, and calls include a switch between processes each way.");
 }
 
-static int write_json(const struct bench *bench)
+static int write_json(struct bench *bench)
 {
-        FILE *out = fopen(bench->json_path, "we");
-        if (!out)
-                return cli_say_failure(false, "%s: %s", bench->json_path, strerror(errno));
+        FILE *out = amb_steal(bench->json);
         fputs("{\"unit\": \"ns\"", out);
         for (enum subject_id id = 0; id < SUBJECTS; id++) {
                 const struct cli_histogram *histogram = &bench->histograms[id];
@@ -325,6 +324,8 @@ static int write_json(const struct bench *bench)
 
 static void bench_finish(struct bench *bench)
 {
+        if (bench->json)
+                fclose(bench->json);
         if (bench->connection)
                 IOServiceClose(bench->connection);
         if (bench->service)
@@ -360,6 +361,10 @@ static int parse(struct bench *bench, int argc, char **argv)
         if (!bench->bundle)
                 return bundle ? cli_say_failure(false, "%s: %s", bundle, strerror(errno))
                               : cli_say_failure(false, "there is no echo.dext beside this program; --dext names a bundle");
+        /* Before ten seconds are spent. */
+        bench->json = bench->json_path ? fopen(bench->json_path, "we") : NULL;
+        if (bench->json_path && !bench->json)
+                return cli_say_failure(false, "%s: %s", bench->json_path, strerror(errno));
         return CLI_OK;
 }
 
@@ -381,11 +386,11 @@ static int bench_main(int argc, char **argv)
                 status = measure_open(bench);
         if (status == CLI_OK) {
                 print_table(bench);
-                status = bench->json_path ? write_json(bench) : CLI_OK;
+                status = bench->json ? write_json(bench) : CLI_OK;
         }
         bench_finish(bench);
         free(bench);
         return status;
 }
 
-const struct cli_verb cli_bench = { "bench", "measure calls against a ping-pong and an ioctl", help, bench_main };
+const struct cli_verb cli_bench = { "bench", "measure calls against a ping-pong and an ioctl", help, bench_main, false };

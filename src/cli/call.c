@@ -203,18 +203,52 @@ static int complete(struct cli_request *request, CFTypeRef methods)
         return CLI_OK;
 }
 
-static int say_call_failed(const struct cli_request *request, kern_return_t code)
+static int say_open_failed(const struct cli_request *request, kern_return_t code)
 {
         AMB_FREE char *remedy = NULL;
-        if (code == kIOReturnBadArgument && !request->described && !request->out_given)
+        if (code == kIOReturnBadArgument || code == kIOReturnUnsupported)
+                remedy = amb_format("the driver gives out no user client of type %u (--type says which); its log may say more",
+                                    request->type);
+        return cli_say_code(request->json, code, remedy, "opening %s", request->service);
+}
+
+static char *count_text(uint64_t count, const char *unit)
+{
+        return count == CLI_METHOD_ANY ? amb_format("any number of %ss", unit)
+                                       : amb_format("%" PRIu64 " %s%s", count, unit, count == 1 ? "" : "s");
+}
+
+/* What a described method takes, beside what was tried. */
+static char *counts_remedy(const struct cli_request *request, const struct cli_method *described)
+{
+        AMB_FREE char *scalars = count_text(described->scalars_in, "scalar"), *bytes = count_text(described->struct_in, "byte");
+        AMB_FREE char *scalars_out = count_text(described->scalars_out, "scalar"), *bytes_out = count_text(described->struct_out, "byte");
+        AMB_FREE char *tried = count_text(request->scalar_count, "scalar"), *tried_bytes = count_text(request->structure_size, "byte");
+        AMB_FREE char *room = count_text(request->out_count, "scalar"), *room_bytes = count_text(request->out_size, "byte");
+        if (!scalars || !bytes || !scalars_out || !bytes_out || !tried || !tried_bytes || !room || !room_bytes)
+                return NULL;
+        return amb_format("%s takes %s and %s and gives %s and %s; it got %s and %s, and room for %s and %s. If these agree, it refused "
+                          "a value", described->name, scalars, bytes, scalars_out, bytes_out, tried, tried_bytes, room, room_bytes);
+}
+
+static int say_call_failed(const struct cli_request *request, CFTypeRef methods, kern_return_t code)
+{
+        AMB_FREE char *remedy = NULL;
+        struct cli_method described;
+        if (code == kIOReturnBadArgument && cli_method_at(methods, request->selector, &described))
+                remedy = counts_remedy(request, &described);
+        else if (code == kIOReturnBadArgument && !request->out_given)
                 remedy = amb_format("the driver refused the number or size of the arguments; %u scalars in and %zu bytes, room for "
                                     "%u scalars and %zu bytes out were tried: --out-scalars, --out-struct and --struct say "
                                     "otherwise",
                                     request->scalar_count, request->structure_size, request->out_count, request->out_size);
+        else if (code == kIOReturnUnsupported)
+                remedy = amb_format("the driver has no such method; `ambidext call %s` lists its methods, if it describes them",
+                                    request->service);
         return cli_say_code(request->json, code, remedy, "calling method %u of %s", request->selector, request->service);
 }
 
-static int call_on(struct cli_request *request, io_connect_t connection)
+static int call_on(struct cli_request *request, CFTypeRef methods, io_connect_t connection)
 {
         struct cli_completions *completions = NULL;
         int status = request->async ? cli_completions_create(&completions, request) : CLI_OK;
@@ -234,7 +268,7 @@ static int call_on(struct cli_request *request, io_connect_t connection)
                                            request->structure, request->structure_size, request->out_scalars, &count,
                                            request->out_structure, &size);
         if (code != kIOReturnSuccess)
-                status = say_call_failed(request, code);
+                status = say_call_failed(request, methods, code);
         else {
                 request->out_count = count < SCALARS_MAX ? count : SCALARS_MAX;
                 request->out_size = size < request->out_size ? size : request->out_size;
@@ -257,9 +291,9 @@ static int open_and_call(struct cli_request *request, io_service_t service)
                 io_connect_t connection = IO_OBJECT_NULL;
                 kern_return_t code = IOServiceOpen(service, mach_task_self(), request->type, &connection);
                 if (code != kIOReturnSuccess)
-                        status = cli_say_code(request->json, code, NULL, "opening %s", request->service);
+                        status = say_open_failed(request, code);
                 else {
-                        status = call_on(request, connection);
+                        status = call_on(request, methods, connection);
                         IOServiceClose(connection);
                 }
         }
@@ -282,4 +316,4 @@ static int call_main(int argc, char **argv)
         return status;
 }
 
-const struct cli_verb cli_call = { "call", "open a service and call one of its methods", help, call_main };
+const struct cli_verb cli_call = { "call", "open a service and call one of its methods", help, call_main, true };

@@ -24,6 +24,7 @@ struct cli_verb {
         const char *summary;
         const char *help;       /* what --help prints; begins with the usage line */
         int (*main)(int argc, char **argv); /* argv[0] is the verb */
+        bool json;              /* has the option --json: everything that it says is JSON then */
 };
 
 extern const struct cli_verb cli_run, cli_ls, cli_call, cli_load, cli_unload, cli_bench;
@@ -32,6 +33,8 @@ extern const struct cli_verb cli_run, cli_ls, cli_call, cli_load, cli_unload, cl
 
 /* "ambidext VERB: text", and how to get help. Returns CLI_USAGE. */
 int cli_say_usage(const struct cli_verb *verb, const char *format, ...) AMB_PRINTF(2, 3);
+/* From now on as {"error": {"message": text, "remedy": how to get help}} on standard output. */
+void cli_say_usage_as_json(void);
 /* "ambidext: text". Returns CLI_FAILURE. json: as {"error": {"message": text}} on standard output instead. */
 int cli_say_failure(bool json, const char *format, ...) AMB_PRINTF(2, 3);
 /*

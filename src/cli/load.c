@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <getopt.h>
+#include <unistd.h>
 
 #include <CoreFoundation/CoreFoundation.h>
 #include <ambidext/registry.h>
@@ -59,6 +60,11 @@ static int load_main(int argc, char **argv)
         if (argc - optind != 1)
                 return cli_say_usage(&cli_load, "expected one PATH");
 
+        /* The daemon would answer with a path that it has made of it, or that it wants an absolute one. */
+        if (access(argv[optind], F_OK) < 0)
+                return cli_say_failure(json, "%s: %s; load wants the path of a driver bundle, a directory NAME.dext", argv[optind],
+                                       strerror(errno));
+
         AMB_FREE char *message = NULL, *bundle = NULL;
         kern_return_t code = amb_registry_load_bundle(argv[optind], &message, &bundle);
         if (code != kIOReturnSuccess)
@@ -74,4 +80,4 @@ static int load_main(int argc, char **argv)
         return CLI_OK;
 }
 
-const struct cli_verb cli_load = { "load", "load a driver bundle", help, load_main };
+const struct cli_verb cli_load = { "load", "load a driver bundle", help, load_main, true };

@@ -209,4 +209,4 @@ static int ls_main(int argc, char **argv)
         return CLI_OK;
 }
 
-const struct cli_verb cli_ls = { "ls", "print the registry: services, their drivers, who has them open", help, ls_main };
+const struct cli_verb cli_ls = { "ls", "print the registry: services, their drivers, who has them open", help, ls_main, true };

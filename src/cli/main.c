@@ -19,6 +19,14 @@ static void print_help(FILE *out)
               "Exit status: 0 done, 1 failed, 2 called wrongly; `run` ends with its program's.\n", out);
 }
 
+static bool asks_for_json(int argc, char **argv)
+{
+        for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+                if (strcmp(argv[i], "--json") == 0)
+                        return true;
+        return false;
+}
+
 static bool asks_for_help(int argc, char **argv)
 {
         for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -57,6 +65,8 @@ int main(int argc, char **argv)
                         fputs(verbs[i]->help, stdout);
                         return finish(CLI_OK);
                 }
+                if (verbs[i]->json && asks_for_json(argc - 1, argv + 1))
+                        cli_say_usage_as_json();
                 return finish(verbs[i]->main(argc - 1, argv + 1));
         }
         fprintf(stderr, "ambidext: there is no verb '%s'; `ambidext --help` lists them\n", argv[1]);

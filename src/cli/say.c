@@ -32,14 +32,30 @@ static const char *remedy_of(kern_return_t code)
         return NULL;
 }
 
+/* A script that asked for JSON has asked for it also where the mistake stands before its --json. */
+static bool usage_json;
+
+void cli_say_usage_as_json(void)
+{
+        usage_json = true;
+}
+
 int cli_say_usage(const struct cli_verb *verb, const char *format, ...)
 {
+        AMB_FREE char *text = NULL;
         va_list arguments;
         va_start(arguments, format);
-        fprintf(stderr, "ambidext %s: ", verb->name);
-        vfprintf(stderr, format, arguments);
+        int n = vasprintf(&text, format, arguments);
         va_end(arguments);
-        fprintf(stderr, "; see `ambidext %s --help`\n", verb->name);
+        if (n < 0)
+                text = NULL;
+        const char *said = text ? text : "out of memory";
+        if (usage_json) {
+                fputs("{\"error\": {\"message\": ", stdout);
+                cli_json_string(stdout, said);
+                printf(", \"remedy\": \"see `ambidext %s --help`\"}}\n", verb->name);
+        } else
+                fprintf(stderr, "ambidext %s: %s; see `ambidext %s --help`\n", verb->name, said, verb->name);
         return CLI_USAGE;
 }
 

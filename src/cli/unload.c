@@ -37,4 +37,4 @@ static int unload_main(int argc, char **argv)
         return CLI_OK;
 }
 
-const struct cli_verb cli_unload = { "unload", "end the drivers of a bundle and forget it", help, unload_main };
+const struct cli_verb cli_unload = { "unload", "end the drivers of a bundle and forget it", help, unload_main, true };

@@ -66,6 +66,12 @@ try 2 'call with bad bytes' "$ambidext" call --struct 0g sensors 0
 try 2 'call with too many scalars' "$ambidext" call sensors 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17
 try 1 'call with a missing file' "$ambidext" call --struct @"$work/none" sensors 0 && err_has "$work/none: No such file" 'missing file'
 try 2 'load of nothing' "$ambidext" load
+for wrong in 'ls --nonsense --json' 'ls --json something' 'call --json' 'call --json sensors 0 twelve' 'load --json' 'unload --json'; do
+        try 2 "$wrong" "$ambidext" $wrong && is_json "$wrong" && out_has '"error"' "$wrong"
+        [ ! -s "$work/err" ] || fail "$wrong: something on standard error"
+done
+try 1 'load, no such bundle' "$ambidext" load --json none.dext && is_json 'load, no such bundle' && out_has 'none.dext: No such file' 'load, no such bundle'
+try 1 'bench, file' "$ambidext" bench --json "$work/none/x" && err_has "$work/none/x: No such file" 'bench, file' && [ ! -s "$work/out" ]
 try 2 '--dext without a value' "$ambidext" run --dext && err_has 'needs a value' '--dext without a value'
 
 # --- no registry ---
@@ -89,6 +95,25 @@ mkdir "$work/files/bad.dext" && echo '<plist' >"$work/files/bad.dext/Info.plist"
 try 1 'run, broken bundle' "${run[@]}" --dext "$work/files/bad.dext" -- touch "$work/started" && err_has 'bad.dext' 'broken bundle'
 [ ! -e "$work/started" ] || fail 'run, broken bundle: the program was started'
 SHELL=/bin/false try 1 'run without a program' "${run[@]}"
+variant() { # EXPRESSION OF SED: sensors.dext with another Info.plist
+        rm -rf "$work/files/sensors.dext"
+        cp -r "$sensors" "$work/files/sensors.dext"
+        sed -i "$1" "$work/files/sensors.dext/Info.plist"
+}
+variant 's/<string>IOKit</<string>Never</'
+try 1 'run, nothing matches' "${run[@]}" --dext "$work/files/sensors.dext" -- true && err_has 'nothing that is there matches' 'nothing matches'
+try 0 'load, nothing matches' "${run[@]}" -- ambidext load "$work/files/sensors.dext" && err_has 'note: .* no service yet' 'load, nothing matches'
+variant 's/<string>Sensors</<string>Nonsense</'
+try 1 'run, no such class' "${run[@]}" --dext "$work/files/sensors.dext" -- true && err_has 'has no symbol gNonsenseMetaClass' 'no such class'
+variant ''
+rm "$work/files/sensors.dext/sensors"
+try 1 'run, no executable' "${run[@]}" --dext "$work/files/sensors.dext" -- true && err_has 'sensors.dext/sensors: No such file' 'no executable'
+printf '\177ELF\1\1\1' | dd of="$work/files/sensors.dext/sensors" bs=1 seek=0 2>/dev/null
+truncate -s 4096 "$work/files/sensors.dext/sensors"
+try 1 'run, another machine' "${run[@]}" --dext "$work/files/sensors.dext" -- true && err_has 'for another machine' 'another machine'
+variant ''
+mv "$work/files/sensors.dext" "$work/files/other.dext"
+try 0 'run, another name' "${run[@]}" --dext "$work/files/other.dext" -- ambidext call sensors 0
 nothing_left 'after statuses'
 
 # --- run, ls, call ---
@@ -108,6 +133,8 @@ try 0 'completions' "${with_sensors[@]}" ambidext call --async 1 sensors Subscri
 try 0 'completions as JSON' "${with_sensors[@]}" ambidext call --json --async 1 sensors Subscribe 200 && is_json 'completions as JSON'
 try 1 'bad selector' "${with_sensors[@]}" ambidext call sensors 99 && err_has 'kIOReturnUnsupported \(0xe00002c7\)' 'bad selector'
 try 1 'bad counts' "${with_sensors[@]}" ambidext call sensors 1 && err_has 'kIOReturnBadArgument \(0xe00002c2\)' 'bad counts'
+err_has 'ReadCPU takes 1 scalar and 0 bytes and gives 8 scalars.*got 0 scalars' 'bad counts'
+try 1 'bad type' "${with_sensors[@]}" ambidext call --type 9 sensors 0 && err_has 'no user client of type 9' 'bad type'
 try 1 'bad selector as JSON' "${with_sensors[@]}" ambidext call --json sensors 99 && is_json 'bad selector as JSON'
 out_has '"name": "kIOReturnUnsupported"' 'bad selector as JSON'
 try 1 'no such method' "${with_sensors[@]}" ambidext call sensors Frobnicate && err_has "no method 'Frobnicate'" 'no such method'
