@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -55,17 +54,22 @@ static int prepare_directory(struct amb_daemon *daemon)
         return daemon->socket_path && daemon->lock_path ? 0 : -ENOMEM;
 }
 
-/* A daemon that ends removes its lock file: whoever got the lock must see that the file is still the one at the path. */
+/*
+ * A daemon that ends removes its lock file: whoever got the lock must see that the file is still the one at the path. The lock is
+ * the process's, not the open file's: a child that has not come to its exec when we are killed must not keep the next one out.
+ */
 static int take_lock(struct amb_daemon *daemon)
 {
+        const struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
         for (;;) {
                 AMB_FD fd = open(daemon->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
                 struct stat ours, theirs;
 
                 if (fd < 0)
                         return complain(amb_errno(), "cannot make the lock", daemon->lock_path, NULL);
-                if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-                        if (errno != EWOULDBLOCK)
+                if (fcntl(fd, F_SETLK, &whole) < 0) {
+                        if (errno != EACCES && errno != EAGAIN)
                                 return complain(amb_errno(), "cannot lock", daemon->lock_path, NULL);
                         amb_log(AMB_LOG_ERROR, "another ambidextd serves %s; stop it first, or name another place with "
                                                "--socket",
