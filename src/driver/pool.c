@@ -18,6 +18,8 @@ static struct {
         .waiting = AMB_LIST_INIT(pool.waiting),
 };
 
+static const int own_faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
+
 int amb_thread_start(void *(*function)(void *context), void *context)
 {
         sigset_t all, before;
@@ -29,7 +31,10 @@ int amb_thread_start(void *(*function)(void *context), void *context)
         if (r != 0)
                 return amb_trace(-r);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        /* Other threads handle signals; what a thread brings upon itself must still reach a handler of the driver's. */
         sigfillset(&all);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(own_faults); i++)
+                sigdelset(&all, own_faults[i]);
         pthread_sigmask(SIG_SETMASK, &all, &before);
         r = pthread_create(&thread, &attributes, function, context);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
