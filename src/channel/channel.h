@@ -150,7 +150,10 @@ void amb_channel_counters(struct amb_channel *channel, struct amb_channel_counte
 
 /* --- calls --- */
 
-/* Part of a region: memory that the app gave to the host over the side socket under `id`. The channel only carries it. */
+/*
+ * Part of a region: memory that the app gave to the host over the side socket under `id`. The channel only carries it. id 0: the caller's
+ * memory is not there (call-path 2.5); only the length is meant.
+ */
 struct amb_range {
         uint32_t id;
         uint64_t offset, length;

@@ -71,24 +71,37 @@ static kern_return_t region_code(struct exchange *x, int error)
         return error == -EMSGSIZE ? kIOReturnNoResources : kIOReturnNoMemory;
 }
 
+/*
+ * Whether the caller's memory is not there. Then the driver gets a descriptor that it cannot map (2.5), and nobody crashes here. What the
+ * kernel cannot tell (before Linux 5.14; mapped devices) is taken for memory.
+ */
+static bool memory_absent(const void *bytes, size_t size)
+{
+        uintptr_t start = (uintptr_t)bytes & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+
+        return madvise((void *)start, (uintptr_t)bytes + size - start, MADV_POPULATE_READ) < 0 && (errno == ENOMEM || errno == EFAULT);
+}
+
 static kern_return_t regions_prepare(struct exchange *x)
 {
         int r;
 
-        if (x->call.flags & AMB_CALL_RANGE_IN) {
+        x->call.range_in.length = x->input_size;
+        x->call.range_out.length = x->output_size;
+        if ((x->call.flags & AMB_CALL_RANGE_IN) && !memory_absent(x->input_struct, x->input_size)) {
                 r = amb_region_get(x->connection, AMB_SIDE_REGION_IN, x->input_size, &x->region_in);
                 if (r)
                         return region_code(x, r);
                 amb_region_fill(x->region_in, x->input_struct, x->input_size);
-                x->call.range_in = (struct amb_range){ x->region_in->id, 0, x->input_size };
+                x->call.range_in.id = x->region_in->id;
         }
-        if (x->call.flags & AMB_CALL_RANGE_OUT) {
+        if ((x->call.flags & AMB_CALL_RANGE_OUT) && !memory_absent(x->output_struct, x->output_size)) {
                 r = amb_region_get(x->connection, AMB_SIDE_REGION_OUT, x->output_size, &x->region_out);
                 if (r)
                         return region_code(x, r);
                 /* What the driver does not write keeps the caller's bytes. */
                 amb_region_fill(x->region_out, x->output_struct, x->output_size);
-                x->call.range_out = (struct amb_range){ x->region_out->id, 0, x->output_size };
+                x->call.range_out.id = x->region_out->id;
         }
         return KERN_SUCCESS;
 }

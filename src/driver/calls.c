@@ -17,12 +17,12 @@
 static kern_return_t make_descriptor(struct amb_connection *c, const struct amb_range *range, uint32_t direction,
                                      IOMemoryDescriptor **ret_memory)
 {
-        struct amb_region *region = amb_connection_region(c, range->id);
+        struct amb_region *region = range->id ? amb_connection_region(c, range->id) : NULL;
         kern_return_t code = kIOReturnSuccess;
         uint64_t end;
 
-        if (!region || !(region->flags & direction) || __builtin_add_overflow(range->offset, range->length, &end) ||
-            end > region->size) {
+        if (range->id && (!region || !(region->flags & direction) || __builtin_add_overflow(range->offset, range->length, &end) ||
+                          end > region->size)) {
                 amb_connection_cut_off(c, "a call names memory that was not handed over");
                 code = kIOReturnIPCError;
         } else if (range->length <= AMB_CHANNEL_BYTES) {

@@ -20,6 +20,7 @@ struct IOMemoryDescriptor_ivars {
         int fd;                         /* the buffer's own file, or the region's */
         struct amb_region *region;
         bool snapshot;                  /* map a copy */
+        bool absent;                    /* nothing to map: the application does not have it */
         struct amb_view whole;          /* buffer: this process's writable view; snapshot: the copy; else unused */
         enum { PRIVATE, SHARED_WRITABLE, SHARED_READ_ONLY } shared;
         struct amb_link maps;           /* IOMemoryMap_ivars of this descriptor, not retained */
@@ -267,6 +268,8 @@ static int whole_view(struct IOMemoryDescriptor_ivars *d)
 
         if (d->whole.base)
                 return 0;
+        if (d->absent)
+                return -EFAULT;
         r = amb_view_map(&view, &request);
         if (r < 0)
                 return amb_trace(r);
@@ -334,7 +337,7 @@ static int map_pages(struct IOMemoryDescriptor_ivars *d, struct IOMemoryMap_ivar
         };
         int r;
 
-        if (d->snapshot) {
+        if (d->snapshot || d->absent) {
                 r = whole_view(d);
                 if (r < 0)
                         return r;
@@ -417,7 +420,7 @@ static kern_return_t check_request(IOMemoryDescriptor *self, uint64_t options, u
                                    struct map_request *ret)
 {
         struct IOMemoryDescriptor_ivars *d = self->ivars;
-        bool fixed = options & kIOMemoryMapFixedAddress, creator = !d->region;
+        bool fixed = options & kIOMemoryMapFixedAddress, creator = !d->region && !d->absent;
         uint64_t cache = options & 0xff00, now, end;
 
         if (cache && cache != kIOMemoryMapCacheModeInhibit && cache != kIOMemoryMapCacheModeCopyback &&
@@ -551,8 +554,11 @@ int amb_memory_new_region(struct amb_region *region, bool writable, uint64_t off
         if (!created)
                 return amb_trace(-ENOMEM);
         d = created->ivars;
-        d->region = amb_region_retain(region);
-        d->fd = region->fd;
+        if (region) {
+                d->region = amb_region_retain(region);
+                d->fd = region->fd;
+        }
+        d->absent = !region;
         d->start = offset;
         d->length = d->capacity = length;
         d->direction = writable ? kIOMemoryDirectionIn : kIOMemoryDirectionOut;
@@ -584,7 +590,7 @@ int amb_memory_share(IOMemoryDescriptor *memory, bool read_only, int *ret_fd)
         struct IOMemoryDescriptor_ivars *d = memory->ivars;
         int r = 0;
 
-        if (d->region)
+        if (d->region || d->absent)
                 return AMB_MEMORY_REFUSED;
         pthread_mutex_lock(&maps_lock);
         if (d->shared == PRIVATE)

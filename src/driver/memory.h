@@ -30,7 +30,10 @@ struct amb_region *amb_region_new(uint32_t id, uint32_t flags, uint64_t size, in
 struct amb_region *amb_region_retain(struct amb_region *region);
 struct amb_region *amb_region_release(struct amb_region *region);
 
-/* A descriptor of [offset, offset + length) of a region; the caller has checked the range. -ENOMEM. */
+/*
+ * A descriptor of [offset, offset + length) of a region; the caller has checked the range. region NULL: the application named memory that it
+ * does not have; the descriptor has its length, but every attempt to map it fails. -ENOMEM.
+ */
 int amb_memory_new_region(struct amb_region *region, bool writable, uint64_t offset, uint64_t length,
                           IOMemoryDescriptor **ret_memory);
 
