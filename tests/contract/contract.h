@@ -54,7 +54,8 @@ typedef kern_return_t (*contract_memory_hook)(struct ContractUserClient *self, u
 /* What a row adds to the driver. One list each; kind says which member is meant. */
 struct contract_hook {
         struct contract_hook *next;
-        enum { CONTRACT_METHOD, CONTRACT_OPEN, CONTRACT_START, CONTRACT_STOP, CONTRACT_MEMORY, CONTRACT_FREE } kind;
+        enum { CONTRACT_METHOD, CONTRACT_OPEN, CONTRACT_START, CONTRACT_STOP, CONTRACT_MEMORY, CONTRACT_FREE,
+               CONTRACT_SERVICE_STOP } kind;
         uint64_t number;
         union {
                 contract_method method;
@@ -102,6 +103,8 @@ void contract_hook_add(struct contract_hook *hook);
 #define DRIVER_START(n) DRIVER_LIFE(n, start, CONTRACT_START)
 #define DRIVER_STOP(n) DRIVER_LIFE(n, stop, CONTRACT_STOP)
 #define DRIVER_FREE(n) DRIVER_LIFE(n, free, CONTRACT_FREE)
+/* In the service's Stop, before the base's, whatever row runs: self is NULL, provider the service. */
+#define DRIVER_SERVICE_STOP(n) DRIVER_LIFE(n, service_stop, CONTRACT_SERVICE_STOP)
 /* CopyClientMemoryForType for memory type n. */
 #define DRIVER_MEMORY(n)                                                                                                \
         static kern_return_t driver_memory_##n(struct ContractUserClient *self, uint64_t *options, IOMemoryDescriptor **memory); \
@@ -166,6 +169,8 @@ uint64_t contract_calls_of(int kind, uint64_t n);
 void contract_calls_wait(int kind, uint64_t n, uint64_t calls);
 /* Waits (20 s at most) for the next message on the port and calls its callback; false: none came in `milliseconds`. */
 bool contract_port_wait(IONotificationPortRef port, int milliseconds);
+/* Waits (20 s at most) until the daemon's and the hosts' log has this text. */
+void contract_log_wait(const char *text);
 /* The host's process, and its death by SIGKILL (returns when it is gone). */
 pid_t contract_host(void);
 void contract_host_kill(void);

@@ -122,8 +122,17 @@ static kern_return_t service_start(IOService *self, IOService *provider)
         return code == kIOReturnSuccess ? IOService_RegisterService(self) : code;
 }
 
+static kern_return_t service_stop(IOService *self, IOService *provider)
+{
+        for (struct contract_hook *hook = hooks; hook; hook = hook->next)
+                if (hook->kind == CONTRACT_SERVICE_STOP)
+                        hook->life(NULL, self);
+        return IOService_Stop(self, provider);
+}
+
 static const struct amb_method service_methods[] = {
         AMB_OVERRIDE(IOService, Start, service_start),
+        AMB_OVERRIDE(IOService, Stop, service_stop),
         AMB_OVERRIDE(IOService, NewUserClient, service_new_user_client),
         AMB_METHODS_END,
 };

@@ -20,6 +20,17 @@ static bool embedded;
 static const char *const apart[] = {
         "call_path_175",
         "call_path_176",
+        "call_path_177",
+        "call_path_185",
+        "call_path_186",
+        "call_path_187",
+        "call_path_188",
+        "call_path_189",
+        "call_path_190",
+        "call_path_191",
+        "call_path_194",
+        "call_path_196",
+        "call_path_197",
 };
 
 void contract_row_add(struct contract_row *row)
@@ -120,6 +131,11 @@ bool contract_port_wait(IONotificationPortRef port, int milliseconds)
                 return false;
         amb_port_dispatch(port);
         return true;
+}
+
+void contract_log_wait(const char *text)
+{
+        world_log_wait(&world, text);
 }
 
 pid_t contract_host(void)
