@@ -81,12 +81,20 @@ cat >"$work/app.entitlements" <<'P'
 P
 
 try() { # label, ambidext program
-        ${CC:-cc} -o "$work/app" "$work/app.c" $(pkg-config --cflags --libs ambidext) || fail "$1: the app does not compile"
-        ${CC:-cc} -shared -fPIC -o "$work/Twice.dext/Twice" "$work/twice.c" $(pkg-config --cflags --libs ambidext-driver) ||
-                fail "$1: the driver does not compile"
-        said=$(timeout 60 "$2" run --dext "$work/Twice.dext" -- "$work/app") || fail "$1: $said"
-        [ "$said" = "kIOReturnSuccess 42" ] || fail "$1: the app said '$said'"
-        echo "$1: $said"
+        flags=$(pkg-config --cflags ambidext ambidext-driver)
+        [ "$(set -- $flags && echo $#)" = 1 ] || fail "$1: more than the public headers is on the include path: $flags"
+        for compiler in gcc clang g++ clang++; do
+                command -v $compiler >/dev/null || continue
+                language=c && case $compiler in *++) language=c++ ;; esac
+                $compiler -x $language -Wall -Wextra -Werror -o "$work/app" "$work/app.c" -x none $(pkg-config --cflags --libs ambidext) ||
+                        fail "$1: the app does not compile with $compiler"
+                # C's driver interface: C++ has its own
+                [ $language = c++ ] || $compiler -Wall -Werror -shared -fPIC -o "$work/Twice.dext/Twice" "$work/twice.c" \
+                        $(pkg-config --cflags --libs ambidext-driver) || fail "$1: the driver does not compile with $compiler"
+                said=$(timeout 60 "$2" run --dext "$work/Twice.dext" -- "$work/app") || fail "$1, $compiler: $said"
+                [ "$said" = "kIOReturnSuccess 42" ] || fail "$1, $compiler: the app said '$said'"
+                echo "$1, $compiler: $said"
+        done
 }
 
 DESTDIR="$work/root" meson install -C "$build" --no-rebuild --quiet >/dev/null
