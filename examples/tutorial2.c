@@ -14,7 +14,7 @@ int main(void)
         kern_return_t r;
 
         if (!service) {
-                fprintf(stderr, "tutorial2: there is no service named Adder\n");
+                fprintf(stderr, "tutorial2: no service named Adder: ambidext run --dext tutorial1.dext -- ./tutorial2\n");
                 return 1;
         }
         r = IOServiceOpen(service, mach_task_self(), 0, &connect);
@@ -23,7 +23,7 @@ int main(void)
         if (r == kIOReturnSuccess)
                 printf("%d + %d = %d\n", (int)numbers[0], (int)numbers[1], (int)sum);
         else
-                fprintf(stderr, "tutorial2: %s\n", mach_error_string(r));
+                fprintf(stderr, "tutorial2: opening or calling Adder: %s\n", mach_error_string(r));
         if (connect)
                 IOServiceClose(connect);
         IOObjectRelease(service);

@@ -25,7 +25,7 @@ int main(void)
                 r = IOConnectCallAsyncScalarMethod(connect, 0, IONotificationPortGetMachPort(port), reference,
                                                    kIOAsyncCalloutCount, &from, 1, NULL, NULL);
         if (r != kIOReturnSuccess) {
-                fprintf(stderr, "tutorial3: %s\n", mach_error_string(r));
+                fprintf(stderr, "tutorial3: %s (try: ambidext run --dext tutorial3.dext -- ./tutorial3)\n", mach_error_string(r));
                 return 1;
         }
         /* Completions wait in the port until somebody delivers them: here the run loop of this thread. */
