@@ -154,6 +154,13 @@ kern_return_t IOUserClient_CopyClientMemoryForType(IOUserClient *self, uint64_t 
 void IOUserClient_AsyncCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
                                   uint32_t asyncDataCount);
 
+/*
+ * The receiving end, and the type of every completion that a driver gets: sends the application the message for `action`.
+ * AsyncCompletion invokes it; on the original it lives in the kernel, here in the runtime. The same arguments and rules.
+ */
+void IOUserClient_KernelCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
+                                   uint32_t asyncDataCount);
+
 /* *entitlements: one reference to a dictionary of what the application may do, as the registry saw it at the open. 0; kIOReturnNotReady. */
 kern_return_t IOUserClient_CopyClientEntitlements(IOUserClient *self, OSDictionary **entitlements);
 

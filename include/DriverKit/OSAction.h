@@ -49,6 +49,13 @@ void *OSAction_GetReference(OSAction *self);
  */
 kern_return_t OSAction_Cancel_f(OSAction *self, void *context, void (*handler)(void *context));
 
+/*
+ * handler(context) runs asynchronously when nobody can invoke the action any more: the last source that it was given to has been
+ * cancelled, freed or given another action. At most once in the life of the action; a later handler replaces the earlier one, NULL
+ * takes it away. On an application's completion, which somebody else created, it has no effect. Returns 0. Any thread.
+ */
+kern_return_t OSAction_SetAbortedHandler_f(OSAction *self, void *context, void (*handler)(void *context));
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,6 +15,10 @@ struct OSAction_ivars {
         pthread_mutex_t lock;
         struct amb_rest rest;
         _Atomic bool cancelled;
+        unsigned int holders;                   /* sources that may invoke it */
+        bool aborted;
+        void *aborted_context;
+        void (*aborted_handler)(void *context);
         uint64_t msgid;
         IOService *target;                      /* local: retained until cancelled or freed */
         void (*method)(void);
@@ -173,6 +177,50 @@ AMB_EXPORT kern_return_t OSAction_Cancel_f(OSAction *self, void *context, void (
         pthread_mutex_unlock(&self->ivars->lock);
         amb_rest_run(&ready);
         return kIOReturnSuccess;
+}
+
+/* --- who may invoke it --- */
+
+AMB_EXPORT kern_return_t OSAction_SetAbortedHandler_f(OSAction *self, void *context, void (*handler)(void *context))
+{
+        pthread_mutex_lock(&self->ivars->lock);
+        self->ivars->aborted_context = context;
+        self->ivars->aborted_handler = handler;
+        pthread_mutex_unlock(&self->ivars->lock);
+        return kIOReturnSuccess;
+}
+
+OSAction *amb_action_hold(OSAction *action)
+{
+        if (!action)
+                return NULL;
+        OSObject_retain(action);
+        pthread_mutex_lock(&action->ivars->lock);
+        action->ivars->holders++;
+        pthread_mutex_unlock(&action->ivars->lock);
+        return action;
+}
+
+void amb_action_let_go(OSAction *action)
+{
+        struct amb_link ready = AMB_LIST_INIT(ready);
+        struct amb_rest_handler *h;
+
+        if (!action)
+                return;
+        pthread_mutex_lock(&action->ivars->lock);
+        if (--action->ivars->holders == 0 && !action->ivars->aborted) {
+                action->ivars->aborted = true;
+                h = action->ivars->aborted_handler ? amb_rest_handler_new(action->ivars->aborted_context,
+                                                                          action->ivars->aborted_handler, NULL, NULL) : NULL;
+                if (h)
+                        amb_list_append(&ready, &h->link);
+                else if (action->ivars->aborted_handler)
+                        amb_log(AMB_LOG_ERROR, "no memory for an action's aborted handler");
+        }
+        pthread_mutex_unlock(&action->ivars->lock);
+        amb_rest_run(&ready);
+        OSObject_release(action);
 }
 
 uint64_t amb_action_msgid(const OSAction *action)

@@ -29,6 +29,13 @@ struct amb_rest_handler *amb_rest_handler_new(void *context, void (*function)(vo
 void amb_rest_take(struct amb_rest *rest, struct amb_link *ready);
 void amb_rest_run(struct amb_link *ready);
 
+/*
+ * A source holds the action that it invokes: a reference, and a holder more. When the last holder has let go, the action is aborted:
+ * its handler (OSAction_SetAbortedHandler_f) runs on the pool, once in the action's life. NULL is fine; hold returns its argument.
+ */
+OSAction *amb_action_hold(OSAction *action);
+void amb_action_let_go(OSAction *action);
+
 uint64_t amb_action_msgid(const OSAction *action);
 bool amb_action_cancelled(const OSAction *action);
 

@@ -22,7 +22,7 @@ void amb_source_free(OSObject *object)
         IODispatchSource *self = (IODispatchSource *)object;
 
         if (self->ivars) {
-                OSObject_release(self->ivars->action);
+                amb_action_let_go(self->ivars->action);
                 pthread_mutex_destroy(&self->ivars->lock);
                 free(self->ivars);
         }
@@ -117,7 +117,7 @@ static void let_action_go(void *object)
         pthread_mutex_lock(&self->ivars->lock);
         action = amb_steal(self->ivars->action);
         pthread_mutex_unlock(&self->ivars->lock);
-        OSObject_release(action);
+        amb_action_let_go(action);
         OSObject_release(self);
 }
 

@@ -176,11 +176,11 @@ AMB_EXPORT kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource 
                 pthread_mutex_unlock(&s->lock);
                 return kIOReturnNotReady;
         }
-        OSObject_retain(action);
+        amb_action_hold(action);
         before = s->action;
         s->action = action;
         pthread_mutex_unlock(&s->lock);
-        OSObject_release(before);
+        amb_action_let_go(before);
         return kIOReturnSuccess;
 }
 

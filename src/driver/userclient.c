@@ -86,11 +86,19 @@ AMB_EXPORT kern_return_t IOUserClient_CopyClientMemoryForType(IOUserClient *self
 AMB_EXPORT void IOUserClient_AsyncCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
                                              uint32_t asyncDataCount)
 {
+        /* The original's stub drops it, too, before anybody could report it (call-path 4.2). */
+        if (action && asyncDataCount <= kIOUserClientAsyncArgumentsCountMax)
+                IOUserClient_KernelCompletion(self, action, status, asyncData, asyncDataCount);
+}
+
+AMB_EXPORT void IOUserClient_KernelCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
+                                              uint32_t asyncDataCount)
+{
         const uint64_t *reference;
         struct amb_connection *connection;
         uint32_t port;
 
-        if (!action || asyncDataCount > kIOUserClientAsyncArgumentsCountMax || (asyncDataCount > 0 && !asyncData))
+        if (asyncDataCount > kIOUserClientAsyncArgumentsCountMax || (asyncDataCount > 0 && !asyncData))
                 return;
         connection = amb_action_completion(action, &port, &reference);
         if (connection)
