@@ -18,6 +18,8 @@ static bool embedded;
 
 /* Rows that kill the host, or fork, and therefore need it to be another process. */
 static const char *const apart[] = {
+        "call_path_137",
+        "call_path_138",
         "call_path_175",
         "call_path_176",
         "call_path_177",
