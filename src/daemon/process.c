@@ -301,6 +301,18 @@ static int on_check_in_timeout(sd_event_source *source, uint64_t usec, void *use
         return 0;
 }
 
+/* Two minutes are long for somebody who waits and sees nothing. */
+static int on_check_in_late(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct amb_process *host = userdata;
+
+        amb_log(AMB_LOG_NOTICE, "DK: %s: host %d has not checked in for %d s, it has %d more; is its executable %s slow to load?",
+                host->bundle_id, host->pid, AMB_GRACE_SECONDS, AMB_CHECK_IN_SECONDS - AMB_GRACE_SECONDS, host->path);
+        if (set_timer(host, (AMB_CHECK_IN_SECONDS - AMB_GRACE_SECONDS) * 1000000ull, on_check_in_timeout) < 0)
+                amb_process_kill(host);
+        return 0;
+}
+
 static int host_run(struct amb_process *host)
 {
         AMB_FD ours = -1, theirs = -1;
@@ -319,7 +331,7 @@ static int host_run(struct amb_process *host)
         if (r >= 0)
                 r = amb_peer_new_host(host->daemon, amb_fd_steal(&ours), host);
         if (r >= 0)
-                r = set_timer(host, AMB_CHECK_IN_SECONDS * 1000000ull, on_check_in_timeout);
+                r = set_timer(host, AMB_GRACE_SECONDS * 1000000ull, on_check_in_late);
         if (r < 0)
                 return amb_trace(r);
         amb_takeover_note_host(host);

@@ -5,7 +5,7 @@
  */
 #include "daemon/test-tool.h"
 
-#include <dirent.h>
+#include <sched.h>
 
 /* --- what everybody reads stays readable --- */
 
@@ -802,6 +802,133 @@ START_TEST(matching_flood)
 }
 END_TEST
 
+/* People are told that a host keeps them waiting; an end of the daemon does not wait for it. */
+START_TEST(host_never_checks_in)
+{
+        sd_bus_message *reply;
+        sd_bus *bus;
+
+        start_with_driver(false, "absent");
+        bus = bus_new();
+        reply = reply_to(bus, call_new(bus, "WaitQuiet", "tt", UINT64_C(0), UINT64_C(5500000000)));
+        ck_assert_int_eq(code_of(reply), kIOReturnTimeout);
+        sd_bus_message_unref(reply);
+        ck_assert_uint_eq(log_count("has not checked in for 5 s, it has 115 more"), 1);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* Kills `victim` when `sleeper` waits on a futex. */
+static int kill_when_asleep(pid_t sleeper, pid_t victim)
+{
+        AMB_FREE char *path = amb_format("/proc/%d/syscall", sleeper);
+
+        for (;;) {
+                AMB_FREE char *text = NULL;
+                size_t length;
+
+                if (amb_file_read(AT_FDCWD, path, 1024, &text, &length) < 0)
+                        return 1;
+                if (strtol(text, NULL, 10) == SYS_futex && *text >= '0' && *text <= '9')
+                        return kill(victim, SIGKILL) < 0;
+                sched_yield();
+        }
+}
+
+/* The host dies while an app sleeps in a call: before a takeover the daemon rings, after it the app looks for itself. */
+START_TEST(death_after_a_takeover)
+{
+        struct amb_channel_options options = { .peer_pidfd = -1 };
+        struct news news = { .count = 0 };
+        struct amb_channel *channel = NULL;
+        struct amb_call call = { .selector = 0 };
+        uint64_t entry, connection, before, took[2];
+        struct amb_reply answer;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        for (int i = 0; i < 2; i++) {
+                pid_t pid, killer;
+
+                ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
+                pid = host_pid(bus, entry);
+                if (i == 1) {
+                        daemon_signal(SIGKILL);
+                        daemon_again();
+                        sd_bus_close_unref(bus);
+                        bus = bus_new();
+                        ck_assert_uint_eq(find_driver(bus, &news), entry);
+                }
+                options.peer_pidfd = ends[2].fd;
+                ck_assert_int_eq(amb_channel_attach(ends[0].fd, AMB_CHANNEL_APP, &options, &channel), 0);
+                killer = fork();
+                if (killer == 0)
+                        _exit(kill_when_asleep(getppid(), pid));
+                before = amb_time_now();
+                ck_assert_int_ne(amb_channel_call(channel, &call, &answer), 0);
+                took[i] = (amb_time_now() - before) / 1000000;
+                waitpid(killer, NULL, 0);
+                amb_channel_free(channel);
+                close_ends();
+                wait_news(bus, &news, 1);
+                entry = news.entry;
+                news.count = 0;
+        }
+        if (getenv("AMBIDEXT_TEST_VERBOSE"))
+                fprintf(stderr, "from the call to MIG_SERVER_DIED: %d ms; after a takeover: %d ms\n", (int)took[0], (int)took[1]);
+        ck_assert_uint_lt(took[0], 2000);
+        ck_assert_uint_lt(took[1], 2000);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
+/* What comes and goes leaves nothing behind: connections, and whole drivers with their processes. */
+START_TEST(nothing_grows)
+{
+        const char *rounds = getenv("AMBIDEXT_TEST_ROUNDS");
+        AMB_FREE char *bundle = in_directory("Test.dext");
+        int opens = rounds ? atoi(rounds) : 4000, loads = opens / 100;
+        struct news news = { .count = 0 };
+        uint64_t entry, connection;
+        size_t fds = 0;
+        long resident = 0;
+        sd_bus *bus;
+
+        start_with_driver(true, NULL);
+        bus = bus_new();
+        entry = find_driver(bus, &news);
+        for (int i = 0; i < opens; i++) {
+                if (i == opens / 2) {
+                        resident = daemon_resident_kib();
+                        fds = daemon_fds();
+                }
+                ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
+                close_ends();
+        }
+        ck_assert_int_lt(daemon_resident_kib(), resident + (RESIDENT_MOST > 131072 ? 65536 : 512));
+        ck_assert_uint_lt(daemon_fds(), fds + 16);
+        for (int i = 0; i < loads; i++) {
+                pid_t pid = host_pid(bus, entry);
+
+                if (i == loads / 2) {
+                        resident = daemon_resident_kib();
+                        fds = daemon_fds();
+                }
+                sd_bus_message_unref(reply_to(bus, call_new(bus, "UnloadBundle", "s", "org.example.test")));
+                wait_end(pid);
+                news.count = 0;
+                sd_bus_message_unref(reply_to(bus, call_new(bus, "LoadBundle", "s", bundle)));
+                wait_news(bus, &news, 1);
+                entry = news.entry;
+        }
+        ck_assert_int_lt(daemon_resident_kib(), resident + (RESIDENT_MOST > 131072 ? 65536 : 512));
+        ck_assert_uint_lt(daemon_fds(), fds + 8);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
 /* --- an app under another name --- */
 
 static int open_once(const char *number)
@@ -864,6 +991,9 @@ int main(int count, char **arguments)
         tcase_add_test(tests, subscription_flood);
         tcase_add_test(tests, half_messages);
         tcase_add_test(tests, matching_flood);
+        tcase_add_test(tests, nothing_grows);
+        tcase_add_test(tests, host_never_checks_in);
+        tcase_add_test(tests, death_after_a_takeover);
         suite_add_tcase(suite, tests);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

@@ -39,6 +39,15 @@ static int say(const char *member, const char *types, ...)
         return r < 0 ? r : sd_bus_send(bus, call, NULL);
 }
 
+static void read_manner(const char *bundle)
+{
+        AMB_FREE char *file = amb_format("%s/manner", bundle), *bytes = NULL;
+        size_t length;
+
+        if (amb_file_read(AT_FDCWD, file, sizeof(manner) - 1, &bytes, &length) == 0)
+                snprintf(manner, sizeof(manner), "%s", bytes);
+}
+
 static int load_module(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         const char *path;
@@ -46,11 +55,7 @@ static int load_module(sd_bus_message *call, void *userdata, sd_bus_error *error
 
         if (r < 0)
                 return r;
-        AMB_FREE char *file = amb_format("%s/manner", path), *bytes = NULL;
-        size_t length;
-
-        if (amb_file_read(AT_FDCWD, file, sizeof(manner) - 1, &bytes, &length) == 0)
-                snprintf(manner, sizeof(manner), "%s", bytes);
+        read_manner(path);
         return sd_bus_reply_method_return(call, "is", 0, "");
 }
 
@@ -437,6 +442,9 @@ int main(void)
         token = getenv(AMB_HOST_TOKEN_VARIABLE);
         server_name = getenv(AMB_HOST_NAME_VARIABLE);
         identifier = getenv(AMB_HOST_BUNDLE_ID_VARIABLE);
+        read_manner(getenv(AMB_HOST_BUNDLE_VARIABLE));
+        if (strcmp(manner, "absent") == 0)
+                pause();
         sd_event_new(&event);
         r = amb_bus_join(atoi(getenv(AMB_HOST_FD_VARIABLE)), &bus);
         if (r >= 0)
