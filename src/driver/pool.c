@@ -31,6 +31,7 @@ int amb_thread_start(void *(*function)(void *context), void *context)
         if (r != 0)
                 return amb_trace(-r);
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        pthread_attr_setstacksize(&attributes, AMB_THREAD_STACK);
         /* Other threads handle signals; what a thread brings upon itself must still reach a handler of the driver's. */
         sigfillset(&all);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(own_faults); i++)

@@ -10,6 +10,8 @@
 #include "base/base.h"
 
 #define AMB_POOL_THREADS_MOST 512
+/* Of every thread that runs driver code; twice what DriverKit gives. A host's limit on memory counts the whole of it (host/limits.h). */
+#define AMB_THREAD_STACK (1ul << 20)
 
 /* One piece of work; its memory is the caller's and is not touched any more once run has been called. */
 struct amb_work {

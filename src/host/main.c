@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "control/protocol.h"
+#include "host/limits.h"
 #include "host/sandbox.h"
 
 /* Sanitizers read maps, start helpers and need ptrace-like rights: such builds are for finding mistakes, not for confinement. */
@@ -90,6 +91,11 @@ int main(int argc, char **argv)
                 return usage();
         amb_log_open(strdup(name), AMB_LOG_INFO);
         amb_fd_limit_raise();
+        r = SANITIZED ? 0 : amb_limits_set();
+        if (r < 0) {
+                amb_log(AMB_LOG_ERROR, "cannot set the limits: %s", strerror(-r));
+                return EXIT_FAILURE;
+        }
         r = enter_sandbox(!SANITIZED && !unconfined);
         if (r < 0) {
                 amb_log(AMB_LOG_ERROR, "cannot enter the sandbox: %s", strerror(-r));
