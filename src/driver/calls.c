@@ -54,6 +54,8 @@ static kern_return_t make_structure_output(struct amb_connection *c, IOUserClien
                 a->structureOutputMaximumSize = q->capacity;
                 return kIOReturnSuccess;
         }
+        if (q->range_out.length > UINT32_MAX)
+                return kIOReturnIPCError;       /* 0xffffffff is the most there is (call-path 2.6); the library does not ask for more */
         a->structureOutputMaximumSize = q->range_out.length;
         return make_descriptor(c, &q->range_out, AMB_SIDE_REGION_OUT, &a->structureOutputDescriptor);
 }

@@ -357,6 +357,8 @@ START_TEST(large)
         ck_assert_int_eq(out[5000], 0);
         c.range_in.length = 4096;
         ck_assert_int_eq(call(&c).status, kIOReturnIPCError);
+        c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_OUT, .range_out = { 0, 0, 0x100000000 } };
+        ck_assert_int_eq(call(&c).status, kIOReturnIPCError);
         c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 100, 6000 }, .capacity = AMB_CHANNEL_VARIABLE };
         c.bytes_out = out;
         r = call(&c);
