@@ -248,10 +248,10 @@ static int say_call_failed(const struct cli_request *request, CFTypeRef methods,
         return cli_say_code(request->json, code, remedy, "calling method %u of %s", request->selector, request->service);
 }
 
-static int call_on(struct cli_request *request, CFTypeRef methods, io_connect_t connection)
+static int call_on(struct cli_request *request, CFTypeRef methods, io_service_t service, io_connect_t connection)
 {
         struct cli_completions *completions = NULL;
-        int status = request->async ? cli_completions_create(&completions, request) : CLI_OK;
+        int status = request->async ? cli_completions_create(&completions, request, service) : CLI_OK;
         if (status != CLI_OK)
                 return status;
         uint64_t reference[kOSAsyncRef64Count] = { 0 };
@@ -273,9 +273,9 @@ static int call_on(struct cli_request *request, CFTypeRef methods, io_connect_t 
                 request->out_count = count < SCALARS_MAX ? count : SCALARS_MAX;
                 request->out_size = size < request->out_size ? size : request->out_size;
                 cli_result_begin(request);
-                if (completions)
-                        cli_completions_wait(completions);
-                cli_result_end(request);
+                bool terminated = completions && !cli_completions_wait(completions);
+                cli_result_end(request, terminated);
+                status = terminated ? CLI_FAILURE : CLI_OK;
         }
         cli_completions_free(completions);
         return status;
@@ -293,7 +293,7 @@ static int open_and_call(struct cli_request *request, io_service_t service)
                 if (code != kIOReturnSuccess)
                         status = say_open_failed(request, code);
                 else {
-                        status = call_on(request, methods, connection);
+                        status = call_on(request, methods, service, connection);
                         IOServiceClose(connection);
                 }
         }

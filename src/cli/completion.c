@@ -8,13 +8,16 @@
 #include <inttypes.h>
 #include <poll.h>
 
+#include <IOKit/IOMessage.h>
 #include <ambidext/port.h>
 #include <mach/mach_error.h>
 
 struct cli_completions {
         const struct cli_request *request;
         IONotificationPortRef port;
+        io_object_t interest;   /* in the end of the service: no completion comes after it */
         uint64_t arrived;
+        bool terminated;
 };
 
 static void print_completion(struct cli_completions *completions, IOReturn result, const uint64_t *values, size_t count)
@@ -36,26 +39,38 @@ static void print_completion(struct cli_completions *completions, IOReturn resul
         completions->arrived++;
 }
 
+static void on_interest(void *context, io_service_t service, uint32_t type, void *argument)
+{
+        struct cli_completions *completions = context;
+        completions->terminated |= type == (uint32_t)kIOMessageServiceIsTerminated;
+}
+
 static void on_message(void *context, mach_msg_header_t *message)
 {
+        struct cli_completions *completions = context;
         uint32_t type;
         uintptr_t reference;
         void *content;
         vm_size_t size;
         IOReturn result;
         uint64_t values[kMaxAsyncArgs];
-        if (OSGetNotificationFromMessage(message, 0, &type, &reference, &content, &size) != kIOReturnSuccess ||
-            (type & kIOKitNotificationTypeMask) != kIOAsyncCompletionNotificationType || size < sizeof(result))
+        if (OSGetNotificationFromMessage(message, 0, &type, &reference, &content, &size) != kIOReturnSuccess)
+                return;
+        if ((type & kIOKitNotificationTypeMask) != kIOAsyncCompletionNotificationType) {
+                IODispatchCalloutFromMessage(NULL, message, completions->port);
+                return;
+        }
+        if (size < sizeof(result))
                 return;
         memcpy(&result, content, sizeof(result));
         size_t count = (size - sizeof(result)) / sizeof(values[0]);
         if (count > kMaxAsyncArgs)
                 count = kMaxAsyncArgs;
         memcpy(values, (char *)content + sizeof(result), count * sizeof(values[0]));
-        print_completion(context, result, values, count);
+        print_completion(completions, result, values, count);
 }
 
-int cli_completions_create(struct cli_completions **ret_completions, const struct cli_request *request)
+int cli_completions_create(struct cli_completions **ret_completions, const struct cli_request *request, io_service_t service)
 {
         struct cli_completions *completions = calloc(1, sizeof(*completions));
         if (completions)
@@ -65,6 +80,12 @@ int cli_completions_create(struct cli_completions **ret_completions, const struc
                 return cli_say_failure(request->json, "no notification port: out of memory or descriptors");
         }
         completions->request = request;
+        kern_return_t code = IOServiceAddInterestNotification(completions->port, service, kIOGeneralInterest, on_interest, completions,
+                                                              &completions->interest);
+        if (code != kIOReturnSuccess) {
+                cli_completions_free(completions);
+                return cli_say_code(request->json, code, NULL, "asking to be told of the end of %s", request->service);
+        }
         *ret_completions = completions;
         return CLI_OK;
 }
@@ -73,6 +94,8 @@ void cli_completions_free(struct cli_completions *completions)
 {
         if (!completions)
                 return;
+        if (completions->interest)
+                IOObjectRelease(completions->interest);
         IONotificationPortDestroy(completions->port);
         free(completions);
 }
@@ -82,7 +105,7 @@ mach_port_t cli_completions_port(struct cli_completions *completions)
         return IONotificationPortGetMachPort(completions->port);
 }
 
-void cli_completions_wait(struct cli_completions *completions)
+bool cli_completions_wait(struct cli_completions *completions)
 {
         uint64_t end = amb_time_now() + (uint64_t)completions->request->async_seconds * 1000000000;
         for (;;) {
@@ -91,10 +114,12 @@ void cli_completions_wait(struct cli_completions *completions)
                 struct pollfd polled = { .fd = amb_port_get_fd(completions->port), .events = POLLIN };
                 int n = poll(&polled, 1, left);
                 if (n < 0 && errno != EINTR)
-                        return;
+                        return true;
                 if (n > 0)
                         amb_port_dispatch_messages(completions->port, on_message, completions);
+                if (completions->terminated)
+                        return false;
                 if (amb_time_now() >= end)
-                        return;
+                        return true;
         }
 }

@@ -147,7 +147,11 @@ void cli_result_begin(const struct cli_request *request)
         printf("\", \"completions\": [");
 }
 
-void cli_result_end(const struct cli_request *request)
+void cli_result_end(const struct cli_request *request, bool terminated)
 {
-        fputs(request->json ? "]}\n" : "", stdout);
+        if (request->json)
+                printf("], \"terminated\": %s}\n", terminated ? "true" : "false");
+        else if (terminated)
+                cli_say_failure(false, "%s was terminated: no more completions will come (`ambidext ls` shows whether its driver is back, "
+                                       "the daemon's log what happened)", request->service);
 }

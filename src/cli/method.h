@@ -45,12 +45,12 @@ int cli_methods_print(const struct cli_request *request, CFTypeRef methods);
 
 /* Prints what a call returned; completions may come between the two. */
 void cli_result_begin(const struct cli_request *request);
-void cli_result_end(const struct cli_request *request);
+void cli_result_end(const struct cli_request *request, bool terminated);
 
 /* Receives completions and prints them. */
 struct cli_completions;
-int cli_completions_create(struct cli_completions **ret_completions, const struct cli_request *request);
+int cli_completions_create(struct cli_completions **ret_completions, const struct cli_request *request, io_service_t service);
 void cli_completions_free(struct cli_completions *completions);
 mach_port_t cli_completions_port(struct cli_completions *completions);  /* the wake port */
-/* Prints completions until the time that the request gives is over. */
-void cli_completions_wait(struct cli_completions *completions);
+/* Prints completions until the time that the request gives is over; false: the service was terminated before. */
+bool cli_completions_wait(struct cli_completions *completions);

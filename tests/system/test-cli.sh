@@ -168,6 +168,17 @@ try 0 'load and unload' "${run[@]}" -- "$work/files/load"
 nothing_left 'after load'
 
 # --- signals and deaths ---
+cat >"$work/files/driver-dies" <<'SCRIPT'
+#!/bin/bash
+# A call that waits for completions; its driver is killed after the first. Ends with the call's status.
+exec {lines}< <(ambidext call "$@" --async 60 sensors Subscribe 100; echo "status $?")
+IFS= read -r line <&$lines
+kill -9 "$(ambidext ls | sed -n 's/.*sensors  <.* pid \([0-9]*\).*/\1/p')"
+cat <&$lines
+SCRIPT
+chmod +x "$work/files/driver-dies"
+try 0 'completions, the driver dies' "${with_sensors[@]}" "$work/files/driver-dies" && out_has '^status 1$' 'completions, the driver dies'
+err_has 'sensors was terminated: no more completions' 'completions, the driver dies'
 mkfifo "$work/fifo"
 start_sleeper() { # run a program that says when it is there and then waits
         "${with_sensors[@]}" sh -c 'echo $$ >"$0"; exec sleep 1000' "$work/fifo" >"$work/out" 2>"$work/err" </dev/null &
