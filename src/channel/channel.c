@@ -321,7 +321,7 @@ struct amb_channel *amb_channel_free(struct amb_channel *channel)
                 if (channel->mapped_by_us)
                         munmap(channel->memory, sizeof(struct amb_layout));
         }
-        free(channel->overflow.entries);
+        amb_overflow_clear(&channel->overflow);
         free(channel);
         return NULL;
 }

@@ -6,7 +6,8 @@
  * What it promises
  *      A hot call costs no system call, no allocation and no lock: one cache line travels each way (layout.h). An idle channel wakes
  *      nobody. A call ends when it is answered, when the host dies or when the channel is shut down; nothing else ends it.
- *      Completions keep their order, are never dropped below AMB_CHANNEL_OVERFLOW_MOST waiting ones, and never block the driver. They go
+ *      Completions keep their order, never block the driver, and are not dropped below AMB_CHANNEL_OVERFLOW_LEAST waiting ones, unless
+ *      other apps leave hundreds of megabytes of theirs unread (overflow.h). They go
  *      on after a termination and after the end of the calls, until the app detaches or dies.
  *
  * Who owns what
@@ -43,7 +44,8 @@
  */
 #define AMB_CHANNEL_PORT_INDEX(name) ((name) & 0xFFu)
 #define AMB_CHANNEL_VARIABLE 0xFFFFFFFFu        /* call.capacity: output of any length (sync calls) */
-#define AMB_CHANNEL_OVERFLOW_MOST 65536u        /* completions that the host keeps for an app that does not read */
+#define AMB_CHANNEL_OVERFLOW_BYTES (24u << 20)  /* of completions that the host keeps for an app that does not read */
+#define AMB_CHANNEL_OVERFLOW_LEAST 100000u      /* so many of them fit, whatever is in them */
 
 /* The documented "no" of the functions below; each says which it may give. */
 enum amb_channel_no {
@@ -142,7 +144,7 @@ struct amb_channel_counters {
         uint64_t calls;                         /* app: sent; host: received */
         uint64_t completions;                   /* app: taken; host: published (in the ring) */
         uint64_t overflowed;                    /* host: completions that had to wait for room */
-        uint64_t dropped;                       /* host: lost above AMB_CHANNEL_OVERFLOW_MOST */
+        uint64_t dropped;                       /* host: lost: too many waited */
         uint64_t sleeps;                        /* times a thread of this side went to sleep for the peer */
         uint64_t wakes;                         /* times it woke the peer */
 };

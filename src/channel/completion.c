@@ -56,50 +56,24 @@ static void completion_publish(struct amb_channel *channel, const struct amb_com
         channel->wake(channel->userdata, AMB_CHANNEL_PORT_INDEX(completion->port));
 }
 
-static bool overflow_grow(struct amb_overflow *overflow)
-{
-        uint32_t size = overflow->size ? 2 * overflow->size : 64;
-        struct amb_completion *entries;
-
-        if (size > AMB_CHANNEL_OVERFLOW_MOST)
-                return false;
-        entries = malloc(size * sizeof(*entries));
-        if (!entries)
-                return false;
-        for (uint32_t i = 0; i < overflow->count; ++i)
-                entries[i] = overflow->entries[(overflow->first + i) & (overflow->size - 1)];
-        free(overflow->entries);
-        overflow->entries = entries;
-        overflow->size = size;
-        overflow->first = 0;
-        return true;
-}
-
 static int overflow_keep(struct amb_channel *channel, const struct amb_completion *completion)
 {
         struct amb_overflow *overflow = &channel->overflow;
 
-        if (overflow->count == overflow->size && !overflow_grow(overflow)) {
-                overflow->dropped++;
-                if (!channel->dropped_logged)
-                        amb_log(AMB_LOG_WARNING, "channel: an application leaves %u completions unread: further ones are dropped",
-                                overflow->count);
-                channel->dropped_logged = true;
-                return AMB_CHANNEL_DROPPED;
-        }
-        overflow->entries[(overflow->first + overflow->count++) & (overflow->size - 1)] = *completion;
-        overflow->total++;
-        return 0;
+        if (amb_overflow_push(overflow, completion))
+                return 0;
+        overflow->dropped++;
+        if (!channel->dropped_logged)
+                amb_log(AMB_LOG_WARNING, "channel: an application leaves %u completions unread (%u KiB): further ones are dropped",
+                        overflow->count, overflow->blocks * (AMB_OVERFLOW_BLOCK_BYTES / 1024));
+        channel->dropped_logged = true;
+        return AMB_CHANNEL_DROPPED;
 }
 
 /* Nothing is kept any more, whatever was. */
 static void overflow_empty(struct amb_channel *channel)
 {
-        struct amb_overflow *overflow = &channel->overflow;
-
-        free(overflow->entries);
-        overflow->entries = NULL;
-        overflow->size = overflow->first = overflow->count = 0;
+        amb_overflow_clear(&channel->overflow);
         amb_store(&channel->kept, 0);
         amb_store(&channel->memory->header.overflow, 0);
         if (channel->flushing)
@@ -109,11 +83,12 @@ static void overflow_empty(struct amb_channel *channel)
 static void overflow_move(struct amb_channel *channel)
 {
         struct amb_overflow *overflow = &channel->overflow;
+        struct amb_completion completion;
 
         while (overflow->count && completion_room(channel)) {
-                completion_publish(channel, &overflow->entries[overflow->first]);
-                overflow->first = (overflow->first + 1) & (overflow->size - 1);
-                overflow->count--;
+                amb_overflow_peek(overflow, &completion);
+                completion_publish(channel, &completion);
+                amb_overflow_pop(overflow);
         }
         amb_store(&channel->kept, overflow->count);
         if (!overflow->count)
@@ -127,7 +102,7 @@ static bool completion_reader_gone(struct amb_channel *channel)
                amb_load_ordered(&channel->memory->header.detached);
 }
 
-bool amb_overflow_can_move(struct amb_channel *channel)
+bool amb_completion_can_move(struct amb_channel *channel)
 {
         bool can = false;
 
@@ -257,20 +232,13 @@ void amb_channel_peer_gone(struct amb_channel *channel)
 
 void amb_channel_forget(struct amb_channel *channel, uint32_t port)
 {
-        struct amb_overflow *overflow = &channel->overflow;
-        uint32_t left = 0;
-
         pthread_mutex_lock(&channel->completion_lock);
-        for (uint32_t i = 0; i < overflow->count; ++i) {
-                struct amb_completion *kept = &overflow->entries[(overflow->first + i) & (overflow->size - 1)];
-
-                if (kept->port != port)
-                        overflow->entries[(overflow->first + left++) & (overflow->size - 1)] = *kept;
+        if (channel->overflow.count) {
+                amb_overflow_forget(&channel->overflow, port);
+                amb_store(&channel->kept, channel->overflow.count);
+                if (!channel->overflow.count)
+                        overflow_empty(channel);
         }
-        if (overflow->count && !left)
-                overflow_empty(channel);
-        overflow->count = left;
-        amb_store(&channel->kept, left);
         pthread_mutex_unlock(&channel->completion_lock);
 }
 

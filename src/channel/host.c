@@ -93,7 +93,7 @@ static void request_sleep(struct amb_channel *channel, const struct amb_layout_r
 
         amb_exchange(&channel->waiting, 1);
         amb_exchange(asleep, 1);
-        work = amb_overflow_can_move(channel);  /* first: it may find the channel broken */
+        work = amb_completion_can_move(channel);  /* first: it may find the channel broken */
         if (!work && !amb_load_ordered(&channel->ended) && !amb_load_ordered(&channel->broken) &&
             amb_load_ordered(&channel->terminated) != 1 && amb_load_ordered(&from->sequence) != expected) {
                 __atomic_fetch_add(&channel->sleeps, 1, __ATOMIC_RELAXED);

@@ -3,14 +3,8 @@
 /* One side's private state. Nothing in here is ever taken from the shared memory. */
 #include <pthread.h>
 #include "channel/layout.h"
+#include "channel/overflow.h"
 #include "channel/wait.h"
-
-/* Completions that found no room: a ring that grows, oldest at `first`. */
-struct amb_overflow {
-        struct amb_completion *entries;
-        uint32_t size, first, count;            /* size: a power of two, or 0 */
-        uint64_t total, dropped;
-};
 
 struct amb_channel {
         /* Constant since attach. */
@@ -70,7 +64,7 @@ bool amb_channel_over(struct amb_channel *channel);
 void amb_channel_rouse(struct amb_channel *channel);
 
 /* Host: could the oldest kept completion go now? */
-bool amb_overflow_can_move(struct amb_channel *channel);
+bool amb_completion_can_move(struct amb_channel *channel);
 
 /* App: says that nobody takes completions any more. */
 void amb_completion_detach(struct amb_channel *channel);
