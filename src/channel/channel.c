@@ -287,6 +287,16 @@ bool amb_channel_terminated(const struct amb_channel *channel)
         return !amb_channel_foreign(channel) && amb_load_ordered(&channel->memory->header.terminated) != 0;
 }
 
+void amb_channel_set_unlocked(struct amb_channel *channel)
+{
+        amb_store(&channel->memory->header.unlocked, 1);
+}
+
+bool amb_channel_unlocked(const struct amb_channel *channel)
+{
+        return !amb_channel_foreign(channel) && amb_load(&channel->memory->header.unlocked) != 0;
+}
+
 void amb_channel_close(struct amb_channel *channel)
 {
         if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))

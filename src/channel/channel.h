@@ -127,6 +127,13 @@ void amb_channel_terminate(struct amb_channel *channel);
 /* App: has the host said so? */
 bool amb_channel_terminated(const struct amb_channel *channel);
 
+/*
+ * Host, before the app has the channel: a close is not to wait for calls in progress (call-path 3.9). The channel only carries it. App: is it
+ * so?
+ */
+void amb_channel_set_unlocked(struct amb_channel *channel);
+bool amb_channel_unlocked(const struct amb_channel *channel);
+
 /* Host: the app's process is dead. Kept completions are dropped, further ones are CLOSED. Any thread. */
 void amb_channel_peer_gone(struct amb_channel *channel);
 

@@ -16,7 +16,7 @@
  *      MAP          memory type      -                -        -              size (bytes), identity, READ_ONLY, sealed memfd
  *      UNMAP        memory type      -                -        -              identity (0: the driver gave no memory), READ_ONLY
  *      FETCH        output id        -                -        -              size (bytes), sealed memfd (none for size 0)
- *      CLOSE        -                -                -        -              - (every call in progress has returned)
+ *      CLOSE        -                -                -        -              - (every call in progress has returned; or at once, see below)
  *
  * A port's name (channel.h) is an index below AMB_SIDE_PORTS_MAX and the app's number above it. PORT puts a port in the place of the one
  * that had the index before; PORT_DROP is for a port that the app has destroyed, and does nothing if the index has another name by
@@ -30,7 +30,9 @@
  * same memory; never reused within a host. The memfd covers the whole capacity; map from its start. A read-only memory cannot be
  * mapped or made writable by the app: the kernel refuses (F_SEAL_FUTURE_WRITE).
  *
- * After the answer to CLOSE the host closes its end. End of file on the app's end means that the host has gone; on the host's end, that
+ * After the answer to CLOSE the host closes its end; but if the channel says that a close does not wait for calls (amb_channel_unlocked), it
+ * answers at once, goes on serving for the sake of the calls in progress, and the app closes its end after the last of them.
+ * End of file on the app's end means that the host has gone; on the host's end, that
  * the app has (the host also watches the app's pidfd).
  *
  * What the peer may do wrong: anything. amb_side_receive() hands out only messages of the right length without truncation and owns

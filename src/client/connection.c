@@ -36,17 +36,30 @@ static void connection_forked(struct amb_target *target)
         atomic_store(&connection->gone, true);
 }
 
-/* The door is shut and nobody is inside: tells the host, and lets go of everything that completions do not need. */
-static void connection_finish(struct amb_connection *connection)
+/* The door is shut: tells the host. */
+static void connection_tell(struct amb_connection *connection)
 {
         struct amb_side_message request = { .kind = AMB_SIDE_CLOSE }, answer;
 
         if (!atomic_load(&connection->gone))
                 (void)amb_connection_ask(connection, &request, -1, &answer, NULL);
+}
+
+/* The host knows, and nobody is inside: lets go of everything that completions do not need. */
+static void connection_left(struct amb_target *target)
+{
+        struct amb_connection *connection = amb_container_of(target, struct amb_connection, target);
+
         pthread_mutex_lock(&connection->side_lock);
         connection->side = amb_fd_close(connection->side);
         pthread_mutex_unlock(&connection->side_lock);
         amb_ports_sweep(connection);
+}
+
+static void connection_finish(struct amb_connection *connection)
+{
+        connection_tell(connection);
+        connection_left(&connection->target);
 }
 
 static void connection_abandoned(struct amb_target *target)
@@ -61,6 +74,7 @@ static void connection_abandoned(struct amb_target *target)
 static const struct amb_target_class connection_class = {
         .kind = AMB_HANDLE_CONNECTION,
         .abandoned = connection_abandoned,
+        .left = connection_left,
         .forked = connection_forked,
         .free = connection_free,
 };
@@ -363,14 +377,20 @@ static kern_return_t connection_close(mach_port_t handle)
 {
         struct amb_connection *connection;
         kern_return_t code;
+        int r;
 
         code = amb_handle_get(handle, AMB_HANDLE_CONNECTION, &connection);
         if (code)
                 return code;
-        if (amb_handle_shut(handle) == 0) {
+        /* Without the default locking nobody waits for calls in progress; the last of them does the rest. */
+        r = amb_channel_unlocked(connection->channel) ? amb_handle_shut_now(handle) : amb_handle_shut(handle);
+        if (r == 0 || r == AMB_HANDLE_INSIDE) {
                 bool gone = amb_connection_gone(connection) || amb_channel_terminated(connection->channel);
 
-                connection_finish(connection);
+                if (r == 0)
+                        connection_finish(connection);
+                else
+                        connection_tell(connection);
                 if (!atomic_load(&connection->ever_mapped)) {
                         amb_handle_kill(handle);
                         code = gone ? MACH_SEND_INVALID_DEST : KERN_SUCCESS;

@@ -16,9 +16,13 @@
 #define CHUNKS ((SLOTS_MAX + CHUNK_SLOTS) / CHUNK_SLOTS)
 #define BUCKETS 4096u
 
-/* A slot's word: the handle in the upper half while it can be pinned, else 0; then the closing flag and the number of pins. */
+/*
+ * A slot's word: the handle in the upper half while it can be pinned, else 0; then the closing flag, one that says that the closer does
+ * not wait, and the number of pins.
+ */
 #define WORD_CLOSING (1ull << 31)
-#define WORD_PINS (WORD_CLOSING - 1)
+#define WORD_UNATTENDED (1ull << 30)
+#define WORD_PINS (WORD_UNATTENDED - 1)
 
 struct slot {
         _Atomic uint64_t word;
@@ -388,19 +392,33 @@ static uint32_t *futex_of(struct slot *slot)
         return (uint32_t *)&slot->word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
 }
 
+/* The closer did not wait for the pins, and has left us its hold on the slot. */
+static void last_left(mach_port_t handle, struct slot *slot)
+{
+        /* Acquire: what those before us did inside happened before. */
+        (void)atomic_load_explicit(&slot->word, memory_order_acquire);
+        if (slot->target->class->left)
+                slot->target->class->left(slot->target);
+        amb_handle_let_go(handle);
+}
+
 void amb_handle_unpin(mach_port_t handle)
 {
         struct slot *slot = slot_at(handle >> GENERATION_BITS);
         uint64_t word = atomic_fetch_sub_explicit(&slot->word, 1, memory_order_release);
 
-        /* The slot may be somebody else's from here on; a spurious wake-up does no harm, and chunks are never freed. */
-        if ((word & WORD_CLOSING) && (word & WORD_PINS) == 1)
+        if (__builtin_expect(!(word & WORD_CLOSING) || (word & WORD_PINS) != 1, 1))
+                return;
+        if (word & WORD_UNATTENDED)
+                last_left(handle, slot);
+        else
+                /* The slot may be somebody else's already; a spurious wake-up does no harm, and chunks are never freed. */
                 syscall(SYS_futex, futex_of(slot), FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-int amb_handle_shut(mach_port_t handle)
+/* Sets the flags; *ret_word: the word before. */
+static int door_shut(mach_port_t handle, struct slot *slot, uint64_t flags, uint64_t *ret_word)
 {
-        struct slot *slot = handle ? slot_at(handle >> GENERATION_BITS) : NULL;
         uint64_t word;
 
         if (!slot)
@@ -409,8 +427,35 @@ int amb_handle_shut(mach_port_t handle)
         do {
                 if (word >> 32 != handle || (word & WORD_CLOSING))
                         return AMB_HANDLE_TAKEN;
-        } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word | WORD_CLOSING, memory_order_acquire,
+        } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word | flags, memory_order_acquire,
                                                         memory_order_relaxed));
+        *ret_word = word;
+        return 0;
+}
+
+int amb_handle_shut_now(mach_port_t handle)
+{
+        struct slot *slot = handle ? slot_at(handle >> GENERATION_BITS) : NULL;
+        uint64_t word = 0;
+        int r;
+
+        /* For whoever leaves last. */
+        if (amb_handle_hold(handle))
+                return AMB_HANDLE_TAKEN;
+        r = door_shut(handle, slot, WORD_CLOSING | WORD_UNATTENDED, &word);
+        if (r == 0 && (word & WORD_PINS) > 0)
+                return AMB_HANDLE_INSIDE;
+        amb_handle_let_go(handle);
+        return r;
+}
+
+int amb_handle_shut(mach_port_t handle)
+{
+        struct slot *slot = handle ? slot_at(handle >> GENERATION_BITS) : NULL;
+        uint64_t word;
+
+        if (door_shut(handle, slot, WORD_CLOSING, &word))
+                return AMB_HANDLE_TAKEN;
         for (;;) {
                 word = atomic_load_explicit(&slot->word, memory_order_acquire);
                 if ((word & WORD_PINS) == 0)

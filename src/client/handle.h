@@ -41,6 +41,8 @@ struct amb_target_class {
         enum amb_handle_kind kind;
         /* The last user reference is gone; runs once, before the slot lets go. May be NULL. May wait. */
         void (*abandoned)(struct amb_target *target);
+        /* The last pin has left that amb_handle_shut_now() had found inside; runs once, before the slot lets go. May be NULL. */
+        void (*left)(struct amb_target *target);
         /* We are in a forked child: close descriptors, never free or lock. May be NULL. */
         void (*forked)(struct amb_target *target);
         void (*free)(struct amb_target *target);
@@ -98,6 +100,7 @@ void amb_handle_unpin(mach_port_t handle);
 
 enum {
         AMB_HANDLE_TAKEN = 1,           /* another thread is closing it, or has closed it */
+        AMB_HANDLE_INSIDE,              /* this thread is the closer, and there are pins */
 };
 /*
  * A closer keeps the slot until it lets go, even if another thread drops the last user reference meanwhile.
@@ -110,3 +113,7 @@ void amb_handle_let_go(mach_port_t handle);
  * no pin exists. AMB_HANDLE_TAKEN.
  */
 int amb_handle_shut(mach_port_t handle);
+/*
+ * The same without a wait, for who holds the handle. AMB_HANDLE_INSIDE: the last pin calls `left`, and has the slot kept until then.
+ */
+int amb_handle_shut_now(mach_port_t handle);

@@ -34,21 +34,21 @@ static kern_return_t make_descriptor(struct amb_connection *c, const struct amb_
         return code;
 }
 
-static kern_return_t make_structure_input(struct amb_connection *c, IOUserClientMethodArguments *a)
+static kern_return_t make_structure_input(struct amb_receiver *me, IOUserClientMethodArguments *a)
 {
-        const struct amb_request *q = &c->request;
+        const struct amb_request *q = &me->request;
 
         if (q->flags & AMB_CALL_RANGE_IN)
-                return make_descriptor(c, &q->range_in, AMB_SIDE_REGION_IN, &a->structureInputDescriptor);
+                return make_descriptor(me->connection, &q->range_in, AMB_SIDE_REGION_IN, &a->structureInputDescriptor);
         if (q->size == 0)
                 return kIOReturnSuccess;
-        a->structureInput = OSDataCreate(c->bytes, q->size);
+        a->structureInput = OSDataCreate(me->bytes, q->size);
         return a->structureInput ? kIOReturnSuccess : kIOReturnNoMemory;
 }
 
-static kern_return_t make_structure_output(struct amb_connection *c, IOUserClientMethodArguments *a)
+static kern_return_t make_structure_output(struct amb_receiver *me, IOUserClientMethodArguments *a)
 {
-        const struct amb_request *q = &c->request;
+        const struct amb_request *q = &me->request;
 
         if (!(q->flags & AMB_CALL_RANGE_OUT)) {
                 a->structureOutputMaximumSize = q->capacity;
@@ -57,25 +57,25 @@ static kern_return_t make_structure_output(struct amb_connection *c, IOUserClien
         if (q->range_out.length > UINT32_MAX)
                 return kIOReturnIPCError;       /* 0xffffffff is the most there is (call-path 2.6); the library does not ask for more */
         a->structureOutputMaximumSize = q->range_out.length;
-        return make_descriptor(c, &q->range_out, AMB_SIDE_REGION_OUT, &a->structureOutputDescriptor);
+        return make_descriptor(me->connection, &q->range_out, AMB_SIDE_REGION_OUT, &a->structureOutputDescriptor);
 }
 
-static kern_return_t make_completion(struct amb_connection *c, IOUserClientMethodArguments *a)
+static kern_return_t make_completion(struct amb_receiver *me, IOUserClientMethodArguments *a)
 {
-        const struct amb_request *q = &c->request;
+        const struct amb_request *q = &me->request;
 
         if (!(q->flags & AMB_CALL_ASYNC))
                 return kIOReturnSuccess;
         if (AMB_CHANNEL_PORT_INDEX(q->port) >= AMB_SIDE_PORTS_MAX) {
-                amb_connection_cut_off(c, "a call names a port that does not exist");
+                amb_connection_cut_off(me->connection, "a call names a port that does not exist");
                 return kIOReturnIPCError;
         }
-        return amb_action_new_completion(c, q->port, q->reference, &a->completion) < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
+        return amb_action_new_completion(me->connection, q->port, q->reference, &a->completion) < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
 }
 
-static kern_return_t make_arguments(struct amb_connection *c, IOUserClientMethodArguments *a)
+static kern_return_t make_arguments(struct amb_receiver *me, IOUserClientMethodArguments *a)
 {
-        const struct amb_request *q = &c->request;
+        const struct amb_request *q = &me->request;
         kern_return_t code;
 
         *a = (IOUserClientMethodArguments){
@@ -83,43 +83,45 @@ static kern_return_t make_arguments(struct amb_connection *c, IOUserClientMethod
                 .selector = q->selector,
                 .scalarInput = q->scalars,
                 .scalarInputCount = q->scalar_count,
-                .scalarOutput = c->scalars,
+                .scalarOutput = me->scalars,
                 .scalarOutputCount = q->scalar_capacity,
         };
-        memset(c->scalars, 0, sizeof(c->scalars));
+        memset(me->scalars, 0, sizeof(me->scalars));
         if (!(q->flags | q->size | q->capacity))
                 return kIOReturnSuccess;        /* scalars only: the hot path */
-        code = make_structure_input(c, a);
+        code = make_structure_input(me, a);
         if (code == kIOReturnSuccess)
-                code = make_structure_output(c, a);
+                code = make_structure_output(me, a);
         if (code == kIOReturnSuccess)
-                code = make_completion(c, a);
+                code = make_completion(me, a);
         return code;
 }
 
 /* --- the driver --- */
 
 /* The queue may have been replaced since the last call. */
-static void look_queue_up(struct amb_connection *c)
+static void look_queue_up(struct amb_receiver *me)
 {
-        IOService *service = &c->client->service;
+        IOService *service = &me->connection->client->service;
 
-        if (c->queue && atomic_load_explicit(&service->ivars->queue_changes, memory_order_relaxed) == c->queue_changes)
+        if (me->queue && atomic_load_explicit(&service->ivars->queue_changes, memory_order_relaxed) == me->queue_changes)
                 return;
-        OSObject_release(c->queue);
-        c->queue = amb_service_method_queue(service, &c->queue_changes);
+        OSObject_release(me->queue);
+        me->queue = amb_service_method_queue(service, &me->queue_changes);
 }
 
 /* Enters the method queue when no mapping is in progress. False: cancelled. */
-static bool enter(struct amb_connection *c, struct amb_queue_frame *frame)
+static bool enter(struct amb_receiver *me)
 {
+        struct amb_connection *c = me->connection;
+
         for (;;) {
-                if (!amb_queue_enter(c->queue, frame))
+                if (!amb_queue_enter(me->queue, &me->frame))
                         return false;
                 /* A mapping counts itself before it passes through this queue, so here we see it or it waits for us. */
                 if (atomic_load_explicit(&c->maps, memory_order_relaxed) == 0)
                         return true;
-                amb_queue_leave(frame);
+                amb_queue_leave(&me->frame);
                 pthread_mutex_lock(&c->lock);
                 while (atomic_load_explicit(&c->maps, memory_order_relaxed) > 0)
                         pthread_cond_wait(&c->maps_done, &c->lock);
@@ -127,22 +129,23 @@ static bool enter(struct amb_connection *c, struct amb_queue_frame *frame)
         }
 }
 
-static kern_return_t run_driver(struct amb_connection *c, IOUserClientMethodArguments *a)
+static kern_return_t run_driver(struct amb_receiver *me, IOUserClientMethodArguments *a)
 {
-        struct amb_queue_frame frame;
+        struct amb_connection *c = me->connection;
         kern_return_t code;
 
-        look_queue_up(c);
-        if (!enter(c, &frame))
+        look_queue_up(me);
+        if (!enter(me))
                 return kIOReturnNotReady;
+        me->frame.asleep = c->single ? NULL : amb_receiver_asleep;
         code = c->method(c->client, a->selector, a, NULL, NULL, NULL);
-        amb_queue_leave(&frame);
+        amb_queue_leave(&me->frame);
         return code;
 }
 
 /* --- the answer --- */
 
-static kern_return_t variable_result(struct amb_connection *c, OSData *output, size_t length, struct amb_result *r)
+static kern_return_t variable_result(struct amb_receiver *me, OSData *output, size_t length, struct amb_result *r)
 {
         if (length > VARIABLE_MOST)
                 return kIOReturnMessageTooLarge;
@@ -151,7 +154,7 @@ static kern_return_t variable_result(struct amb_connection *c, OSData *output, s
                 r->size = (uint32_t)length;
                 return kIOReturnSuccess;
         }
-        if (amb_connection_keep_output(c, OSDataGetBytesPtr(output, 0, length), length, &r->out_region) < 0)
+        if (amb_connection_keep_output(me->connection, OSDataGetBytesPtr(output, 0, length), length, &r->out_region) < 0)
                 return kIOReturnNoMemory;
         r->flags |= AMB_REPLY_LARGE;
         r->length = length;
@@ -159,9 +162,9 @@ static kern_return_t variable_result(struct amb_connection *c, OSData *output, s
 }
 
 /* The structure that the driver has returned, checked against what the app has room for. */
-static kern_return_t structure_result(struct amb_connection *c, const IOUserClientMethodArguments *a, struct amb_result *r)
+static kern_return_t structure_result(struct amb_receiver *me, const IOUserClientMethodArguments *a, struct amb_result *r)
 {
-        bool variable = c->request.capacity == AMB_CHANNEL_VARIABLE;
+        bool variable = me->request.capacity == AMB_CHANNEL_VARIABLE;
         OSData *output = (OSData *)amb_object_cast(a->structureOutput, OSTypeID(OSData));
         size_t length;
 
@@ -172,26 +175,26 @@ static kern_return_t structure_result(struct amb_connection *c, const IOUserClie
         length = OSDataGetLength(output);
         r->bytes = OSDataGetBytesPtr(output, 0, length);
         if (variable)
-                return variable_result(c, output, length, r);
+                return variable_result(me, output, length, r);
         /* Out of line the capacity is 0, so anything but an empty object is too long. */
-        if (length > c->request.capacity)
+        if (length > me->request.capacity)
                 return kIOReturnBadArgument;
         r->flags |= AMB_REPLY_BYTES;
         r->size = (uint32_t)length;
         return kIOReturnSuccess;
 }
 
-static void reply(struct amb_connection *c, kern_return_t code, const IOUserClientMethodArguments *a)
+static void reply(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a)
 {
-        struct amb_result r = { .status = code, .scalars = c->scalars };
+        struct amb_result r = { .status = code, .scalars = me->scalars };
         int result;
 
         if (code == kIOReturnSuccess) {
-                if (a->structureOutput || c->request.capacity == AMB_CHANNEL_VARIABLE)
-                        r.status = structure_result(c, a, &r);
+                if (a->structureOutput || me->request.capacity == AMB_CHANNEL_VARIABLE)
+                        r.status = structure_result(me, a, &r);
                 r.scalar_count = a->scalarOutputCount;
-                if (r.scalar_count > c->request.scalar_capacity)
-                        r.scalar_count = c->request.scalar_capacity;
+                if (r.scalar_count > me->request.scalar_capacity)
+                        r.scalar_count = me->request.scalar_capacity;
         }
         if (r.status != kIOReturnSuccess)
                 r = (struct amb_result){ .status = r.status };
@@ -200,14 +203,15 @@ static void reply(struct amb_connection *c, kern_return_t code, const IOUserClie
                 r.flags |= AMB_REPLY_IN_RETAINED;
         if (a->structureOutputDescriptor && OSObject_getRetainCount(a->structureOutputDescriptor) > 1)
                 r.flags |= AMB_REPLY_OUT_RETAINED;
-        result = amb_channel_reply(c->channel, &c->request, &r);
+        result = amb_channel_reply(me->connection->channel, &me->request, &r);
         if (result < 0)
-                amb_log(AMB_LOG_ERROR, "connection 0x%llx: an answer could not be sent: %s", (unsigned long long)c->options.id,
+                amb_log(AMB_LOG_ERROR, "connection 0x%llx: an answer could not be sent: %s", (unsigned long long)me->connection->options.id,
                         strerror(-result));
 }
 
-void amb_connection_call(struct amb_connection *c)
+void amb_connection_call(struct amb_receiver *me)
 {
+        struct amb_connection *c = me->connection;
         IOUserClientMethodArguments a;
         /* What we made is ours to release, whatever the driver writes into the block. */
         OSAction *completion;
@@ -218,19 +222,19 @@ void amb_connection_call(struct amb_connection *c)
         if (atomic_load_explicit(&c->refusing, memory_order_relaxed)) {
                 struct amb_result gone = { .flags = AMB_REPLY_TERMINATED };
 
-                (void)amb_channel_reply(c->channel, &c->request, &gone);
+                (void)amb_channel_reply(c->channel, &me->request, &gone);
                 return;
         }
-        code = make_arguments(c, &a);
+        code = make_arguments(me, &a);
         completion = a.completion;
         input = a.structureInput;
         in = a.structureInputDescriptor;
         out = a.structureOutputDescriptor;
         if (code == kIOReturnSuccess)
-                code = run_driver(c, &a);
+                code = run_driver(me, &a);
         a.structureInputDescriptor = in;
         a.structureOutputDescriptor = out;
-        reply(c, code, &a);
+        reply(me, code, &a);
         if (!completion && !input && !in && !out && !a.structureOutput)
                 return;
         OSObject_release(completion);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Shared by connection.c (life), calls.c (the channel) and requests.c (the side socket). */
+/*
+ * Shared by connection.c (birth, what ends it, completions), receiver.c (its threads), calls.c (one call) and requests.c (the side socket).
+ */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -8,6 +10,7 @@
 #include "channel/side.h"
 #include "driver/connection.h"
 #include "driver/memory.h"
+#include "driver/queue.h"
 
 typedef kern_return_t (*amb_external_method)(IOUserClient *, uint64_t, IOUserClientMethodArguments *,
                                              const IOUserClientMethodDispatch *, OSObject *, void *);
@@ -20,26 +23,42 @@ struct amb_output {
         int fd;
 };
 
+/*
+ * A thread that takes calls off the channel, and the call that it is in. One of a connection's has the role of the receiver; as a rule there is
+ * no other. A call that gives its queue up in a sleep hands the role on, so that the next call finds somebody.
+ */
+struct amb_receiver {
+        struct amb_connection *connection;
+        bool receiving;                         /* has the role; its own thread's, under the lock while it waits for the role */
+        IODispatchQueue *queue;                 /* where the last call ran */
+        uint32_t queue_changes;
+        struct amb_queue_frame frame;
+        struct amb_request request;
+        uint64_t scalars[AMB_CHANNEL_SCALARS];
+        uint8_t bytes[AMB_CHANNEL_BYTES];
+};
+
 struct amb_connection {
         _Atomic uint32_t references;
         struct amb_connection_options options;
         struct amb_channel *channel;
         IOUserClient *client;                   /* from start until the end of the calls, or until it is terminated */
         int process;                            /* the app's pidfd; -1: unknown */
-        bool running;                           /* the thread exists; control thread only */
+        amb_external_method method;
+        bool locking, single;                   /* call-path 3.9; constant since start */
         _Atomic bool refusing;                  /* terminated: answer for the driver */
         _Atomic bool over;                      /* the app has closed, died or been cut off */
         _Atomic bool dropped_told;
 
-        /* the connection's thread only */
-        amb_external_method method;
-        IODispatchQueue *queue;
-        uint32_t queue_changes;
-        struct amb_request request;
-        uint64_t scalars[AMB_CHANNEL_SCALARS];
-        uint8_t bytes[AMB_CHANNEL_BYTES];
-
         pthread_mutex_t lock;                   /* all below */
+        pthread_cond_t role;                    /* has changed hands, or is over */
+        struct amb_receiver *spare;             /* waits for the role */
+        bool role_over;                         /* no call will be received any more */
+        bool letting_go;                        /* terminated; the client is released after the calls that sleep */
+        bool stop_begun;                        /* ahead of the end of the calls: without the default locking */
+        uint32_t threads;                       /* receivers, and one that delivers Stop ahead: the last one ends the connection */
+        uint32_t sleepers;                      /* calls in progress that have handed the role on */
+        struct amb_link maps_waiting;           /* for the end of those calls */
         pthread_cond_t maps_done;
         _Atomic uint32_t maps;                  /* mappings in progress: calls wait; read without the lock */
         int side;                               /* -1: finished */
@@ -62,8 +81,14 @@ struct amb_connection {
 void amb_connection_cut_off(struct amb_connection *connection, const char *why);
 /* Answers a request; a peer that does not read is cut off. */
 void amb_connection_answer(struct amb_connection *connection, const struct amb_side_message *answer, int fd);
-/* One call, start to end, on the connection's thread. */
-void amb_connection_call(struct amb_connection *connection);
+/* One call, start to end, on the receiver's thread. */
+void amb_connection_call(struct amb_receiver *receiver);
+/* The call that the receiver is in is about to give up its queue (struct amb_queue_frame). */
+void amb_receiver_asleep(struct amb_queue_frame *frame);
+/* The driver's Stop, now, whatever calls are in progress; once. Any thread. */
+void amb_connection_stop_ahead(struct amb_connection *connection);
+/* Of mappings that have waited for the end of calls: the list is the callee's. Not with the lock held. */
+void amb_connection_go_on_mapping(struct amb_link *mappings);
 /* Keeps a variable output for FETCH. -errno. */
 int amb_connection_keep_output(struct amb_connection *connection, const void *bytes, uint64_t length, uint32_t *ret_id);
 void amb_output_free(struct amb_output *output);

@@ -3,9 +3,7 @@
 
 #include "driver/connection-private.h"
 #include "driver/pool.h"
-#include "driver/queue.h"
 #include "driver/service.h"
-#include "driver/table.h"
 
 /* --- birth and end --- */
 
@@ -64,7 +62,7 @@ static void connection_free(struct amb_connection *c)
         amb_fd_close(c->side);
         amb_fd_close(c->process);
         OSObject_release(c->client);
-        OSObject_release(c->queue);
+        pthread_cond_destroy(&c->role);
         pthread_cond_destroy(&c->maps_done);
         pthread_mutex_destroy(&c->port_lock);
         pthread_mutex_destroy(&c->lock);
@@ -85,7 +83,9 @@ int amb_connection_new(const struct amb_connection_options *options, struct amb_
         c->side = c->process = -1;
         pthread_mutex_init(&c->lock, NULL);
         pthread_mutex_init(&c->port_lock, NULL);
+        pthread_cond_init(&c->role, NULL);
         pthread_cond_init(&c->maps_done, NULL);
+        amb_list_init(&c->maps_waiting);
         amb_list_init(&c->regions);
         amb_list_init(&c->outputs);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(c->ports); i++)
@@ -129,92 +129,15 @@ int amb_connection_process(struct amb_connection *c)
         return c->process;
 }
 
-/* --- the connection's thread --- */
-
-/* The last call has returned: tells an app that waits for it. */
-static void answer_close(struct amb_connection *c)
-{
-        struct amb_side_message answer = { .kind = AMB_SIDE_ANSWER };
-
-        pthread_mutex_lock(&c->lock);
-        answer.serial = c->close_serial;
-        pthread_mutex_unlock(&c->lock);
-        if (answer.serial != 0)
-                amb_connection_answer(c, &answer, -1);
-        pthread_mutex_lock(&c->lock);
-        if (c->side >= 0)
-                shutdown(c->side, SHUT_RDWR);
-        pthread_mutex_unlock(&c->lock);
-}
-
-/* Nothing of the driver's is needed any more; *ret_client: what the connection held, to be released. */
-static IOUserClient *let_driver_go(struct amb_connection *c)
-{
-        IOUserClient *client;
-
-        pthread_mutex_lock(&c->lock);
-        client = amb_steal(c->client);
-        pthread_mutex_unlock(&c->lock);
-        OSObject_release(amb_steal(c->queue));
-        return client;
-}
-
-static void *connection_run(void *context)
-{
-        struct amb_connection *c = context;
-        IOUserClient *client;
-        IOService *service;
-        int r;
-
-        for (;;) {
-                r = amb_channel_receive(c->channel, &c->request, c->bytes);
-                if (r == 0)
-                        amb_connection_call(c);
-                else if (r == AMB_CHANNEL_TERMINATED)
-                        OSObject_release(let_driver_go(c));     /* who terminates it, stops it */
-                else
-                        break;
-        }
-        if (r == AMB_CHANNEL_BROKEN)
-                amb_connection_cut_off(c, amb_channel_reason(c->channel));
-        else if (r < 0)
-                amb_connection_cut_off(c, strerror(-r));
-        answer_close(c);
-
-        client = let_driver_go(c);
-        /* Let go of after a termination whose Stop may not have come yet: the registry will not ask for it any more. */
-        service = client ? &client->service : amb_table_find(c->options.id);
-        if (service)
-                amb_service_stop(service);
-        OSObject_release(service);
-        if (c->options.ended)
-                c->options.ended(c->options.userdata, c);
-        amb_connection_release(c);
-        return NULL;
-}
-
-int amb_connection_start(struct amb_connection *c, IOUserClient *client)
-{
-        int r;
-
-        OSObject_retain(client);
-        c->client = client;
-        c->method = (amb_external_method)amb_object_method(&client->service.object, IOUserClient_ExternalMethod_ID);
-        amb_connection_retain(c);
-        r = amb_thread_start(connection_run, c);
-        if (r < 0) {
-                OSObject_release(amb_steal(c->client));
-                amb_connection_release(c);
-        }
-        return r;
-}
-
 /* --- what ends it --- */
 
 void amb_connection_app_gone(struct amb_connection *c)
 {
-        if (!atomic_exchange(&c->over, true))
-                amb_channel_shutdown(c->channel);
+        if (atomic_exchange(&c->over, true))
+                return;
+        if (!c->locking)
+                amb_connection_stop_ahead(c);
+        amb_channel_shutdown(c->channel);
 }
 
 void amb_connection_cut_off(struct amb_connection *c, const char *why)

@@ -5,12 +5,14 @@
  *
  * What it promises
  *      Each call is answered once, with what call-path 3.5 to 3.7 and 2.6 say. A scalar call costs no allocation and no system call
- *      while it is hot. Stop is delivered exactly once, after the last call when the app closes or dies. A completion action works as long as
- *      the driver holds it and its port is there, also after a termination and after the connection's end.
+ *      while it is hot. Stop is delivered exactly once, after the last call when the app closes or dies; at once if the user client's properties
+ *      switch the default locking off (call-path 3.9). A completion action works as long as the driver holds it and its port is there, also
+ *      after a termination and after the connection's end.
  *
  * Who owns what, which thread
- *      The connection is counted: the server, its own thread, every completion action and every mapping in progress hold it. Its thread takes
- *      calls and runs them on the user client's method queue. The control thread watches side socket and pidfd and calls
+ *      The connection is counted: the server, its own threads, every completion action and every mapping in progress hold it. One thread takes
+ *      calls and runs them on the user client's method queue; when a call gives up its (reentrant) queue in a sleep, another one takes the next
+ *      calls meanwhile, unless the properties want one call at a time. The control thread watches side socket and pidfd and calls
  *      serve_side, app_gone and refuse; it never waits for the driver. Mappings run on the driver's queues: first an item on the method
  *      queue, which comes after the call in progress and stops later ones (`maps`), then the driver's method on the default queue.
  *

@@ -180,6 +180,7 @@ static void fetch(struct amb_connection *c, const struct amb_side_message *m)
 
 /* A MAP or UNMAP on its way: after the call in progress, before later ones. */
 struct mapping {
+        struct amb_link link;           /* while it waits for calls that sleep */
         struct amb_connection *connection;
         IOUserClient *client;
         struct amb_side_message request;
@@ -271,15 +272,39 @@ static void mapping_ask(void *context)
         mapping_end(mapping);
 }
 
-/* On the method queue: no call is in progress, and `maps` keeps the next one from starting. */
-static void mapping_alone(void *context)
+static void mapping_go_on(struct mapping *mapping)
 {
-        struct mapping *mapping = context;
         IODispatchQueue *queue = amb_service_queue(&mapping->client->service);
 
         if (amb_queue_async(queue, mapping, mapping_ask, mapping_dropped) < 0)
                 mapping_dropped(mapping);
         OSObject_release(queue);
+}
+
+void amb_connection_go_on_mapping(struct amb_link *mappings)
+{
+        struct mapping *mapping, *following;
+
+        amb_list_for_safe(mapping, following, mappings, link) {
+                amb_link_remove(&mapping->link);
+                mapping_go_on(mapping);
+        }
+}
+
+/* On the method queue: no call is in progress but those that sleep, and `maps` keeps the next one from starting. */
+static void mapping_alone(void *context)
+{
+        struct mapping *mapping = context;
+        struct amb_connection *c = mapping->connection;
+        bool wait;
+
+        pthread_mutex_lock(&c->lock);
+        wait = c->locking && c->sleepers > 0;
+        if (wait)
+                amb_list_append(&c->maps_waiting, &mapping->link);
+        pthread_mutex_unlock(&c->lock);
+        if (!wait)
+                mapping_go_on(mapping);
 }
 
 static void map(struct amb_connection *c, const struct amb_side_message *m)
@@ -344,6 +369,11 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
         case AMB_SIDE_UNMAP:
                 map(c, m);
                 return NULL;
+        case AMB_SIDE_CLOSE:
+                /* Without the default locking: nobody waits for calls. Those in progress get their answers until the end of file. */
+                amb_connection_stop_ahead(c);
+                amb_connection_refuse(c);
+                break;
         }
         if (!wrong)
                 answer_code(c, m->serial, kIOReturnSuccess);
@@ -376,10 +406,10 @@ bool amb_connection_serve_side(struct amb_connection *c)
                 pthread_mutex_lock(&c->lock);
                 if (message.serial != 0 && ++c->pending > AMB_SIDE_PENDING_MAX)
                         wrong = "too many requests at a time";
-                if (message.kind == AMB_SIDE_CLOSE)
+                if (message.kind == AMB_SIDE_CLOSE && c->locking)
                         c->close_serial = message.serial;
                 pthread_mutex_unlock(&c->lock);
-                if (message.kind == AMB_SIDE_CLOSE) {
+                if (message.kind == AMB_SIDE_CLOSE && c->locking) {
                         amb_connection_app_gone(c);
                         return false;
                 }

@@ -372,7 +372,9 @@ AMB_EXPORT kern_return_t IOService_CopyDispatchQueue(IOService *self, const char
                 return kIOReturnSuccess;
         }
         if (provider) {
-                code = IOService_CopyDispatchQueue(provider, name, queue);
+                /* A provider elsewhere has no queues here. */
+                if (!provider->ivars->foreign)
+                        code = IOService_CopyDispatchQueue(provider, name, queue);
                 OSObject_release(provider);
         }
         return code;

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connection's threads: who takes calls off the channel, what happens when a call sleeps, and the end.
+ *
+ * The role of the receiver goes from thread to thread: to a spare that waits for it, or to a new thread. A thread that comes back from a
+ * call without the role waits as the spare if there is none; so a driver whose calls sleep in turns costs two threads, not one per call.
+ * There are at most as many as there can be calls (AMB_CHANNEL_SLOTS), and one.
+ */
+#include <sys/socket.h>
+
+#include <DriverKit/IOKitKeys.h>
+
+#include "driver/connection-private.h"
+#include "driver/pool.h"
+#include "driver/service.h"
+#include "driver/table.h"
+
+/* --- the end --- */
+
+/* The last call has returned: tells an app that waits for it. */
+static void answer_close(struct amb_connection *c)
+{
+        struct amb_side_message answer = { .kind = AMB_SIDE_ANSWER };
+
+        pthread_mutex_lock(&c->lock);
+        answer.serial = c->close_serial;
+        pthread_mutex_unlock(&c->lock);
+        if (answer.serial != 0)
+                amb_connection_answer(c, &answer, -1);
+        pthread_mutex_lock(&c->lock);
+        if (c->side >= 0)
+                shutdown(c->side, SHUT_RDWR);
+        pthread_mutex_unlock(&c->lock);
+}
+
+/* On the last thread. */
+static void connection_end(struct amb_connection *c)
+{
+        IOUserClient *client;
+        IOService *service;
+
+        answer_close(c);
+        pthread_mutex_lock(&c->lock);
+        client = amb_steal(c->client);
+        pthread_mutex_unlock(&c->lock);
+        /* Let go of after a termination whose Stop may not have come yet: the registry will not ask for it any more. */
+        service = client ? &client->service : amb_table_find(c->options.id);
+        if (service)
+                amb_service_stop(service);
+        OSObject_release(service);
+        if (c->options.ended)
+                c->options.ended(c->options.userdata, c);
+}
+
+/* With the lock held, which it gives up: this thread of the connection's ends, with its reference. */
+static void thread_end(struct amb_connection *c)
+{
+        bool last = --c->threads == 0;
+
+        pthread_mutex_unlock(&c->lock);
+        if (last)
+                connection_end(c);
+        amb_connection_release(c);
+}
+
+struct stop {
+        struct amb_connection *connection;
+        IOUserClient *client;
+};
+
+static void stop_run(void *context)
+{
+        struct stop stop = *(struct stop *)context;
+
+        free(context);
+        amb_service_stop(&stop.client->service);
+        OSObject_release(stop.client);
+        pthread_mutex_lock(&stop.connection->lock);
+        thread_end(stop.connection);
+}
+
+void amb_connection_stop_ahead(struct amb_connection *c)
+{
+        struct stop *stop = calloc(1, sizeof(*stop));
+        bool begin;
+
+        pthread_mutex_lock(&c->lock);
+        begin = stop && c->client && c->threads > 0 && !c->stop_begun;
+        if (begin) {
+                *stop = (struct stop){ amb_connection_retain(c), c->client };
+                OSObject_retain(stop->client);
+                c->threads++;
+                c->stop_begun = true;
+        }
+        pthread_mutex_unlock(&c->lock);
+        if (begin && amb_pool_run(stop_run, stop) == 0)
+                return;
+        /* Then it comes when the calls have ended. */
+        if (begin) {
+                OSObject_release(stop->client);
+                pthread_mutex_lock(&c->lock);
+                thread_end(c);
+        }
+        free(stop);
+}
+
+/* --- receivers --- */
+
+static struct amb_receiver *receiver_new(struct amb_connection *c)
+{
+        struct amb_receiver *receiver = calloc(1, sizeof(*receiver));
+
+        if (receiver) {
+                receiver->connection = amb_connection_retain(c);
+                receiver->receiving = true;
+        }
+        return receiver;
+}
+
+static void receiver_free(struct amb_receiver *receiver)
+{
+        OSObject_release(receiver->queue);
+        free(receiver);
+}
+
+/* The user client is terminated; who terminates it, stops it. */
+static void let_driver_go(struct amb_receiver *me)
+{
+        struct amb_connection *c = me->connection;
+        IOUserClient *client = NULL;
+
+        OSObject_release(amb_steal(me->queue));
+        pthread_mutex_lock(&c->lock);
+        c->letting_go = c->sleepers > 0;
+        if (!c->letting_go)
+                client = amb_steal(c->client);
+        pthread_mutex_unlock(&c->lock);
+        OSObject_release(client);
+}
+
+/* A call that had handed the role on has ended. */
+static void sleeper_end(struct amb_connection *c)
+{
+        struct amb_link mappings = AMB_LIST_INIT(mappings), *link;
+        IOUserClient *client = NULL;
+
+        pthread_mutex_lock(&c->lock);
+        if (--c->sleepers == 0) {
+                while (!amb_list_empty(&c->maps_waiting)) {
+                        link = c->maps_waiting.next;
+                        amb_link_remove(link);
+                        amb_list_append(&mappings, link);
+                }
+                if (c->letting_go)
+                        client = amb_steal(c->client);
+        }
+        pthread_mutex_unlock(&c->lock);
+        amb_connection_go_on_mapping(&mappings);
+        OSObject_release(client);
+}
+
+/* Nothing more will be received: r says why. */
+static void role_end(struct amb_receiver *me, int r)
+{
+        struct amb_connection *c = me->connection;
+
+        if (r == AMB_CHANNEL_BROKEN)
+                amb_connection_cut_off(c, amb_channel_reason(c->channel));
+        else if (r < 0)
+                amb_connection_cut_off(c, strerror(-r));
+        pthread_mutex_lock(&c->lock);
+        me->receiving = false;
+        c->role_over = true;
+        pthread_cond_broadcast(&c->role);
+        pthread_mutex_unlock(&c->lock);
+}
+
+/* Without the role: waits for it if nobody else does. False: the thread is not needed any more. */
+static bool role_wait(struct amb_receiver *me)
+{
+        struct amb_connection *c = me->connection;
+        bool received;
+
+        OSObject_release(amb_steal(me->queue));
+        pthread_mutex_lock(&c->lock);
+        if (!c->spare && !c->role_over) {
+                c->spare = me;
+                while (c->spare == me && !c->role_over)
+                        pthread_cond_wait(&c->role, &c->lock);
+                if (c->spare == me)
+                        c->spare = NULL;
+        }
+        received = me->receiving;
+        pthread_mutex_unlock(&c->lock);
+        return received;
+}
+
+static void *receiver_run(void *context)
+{
+        struct amb_receiver *me = context;
+        struct amb_connection *c = me->connection;
+        int r;
+
+        do {
+                while (me->receiving) {
+                        r = amb_channel_receive(c->channel, &me->request, me->bytes);
+                        if (r == 0) {
+                                amb_connection_call(me);
+                                if (!me->receiving)
+                                        sleeper_end(c);
+                        } else if (r == AMB_CHANNEL_TERMINATED) {
+                                let_driver_go(me);
+                        } else {
+                                role_end(me, r);
+                        }
+                }
+        } while (role_wait(me));
+        receiver_free(me);
+        pthread_mutex_lock(&c->lock);
+        thread_end(c);
+        return NULL;
+}
+
+static int receiver_start(struct amb_receiver *receiver)
+{
+        struct amb_connection *c = receiver->connection;
+        int r;
+
+        pthread_mutex_lock(&c->lock);
+        c->threads++;
+        pthread_mutex_unlock(&c->lock);
+        r = amb_thread_start(receiver_run, receiver);
+        if (r < 0) {
+                /* Never the last one: the caller is another, or nothing has begun. */
+                pthread_mutex_lock(&c->lock);
+                c->threads--;
+                pthread_mutex_unlock(&c->lock);
+                receiver_free(receiver);
+                amb_connection_release(c);
+        }
+        return r;
+}
+
+/* With the lock held: `next` (NULL: a thread that is still to be started) has the role from now on. */
+static void role_give(struct amb_receiver *me, struct amb_receiver *next)
+{
+        me->connection->sleepers++;
+        me->receiving = false;
+        if (next) {
+                next->receiving = true;
+                pthread_cond_broadcast(&me->connection->role);
+        }
+}
+
+void amb_receiver_asleep(struct amb_queue_frame *frame)
+{
+        struct amb_receiver *me = amb_container_of(frame, struct amb_receiver, frame), *next;
+        struct amb_connection *c = me->connection;
+
+        if (!me->receiving)
+                return;         /* not the first sleep of this call */
+        pthread_mutex_lock(&c->lock);
+        next = amb_steal(c->spare);
+        role_give(me, next);
+        pthread_mutex_unlock(&c->lock);
+        if (next)
+                return;
+        next = receiver_new(c);
+        if (next && receiver_start(next) == 0)
+                return;
+        amb_log(AMB_LOG_ERROR, "connection 0x%llx: no thread for other calls while one sleeps; they wait for it",
+                (unsigned long long)c->options.id);
+        pthread_mutex_lock(&c->lock);
+        c->sleepers--;
+        me->receiving = true;
+        pthread_mutex_unlock(&c->lock);
+}
+
+/* --- the start --- */
+
+static bool is_true(OSDictionary *properties, const char *key)
+{
+        return OSDictionaryGetValue(properties, key) == (OSObject *)kOSBooleanTrue;
+}
+
+/* call-path 3.9: the default holds if nothing is said; if anything is, what is not said is false. */
+static void read_locking(struct amb_connection *c, IOUserClient *client)
+{
+        OSDictionary *properties = NULL;
+
+        c->locking = true;
+        if (IOService_CopyProperties(&client->service, &properties) != kIOReturnSuccess)
+                return;
+        if (OSDictionaryGetValue(properties, kIOUserClientDefaultLockingKey) ||
+            OSDictionaryGetValue(properties, kIOUserClientDefaultLockingSetPropertiesKey) ||
+            OSDictionaryGetValue(properties, kIOUserClientDefaultLockingSingleThreadExternalMethodKey))
+                c->locking = is_true(properties, kIOUserClientDefaultLockingKey);
+        c->single = c->locking && is_true(properties, kIOUserClientDefaultLockingSingleThreadExternalMethodKey);
+        OSObject_release(properties);
+}
+
+int amb_connection_start(struct amb_connection *c, IOUserClient *client)
+{
+        struct amb_receiver *receiver = receiver_new(c);
+        int r;
+
+        if (!receiver)
+                return amb_trace(-ENOMEM);
+        read_locking(c, client);
+        if (!c->locking)
+                amb_channel_set_unlocked(c->channel);
+        OSObject_retain(client);
+        c->client = client;
+        c->method = (amb_external_method)amb_object_method(&client->service.object, IOUserClient_ExternalMethod_ID);
+        r = receiver_start(receiver);
+        if (r < 0)
+                OSObject_release(amb_steal(c->client));
+        return r;
+}
