@@ -43,6 +43,7 @@
 #define AMB_GRACE_SECONDS 5                     /* for authentication, for a host told to exit, for hosts of a former daemon */
 #define AMB_SIGNALS_QUEUED_MOST 4096            /* messages that wait for a peer that does not read */
 #define AMB_ANSWERS_QUEUED_MOST 64              /* ... when it asks for more */
+#define AMB_DUMPS_QUEUED_MOST 4                 /* ... when it asks for the largest there is */
 
 struct amb_options {
         const char *socket;

@@ -143,20 +143,27 @@ int amb_grants_load(struct amb_daemon *daemon)
 
 /* --- one app --- */
 
-/* The program that the app's process runs now. It may exec another one: this only narrows a grant, or is self-asserted. */
-static char *find_executable(const struct amb_peer *peer)
+/*
+ * The program that the app's process runs now. It may exec another one: this only narrows a grant, or is self-asserted.
+ * *ret_there: that path leads us to that very file. It does not when the file has been deleted or replaced, or when the process
+ * sees other mounts than we do, where anything can be put at any path: then the path is for people alone.
+ */
+static char *find_executable(const struct amb_peer *peer, bool *ret_there)
 {
         struct pollfd alive = { .fd = peer->pidfd, .events = POLLIN };
+        struct stat running, named;
         char link[64], path[4096];
         ssize_t length;
 
         snprintf(link, sizeof(link), "/proc/%d/exe", peer->pid);
         length = readlink(link, path, sizeof(path) - 1);
-        /* Still alive: then the number is its own, and so was the link. */
-        if (length <= 0 || poll(&alive, 1, 0) != 0)
+        if (length <= 0 || (size_t)length >= sizeof(path) - 1)
                 return NULL;
         path[length] = '\0';
-        return strdup(path);
+        *ret_there = stat(link, &running) == 0 && stat(path, &named) == 0 && running.st_dev == named.st_dev &&
+                     running.st_ino == named.st_ino;
+        /* Still alive: then the number is its own, and so was the link. */
+        return poll(&alive, 1, 0) == 0 ? strdup(path) : NULL;
 }
 
 static OSDictionary *declared(const char *executable)
@@ -177,7 +184,8 @@ static OSDictionary *declared(const char *executable)
 
 OSDictionary *amb_grants_of(struct amb_peer *peer, char **ret_executable)
 {
-        AMB_FREE char *executable = find_executable(peer);
+        bool there = false;
+        AMB_FREE char *executable = find_executable(peer, &there);
         RELEASE OSDictionary *granted = NULL, *own = NULL;
         const struct amb_principal principal = {
                 .uid = peer->uid,
@@ -185,11 +193,11 @@ OSDictionary *amb_grants_of(struct amb_peer *peer, char **ret_executable)
                 .groups = peer->groups,
                 .group_count = peer->group_count,
                 .label = peer->label,
-                .executable = executable,
+                .executable = there ? executable : NULL,
         };
 
         granted = amb_policy_entitlements(peer->daemon->policy, &principal);
-        if (peer->daemon->options.developer && executable)
+        if (peer->daemon->options.developer && executable && there)
                 own = declared(executable);
         if (own && !OSDictionaryMerge(own, granted))
                 return NULL;
@@ -200,7 +208,11 @@ OSDictionary *amb_grants_of(struct amb_peer *peer, char **ret_executable)
 static char *remedy(const struct amb_peer *peer, const char *executable, const char *bundle_id)
 {
         const struct passwd *user;
+        bool there = false;
+        AMB_FREE char *now = find_executable(peer, &there);
 
+        if (now && !there)
+                return amb_format("; its program is no longer the file at that path: start it again");
         if (peer->daemon->options.developer)
                 return amb_format("; to allow it, put "
                                   "<dict><key>" AMB_ENTITLEMENT_USERCLIENT_ACCESS "</key><array><string>%s</string>"
@@ -235,7 +247,8 @@ void amb_grants_log_refusal(struct amb_peer *peer, uint64_t entry, const char *e
 
 void amb_grants_log_failure(struct amb_peer *peer, uint64_t entry, IOReturn code, const char *why)
 {
-        AMB_FREE char *executable = find_executable(peer);
+        bool there = false;
+        AMB_FREE char *executable = find_executable(peer, &there);
         bool refused = why && (code == kIOReturnNotPermitted || code == kIOReturnNotPrivileged);
         char name[AMB_ENTRY_NAME];
 

@@ -106,6 +106,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
                 return 1;
         if (!sd_bus_message_is_method_call(message, NULL, NULL))
                 return 0;
+        if (sd_bus_message_is_method_call(message, AMB_REGISTRY_INTERFACE, "Dump"))
+                most = AMB_DUMPS_QUEUED_MOST;
         if (sd_bus_get_n_queued_write(peer->bus, &queued) >= 0 && queued > most) {
                 amb_peer_drop(peer, "it does not read its answers");
                 return 1;
@@ -215,6 +217,9 @@ static int attach(struct amb_peer *peer)
                                               "Disconnected", on_disconnected, NULL, peer);
         if (r >= 0)
                 r = sd_bus_attach_event(peer->bus, daemon->event, SD_EVENT_PRIORITY_NORMAL);
+        /* Otherwise our end would wait for one that has not even said who it is. */
+        if (r >= 0)
+                r = sd_bus_set_close_on_exit(peer->bus, false);
         if (r < 0)
                 return r;
         daemon->numbers += 2;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The daemon among hosts and apps that do what they must not, and after a death at a bad moment. Arguments: ambidextd,
- * test-host; or, as an app under another name: `open`, entry.
+ * test-host; or, as an app under another name: `open` or `vanish`, entry.
  */
 #include "daemon/test-tool.h"
 
@@ -665,6 +665,42 @@ START_TEST(odd_entitlements)
 }
 END_TEST
 
+/* A program that is not at its path any more: what lies beside that path may be anybody's. */
+START_TEST(executable_has_gone)
+{
+        AMB_FREE char *copy = in_directory("app"), *executable = realpath("/proc/self/exe", NULL), *bytes = NULL;
+        struct news news = { .count = 0 };
+        size_t length;
+        char number[32];
+        int status;
+        pid_t pid;
+        sd_bus *bus;
+
+        start_with_driver(false, NULL);
+        bus = bus_new();
+        snprintf(number, sizeof(number), "%llu", (unsigned long long)find_driver(bus, &news));
+        ck_assert_int_eq(amb_file_read(AT_FDCWD, executable, 1 << 26, &bytes, &length), 0);
+        for (int i = 0; i < 2; i++) {
+                int fd = open(copy, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+
+                ck_assert_int_eq(write(fd, bytes, length), (ssize_t)length);
+                close(fd);
+                put(i ? "app (deleted).entitlements" : "app.entitlements",
+                    "<plist version=\"1.0\"><dict><key>com.apple.developer.driverkit.userclient-access</key><array>"
+                    "<string>org.example.test</string></array></dict></plist>");
+                pid = fork();
+                if (pid == 0) {
+                        execl(copy, "app", "vanish", number, NULL);
+                        _exit(125);
+                }
+                ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+                ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 1, "status %x", status);
+                ck_assert_uint_eq(log_count("no longer the file at that path"), i + 1);
+        }
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
 /* A policy file that is not its owner's alone, or no file at all, grants nothing, and the others count. */
 START_TEST(odd_policy_files)
 {
@@ -1003,6 +1039,11 @@ int main(int count, char **arguments)
 {
         if (count != 3)
                 return 2;
+        if (strcmp(arguments[1], "vanish") == 0) {
+                AMB_FREE char *own = realpath("/proc/self/exe", NULL);
+
+                return own && unlink(own) == 0 ? open_once(arguments[2]) : 3;
+        }
         if (strcmp(arguments[1], "open") == 0)
                 return open_once(arguments[2]);
         Suite *suite = suite_create("daemon-hostile");
@@ -1042,6 +1083,7 @@ int main(int count, char **arguments)
         tcase_add_test(tests, host_never_checks_in);
         tcase_add_test(tests, death_after_a_takeover);
         tcase_add_test(tests, few_descriptors);
+        tcase_add_test(tests, executable_has_gone);
         suite_add_tcase(suite, tests);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);

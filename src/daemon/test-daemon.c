@@ -102,6 +102,29 @@ START_TEST(bad_bundles)
 }
 END_TEST
 
+/* Whoever connects and does not say who they are keeps nobody waiting, the daemon's own end least of all. */
+START_TEST(silent_at_the_end)
+{
+        uint64_t begin;
+        int fds[3];
+        sd_bus *bus;
+
+        ck_assert_int_eq(daemon_start(NULL), -1);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(fds); i++)
+                fds[i] = raw_connect();
+        ck_assert_int_eq(write(fds[1], "\0AUTH EXTERNAL 39393939\r\n", 26), 26);
+        ck_assert_int_eq(write(fds[2], "\0AUTH", 6), 6);
+        bus = bus_new();
+        is_alive();
+        begin = amb_time_now();
+        daemon_signal(SIGTERM);
+        ck_assert_uint_lt(amb_time_now() - begin, 10000000000ull);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(fds); i++)
+                close(fds[i]);
+        sd_bus_close_unref(bus);
+}
+END_TEST
+
 START_TEST(bad_bundle_at_start)
 {
         ck_assert_int_eq(daemon_start((char *[]){ "--dext", "/nowhere/No.dext", NULL }), 1);
@@ -610,6 +633,7 @@ int main(int count, char **arguments)
         tcase_set_timeout(tests, 60);
         tcase_add_test(tests, dump_and_find);
         tcase_add_test(tests, bad_bundles);
+        tcase_add_test(tests, silent_at_the_end);
         tcase_add_test(tests, bad_bundle_at_start);
         tcase_add_test(tests, load_and_unload);
         tcase_add_test(tests, refused_without_entitlement);
