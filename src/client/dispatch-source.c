@@ -142,7 +142,7 @@ struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int 
                                                     void (*perform)(void *context, const struct amb_dispatch_source *self),
                                                     void (*cancelled)(void *context))
 {
-        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT };
+        struct epoll_event event = { .events = EPOLLONESHOT };
         struct amb_dispatch_source *source;
         bool done;
 
@@ -166,6 +166,15 @@ struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int 
         dispatch_release((dispatch_object_t){ source->queue });
         free(source);
         return NULL;
+}
+
+void amb_dispatch_source_start(struct amb_dispatch_source *source)
+{
+        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = source->number };
+
+        pthread_mutex_lock(&amb_dispatch_lock);
+        epoll_ctl(epoll, EPOLL_CTL_MOD, source->fd, &event);
+        pthread_mutex_unlock(&amb_dispatch_lock);
 }
 
 /* Behind every perform that was ever submitted. */

@@ -33,6 +33,8 @@ struct amb_dispatch_source;
 struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int fd, void *context,
                                                     void (*perform)(void *context, const struct amb_dispatch_source *self),
                                                     void (*cancelled)(void *context));
+/* Once, after new: perform may run before it returns, and cancel the source. */
+void amb_dispatch_source_start(struct amb_dispatch_source *source);
 /* Once; NULL is fine. */
 void amb_dispatch_source_cancel(struct amb_dispatch_source *source);
 bool amb_dispatch_source_cancelled(const struct amb_dispatch_source *source);

@@ -168,6 +168,7 @@ static enum received receive_now(struct amb_port *port, mach_msg_option_t option
                 return NOTHING_YET;
         if (r == 0 && message->header.msgh_size <= most) {
                 hand_over(message, to);
+                *ret_code = MACH_MSG_SUCCESS;
                 return RECEIVED;
         }
         if (r == AMB_PORT_TOO_LARGE && room >= sizeof(*to)) {

@@ -393,7 +393,10 @@ void IONotificationPortSetDispatchQueue(IONotificationPortRef reference, dispatc
         if (!port->queue_source) {
                 amb_log(AMB_LOG_ERROR, "no memory or no thread for a notification port's dispatch queue");
                 amb_target_unref(port);
+                return;
         }
+        /* From here on a callback may destroy the port. */
+        amb_dispatch_source_start(port->queue_source);
 }
 
 kern_return_t IONotificationPortSetImportanceReceiver(IONotificationPortRef reference)
