@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <IOKit/IOReturn.h>
@@ -107,6 +109,60 @@ static bool is_disconnect(int error)
                error == -ESTALE;
 }
 
+static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        *(sd_bus_message **)userdata = sd_bus_message_ref(reply);
+        return 0;
+}
+
+/*
+ * sd_bus_call() gives up when a signal comes, and with it the reply: a user client would be open that nobody knows of. On these buses
+ * nothing but the reply arrives, so its loop can be ours.
+ */
+static int call_through_signals(sd_bus *bus, sd_bus_message *message, sd_bus_message **ret_reply)
+{
+        AMB_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        AMB_CLEANUP(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        struct pollfd look = { .fd = sd_bus_get_fd(bus) };
+        int r;
+
+        r = amb_bus_call_async(bus, &slot, message, on_reply, &reply);
+        while (r >= 0 && !reply) {
+                r = sd_bus_process(bus, NULL);
+                if (r != 0)
+                        continue;
+                r = sd_bus_get_events(bus);
+                if (r < 0)
+                        break;
+                look.events = (short)r;
+                r = poll(&look, 1, -1);
+                if (r < 0 && errno == EINTR)
+                        r = 0;
+        }
+        if (!reply)
+                return r < 0 ? r : -ECONNRESET;
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return sd_bus_is_open(bus) > 0 ? -sd_bus_message_get_errno(reply) : -ECONNRESET;
+        *ret_reply = amb_steal(reply);
+        return 0;
+}
+
+/*
+ * The same on a port's bus, where other things arrive, which sd_bus_call() keeps for later: the daemon answers these questions by itself,
+ * so signals can wait.
+ */
+static int call_undisturbed(sd_bus *bus, sd_bus_message *message, sd_bus_message **ret_reply)
+{
+        sigset_t all, before;
+        int r;
+
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
+        r = amb_bus_call(bus, message, NULL, ret_reply);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        return r;
+}
+
 static int ask_on(sd_bus *bus, const struct question *question, sd_bus_message **ret_reply)
 {
         AMB_CLEANUP(sd_bus_message_unrefp) sd_bus_message *message = NULL;
@@ -120,7 +176,7 @@ static int ask_on(sd_bus *bus, const struct question *question, sd_bus_message *
                 if (r < 0)
                         return r;
         }
-        return amb_bus_call(bus, message, NULL, ret_reply);
+        return call_through_signals(bus, message, ret_reply);
 }
 
 /* Has the daemon hung up on an idle connection? Then nothing is lost by taking another one. */
@@ -410,7 +466,7 @@ int amb_remote_subscribe(sd_bus *bus, uint32_t subscription, const char *notific
         if (r >= 0)
                 r = amb_dictionary_append(message, matching);
         if (r >= 0)
-                r = amb_bus_call(bus, message, NULL, &reply);
+                r = call_undisturbed(bus, message, &reply);
         if (r >= 0)
                 r = read_code(reply, &code);
         if (r >= 0)
@@ -431,7 +487,7 @@ int amb_remote_subscribe_interest(sd_bus *bus, uint32_t subscription, uint64_t e
         if (r >= 0)
                 r = sd_bus_message_append(message, "uts", subscription, entry, interest);
         if (r >= 0)
-                r = amb_bus_call(bus, message, NULL, &reply);
+                r = call_undisturbed(bus, message, &reply);
         return r < 0 ? amb_trace(r) : read_code(reply, ret_code);
 }
 
@@ -444,6 +500,6 @@ int amb_remote_unsubscribe(sd_bus *bus, uint32_t subscription)
         if (r >= 0)
                 r = sd_bus_message_append(message, "u", subscription);
         if (r >= 0)
-                r = amb_bus_call(bus, message, NULL, NULL);
+                r = call_undisturbed(bus, message, NULL);
         return r < 0 ? amb_trace(r) : 0;
 }
