@@ -402,9 +402,15 @@ static int code_answer(struct job *job)
         return sd_bus_reply_method_return(job->call, "i", job->code);
 }
 
+static int stop_answer(struct job *job)
+{
+        amb_service_stop_end();
+        return code_answer(job);
+}
+
 static int on_stop(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-        AMB_CLEANUP(job_freep) struct job *job = job_new(call, userdata, stop_work, code_answer);
+        AMB_CLEANUP(job_freep) struct job *job = job_new(call, userdata, stop_work, stop_answer);
         int r, wait;
 
         if (!job)
@@ -413,19 +419,33 @@ static int on_stop(sd_bus_message *call, void *userdata, sd_bus_error *error)
         if (r < 0)
                 return r;
         amb_server_refuse(job->server, job->entry);
-        return job_submit(amb_steal(job));
+        amb_service_stop_begin();
+        r = job_submit(amb_steal(job));
+        if (r < 0)
+                amb_service_stop_end();
+        return r;
+}
+
+static void exit_work(struct job *job)
+{
+        amb_service_stops_wait();
+}
+
+static int exit_answer(struct job *job)
+{
+        IOUserServer_Exit(job->server->object, job->name);
+        return sd_bus_reply_method_return(job->call, "");
 }
 
 static int on_exit_request(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
-        struct amb_server *server = userdata;
-        const char *reason;
-        int r = sd_bus_message_read(call, "s", &reason);
+        AMB_CLEANUP(job_freep) struct job *job = job_new(call, userdata, exit_work, exit_answer);
+        int r;
 
-        if (r < 0)
-                return r;
-        IOUserServer_Exit(server->object, reason);
-        return sd_bus_reply_method_return(call, "");
+        if (!job)
+                return -ENOMEM;
+        r = sd_bus_message_read(call, "s", &job->name);
+        return r < 0 ? r : job_submit(amb_steal(job));
 }
 
 const sd_bus_vtable amb_hosting_vtable[] = {

@@ -200,6 +200,36 @@ kern_return_t amb_service_start(IOService *service, IOService *provider)
         return code;
 }
 
+/* Stops that were asked for and have not returned. */
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t none;
+        unsigned int count;
+} stops = { .lock = PTHREAD_MUTEX_INITIALIZER, .none = PTHREAD_COND_INITIALIZER };
+
+void amb_service_stop_begin(void)
+{
+        pthread_mutex_lock(&stops.lock);
+        stops.count++;
+        pthread_mutex_unlock(&stops.lock);
+}
+
+void amb_service_stop_end(void)
+{
+        pthread_mutex_lock(&stops.lock);
+        if (--stops.count == 0)
+                pthread_cond_broadcast(&stops.none);
+        pthread_mutex_unlock(&stops.lock);
+}
+
+void amb_service_stops_wait(void)
+{
+        pthread_mutex_lock(&stops.lock);
+        while (stops.count > 0)
+                pthread_cond_wait(&stops.none, &stops.lock);
+        pthread_mutex_unlock(&stops.lock);
+}
+
 void amb_service_stop(IOService *service)
 {
         struct IOService_ivars *s = service->ivars;
@@ -213,6 +243,8 @@ void amb_service_stop(IOService *service)
         pthread_mutex_lock(&s->lock);
         first = !s->stopping;
         s->stopping = true;
+        if (first)
+                amb_service_stop_begin();
         provider = s->provider;
         OSObject_retain(provider);
         entry = s->entry;
@@ -243,6 +275,7 @@ void amb_service_stop(IOService *service)
         OSObject_release(gone);
         OSObject_release(provider);
         OSObject_release(service);
+        amb_service_stop_end();
 }
 
 void amb_service_discard(IOService *service)

@@ -49,6 +49,13 @@ IODispatchQueue *amb_service_method_queue(IOService *service, uint32_t *ret_chan
 kern_return_t amb_service_start(IOService *service, IOService *provider);
 /* Runs Stop on the default queue unless it has run or runs already. Blocks as long as the driver does. */
 void amb_service_stop(IOService *service);
+/*
+ * What the registry sends one-way it does not wait for, the host does before it exits: begin when a Stop has been asked for, end when it
+ * has returned, wait until there are none. A driver whose Stop never returns is ended by the daemon.
+ */
+void amb_service_stop_begin(void);
+void amb_service_stop_end(void);
+void amb_service_stops_wait(void);
 /* The service will never be stopped by its driver (Start failed, NewUserClient failed): let go of it. */
 void amb_service_discard(IOService *service);
 

@@ -169,6 +169,7 @@ KEPT(call_path_182, "terminated by the driver while memory is mapped: calls kIOR
 {
         io_connect_t connection = contract_open(178);
         struct record *page = map_record(connection);
+        atomic_store(&page->go, 1);
         ck_assert_uint_eq(page->events[63], 182);
         ck_code(call(connection, 1178), 7);
         ck_code(nop(connection), kIOReturnBadArgument);
@@ -180,8 +181,11 @@ KEPT(call_path_182, "terminated by the driver while memory is mapped: calls kIOR
         ck_code(nop(connection), MACH_SEND_INVALID_DEST);
 }
 
+/* Takes its time, so that a host that did not wait for it would be gone. */
 DRIVER_STOP(183)
 {
+        for (int i = 0; i < 1000; i++)
+                sched_yield();
         record_event(CLIENT_STOPPED);
         return IOService_Stop((IOService *)self, provider);
 }
