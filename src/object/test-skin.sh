@@ -13,8 +13,7 @@ trap 'exit 1' INT TERM
 
 # What test-skin links of the project: the object runtime and the ground it stands on.
 parts="object/object.c object/test-skin.c base/base.c"
-common="-D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -fno-strict-aliasing
-        -I$source/src -I$source/include"
+common="-D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -fno-strict-aliasing"
 run=0
 
 # CC CXX OPTIONS...
@@ -23,17 +22,14 @@ build_and_run() {
         shift 2
         run=$((run + 1))
         mkdir "$work/$run"
-        objects=
         for part in $parts; do
                 object=$work/$run/$(basename "$part").o
                 # shellcheck disable=SC2086
-                "$cc" -std=gnu17 $common "$@" -c "$source/src/$part" -o "$object"
-                objects="$objects $object"
+                "$cc" -std=gnu17 $common -I"$source/src" -I"$source/include" "$@" -c "$source/src/$part" -o "$object"
         done
         # shellcheck disable=SC2086
-        "$cxx" -std=gnu++17 $common "$@" -c "$source/src/object/test-skin.cpp" -o "$work/$run/skin.o"
-        # shellcheck disable=SC2086
-        "$cxx" "$@" $objects "$work/$run/skin.o" -o "$work/$run/test-skin"
+        "$cxx" -std=gnu++17 $common -I"$source/src" -I"$source/include" "$@" -c "$source/src/object/test-skin.cpp" -o "$work/$run/skin.o"
+        "$cxx" "$@" "$work/$run"/*.o -o "$work/$run/test-skin"
         "$work/$run/test-skin"
         echo "ok: $cc $*"
 }

@@ -80,17 +80,25 @@ cat >"$work/app.entitlements" <<'P'
 <array><string>org.example.twice</string></array></dict></plist>
 P
 
+# pkg-config escapes what a shell would split, for eval and for make
+compile() { # PACKAGE COMPILER ARGUMENT...
+        package=$1
+        shift
+        eval "set -- \"\$@\" $(pkg-config --cflags --libs "$package")"
+        "$@"
+}
+
 try() { # label, ambidext program
         flags=$(pkg-config --cflags ambidext ambidext-driver)
-        [ "$(set -- $flags && echo $#)" = 1 ] || fail "$1: more than the public headers is on the include path: $flags"
+        [ "$(eval "set -- $flags" && echo $#)" = 1 ] || fail "$1: more than the public headers is on the include path: $flags"
         for compiler in gcc clang g++ clang++; do
                 command -v $compiler >/dev/null || continue
                 language=c && case $compiler in *++) language=c++ ;; esac
-                $compiler -x $language -Wall -Wextra -Werror -o "$work/app" "$work/app.c" -x none $(pkg-config --cflags --libs ambidext) ||
+                compile ambidext $compiler -x $language -Wall -Wextra -Werror -o "$work/app" "$work/app.c" -x none ||
                         fail "$1: the app does not compile with $compiler"
                 # C's driver interface: C++ has its own
-                [ $language = c++ ] || $compiler -Wall -Werror -shared -fPIC -o "$work/Twice.dext/Twice" "$work/twice.c" \
-                        $(pkg-config --cflags --libs ambidext-driver) || fail "$1: the driver does not compile with $compiler"
+                [ $language = c++ ] || compile ambidext-driver $compiler -Wall -Werror -shared -fPIC \
+                        -o "$work/Twice.dext/Twice" "$work/twice.c" || fail "$1: the driver does not compile with $compiler"
                 said=$(timeout 60 "$2" run --dext "$work/Twice.dext" -- "$work/app") || fail "$1, $compiler: $said"
                 [ "$said" = "kIOReturnSuccess 42" ] || fail "$1, $compiler: the app said '$said'"
                 echo "$1, $compiler: $said"
