@@ -120,13 +120,21 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 
 static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        amb_peer_drop(userdata, NULL);
+        struct amb_peer *peer = userdata;
+        struct amb_daemon *daemon = peer->daemon;
+
+        amb_peer_drop(peer, NULL);
+        amb_daemon_settle(daemon);
         return 0;
 }
 
 static int on_process_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-        amb_peer_drop(userdata, NULL);
+        struct amb_peer *peer = userdata;
+        struct amb_daemon *daemon = peer->daemon;
+
+        amb_peer_drop(peer, NULL);
+        amb_daemon_settle(daemon);
         return 0;
 }
 
