@@ -64,18 +64,24 @@ DRIVER(2098)
 
 DRIVER(2099)
 {
+        struct ContractUserClient *blocked;
         IODispatchQueue *queue = NULL;
-        D_EXPECT(scene.blocked && scene.blocked != self);
+        pthread_mutex_lock(&scene.lock);
+        blocked = scene.blocked;
+        pthread_mutex_unlock(&scene.lock);
+        D_EXPECT(blocked && blocked != self);
         D_EXPECT(IOService_CopyDispatchQueue(&self->client.service, kIOServiceDefaultQueueName, &queue) == kIOReturnSuccess);
         D_EXPECT(IODispatchQueue_OnQueue(queue));
         OSObject_release(queue);
-        return IOService_Terminate(&scene.blocked->client.service, 0);
+        return IOService_Terminate(&blocked->client.service, 0);
 }
 
 DRIVER(2100)
 {
         D_EXPECT(arguments->scalarOutputCount == 1);
+        pthread_mutex_lock(&scene.lock);
         arguments->scalarOutput[0] = scene.stop_inside;
+        pthread_mutex_unlock(&scene.lock);
         return kIOReturnSuccess;
 }
 
@@ -443,14 +449,11 @@ KEPT(call_path_108, "no time-out: while a method blocks, its caller only looks e
 #define kWake 1109              /* wakes all; fails if a nap has not slept yet or has ended */
 #define kRally 2109             /* every other one sleeps until the next one comes */
 
-static __attribute__((unused)) struct {
-        uint32_t naps, rally;
-        bool in_nap;
-} naps;
-
-static __attribute__((unused)) void wake(void *queue)
+/* On the client's queue; `number` is how many of its calls are in a nap. */
+static __attribute__((unused)) void wake(void *client)
 {
-        (void)IODispatchQueue_WakeupWithOptions(queue, &naps, kIODispatchQueueWakeupAll);
+        struct ContractUserClient *self = client;
+        (void)IODispatchQueue_WakeupWithOptions((IODispatchQueue *)self->mine, self, kIODispatchQueueWakeupAll);
 }
 static __attribute__((unused)) kern_return_t open_with(IOService *self, const char *properties, IOUserClient **client)
 {
@@ -494,16 +497,16 @@ DRIVER_FREE(2109)
 /* On the default queue, while the nap sleeps on the other one. */
 DRIVER_STOP(2109)
 {
-        IODispatchQueue_DispatchSync_f((IODispatchQueue *)self->mine, self->mine, wake);
+        IODispatchQueue_DispatchSync_f((IODispatchQueue *)self->mine, self, wake);
         return stop_noting(self, provider);
 }
 DRIVER(109)
 {
         kern_return_t code;
         D_EXPECT(arguments->scalarInputCount == 1);
-        naps.naps++;
-        code = IODispatchQueue_Sleep((IODispatchQueue *)self->mine, &naps, arguments->scalarInput[0] * 1000000);
-        naps.naps--;
+        self->number++;
+        code = IODispatchQueue_Sleep((IODispatchQueue *)self->mine, self, arguments->scalarInput[0] * 1000000);
+        self->number--;
         D_EXPECT(IODispatchQueue_OnQueue((IODispatchQueue *)self->mine));
         /* The arguments are still this call's. */
         D_EXPECT(arguments->selector == 109 && arguments->scalarOutputCount == arguments->scalarInputCount);
@@ -512,14 +515,14 @@ DRIVER(109)
 }
 DRIVER(1109)
 {
-        uint32_t asleep = naps.naps;
-        wake(self->mine);
+        uint64_t asleep = self->number;
+        wake(self);
         return asleep > 0 ? kIOReturnSuccess : kIOReturnNotReady;
 }
 DRIVER(2109)
 {
         IODispatchQueue *queue = (IODispatchQueue *)self->mine;
-        return naps.rally++ % 2 ? IODispatchQueue_Wakeup(queue, &naps.rally) : IODispatchQueue_Sleep(queue, &naps.rally, 20000000000ull);
+        return self->number++ % 2 ? IODispatchQueue_Wakeup(queue, self) : IODispatchQueue_Sleep(queue, self, 20000000000ull);
 }
 
 static void *nap_run(void *context)
