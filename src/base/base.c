@@ -49,9 +49,13 @@ void amb_log(enum amb_log_level level, const char *format, ...)
         vsnprintf(text, sizeof(text), format, arguments);
         va_end(arguments);
         /* One line per call, whatever a peer's name contains. */
-        for (char *c = text; *c; c++)
+        for (char *c = text; *c; c++) {
                 if ((unsigned char)*c < ' ' || *c == 0x7f)
                         *c = ' ';
+                /* Control characters that UTF-8 writes with two bytes: terminals obey them like ESC [. */
+                if ((unsigned char)c[0] == 0xc2 && (unsigned char)c[1] >= 0x80 && (unsigned char)c[1] < 0xa0)
+                        c[0] = c[1] = ' ';
+        }
         char line[2200];
         int n = secure_getenv("JOURNAL_STREAM") ? snprintf(line, sizeof(line), "<%d>%s: %s\n", (int)level, log_name, text)
                                                 : snprintf(line, sizeof(line), "%s: %s\n", log_name, text);

@@ -119,6 +119,8 @@ START_TEST(a_log_line_is_one_line)
         amb_log_open("tester", AMB_LOG_INFO);
         logged(text, sizeof(text), AMB_LOG_INFO, "a\nb\x1b[31m\tc\x7f");
         ck_assert_str_eq(text, "tester: a b [31m c \n");
+        logged(text, sizeof(text), AMB_LOG_INFO, "d\xc2\x9b" "31me\xc3\xa9");
+        ck_assert_str_eq(text, "tester: d  31me\xc3\xa9\n");
         logged(text, sizeof(text), AMB_LOG_DEBUG, "quiet");
         ck_assert_str_eq(text, "");
         memset(lengthy, 'x', sizeof(lengthy) - 1);
