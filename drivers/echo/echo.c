@@ -74,8 +74,15 @@ static kern_return_t echo_output(IOUserClientMethodArguments *arguments, const v
         if (!arguments->structureOutputDescriptor) {
                 if (length > arguments->structureOutputMaximumSize)
                         length = arguments->structureOutputMaximumSize;
-                if (arguments->structureOutputMaximumSize > 0)
+                if (arguments->structureOutputMaximumSize == 0)
+                        return kIOReturnSuccess;
+                if (arguments->structureInput && length == OSDataGetLength(arguments->structureInput)) {
+                        /* The very object that came in: nothing to copy, nothing to allocate. */
+                        OSObject_retain(arguments->structureInput);
+                        arguments->structureOutput = arguments->structureInput;
+                } else {
                         arguments->structureOutput = OSDataCreate(bytes, length);
+                }
                 return kIOReturnSuccess;
         }
         code = IOMemoryDescriptor_CreateMapping(arguments->structureOutputDescriptor, 0, 0, 0, 0, 0, &map);

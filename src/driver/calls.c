@@ -8,6 +8,7 @@
 #include "driver/connection-private.h"
 #include "driver/queue.h"
 #include "driver/service.h"
+#include "object/value.h"
 
 #define VARIABLE_MOST ((16u << 20) - 1)         /* bytes; call-path 2.6 */
 
@@ -42,7 +43,12 @@ static kern_return_t make_structure_input(struct amb_receiver *me, IOUserClientM
                 return make_descriptor(me->connection, &q->range_in, AMB_SIDE_REGION_IN, &a->structureInputDescriptor);
         if (q->size == 0)
                 return kIOReturnSuccess;
-        a->structureInput = OSDataCreate(me->bytes, q->size);
+        /* The last call's object, unless the driver has kept it. */
+        if (!amb_data_refill(me->input, me->bytes, q->size)) {
+                OSObject_release(me->input);
+                me->input = OSDataCreate(me->bytes, q->size);
+        }
+        a->structureInput = me->input;
         return a->structureInput ? kIOReturnSuccess : kIOReturnNoMemory;
 }
 
@@ -215,7 +221,6 @@ void amb_connection_call(struct amb_receiver *me)
         IOUserClientMethodArguments a;
         /* What we made is ours to release, whatever the driver writes into the block. */
         OSAction *completion;
-        OSData *input;
         IOMemoryDescriptor *in, *out;
         kern_return_t code;
 
@@ -227,7 +232,6 @@ void amb_connection_call(struct amb_receiver *me)
         }
         code = make_arguments(me, &a);
         completion = a.completion;
-        input = a.structureInput;
         in = a.structureInputDescriptor;
         out = a.structureOutputDescriptor;
         if (code == kIOReturnSuccess)
@@ -235,10 +239,9 @@ void amb_connection_call(struct amb_receiver *me)
         a.structureInputDescriptor = in;
         a.structureOutputDescriptor = out;
         reply(me, code, &a);
-        if (!completion && !input && !in && !out && !a.structureOutput)
+        if (!completion && !in && !out && !a.structureOutput)
                 return;
         OSObject_release(completion);
-        OSObject_release(input);
         OSObject_release(in);
         OSObject_release(out);
         OSObject_release(a.structureOutput);

@@ -36,6 +36,7 @@ struct amb_receiver {
         struct amb_request request;
         uint64_t scalars[AMB_CHANNEL_SCALARS];
         uint8_t bytes[AMB_CHANNEL_BYTES];
+        OSData *input;                          /* inline structures: one object for all calls */
 };
 
 struct amb_connection {

@@ -120,6 +120,7 @@ static struct amb_receiver *receiver_new(struct amb_connection *c)
 static void receiver_free(struct amb_receiver *receiver)
 {
         OSObject_release(receiver->queue);
+        OSObject_release(receiver->input);
         free(receiver);
 }
 

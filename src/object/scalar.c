@@ -126,6 +126,15 @@ bool OSDataAppendBytes(OSData *data, const void *bytes, size_t length)
         return true;
 }
 
+bool amb_data_refill(OSData *data, const void *bytes, size_t length)
+{
+        /* Acquire: what the others did with it before they released it. */
+        if (!data || __atomic_load_n(&data->object.references, __ATOMIC_ACQUIRE) != 1)
+                return false;
+        data->length = 0;
+        return OSDataAppendBytes(data, bytes, length);
+}
+
 /* --- numbers --- */
 
 static const struct amb_method number_methods[] = {

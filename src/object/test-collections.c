@@ -60,6 +60,27 @@ START_TEST(data)
 }
 END_TEST
 
+/* Filled anew only while nobody else holds it, and then in the room that it has. */
+START_TEST(data_refilled)
+{
+        OSData *d = OSDataCreate("abcdef", 6);
+        const void *room = OSDataGetBytesPtr(d, 0, 6);
+        ck_assert(amb_data_refill(d, "xyz", 3));
+        ck_assert_uint_eq(OSDataGetLength(d), 3);
+        ck_assert_ptr_eq(OSDataGetBytesPtr(d, 0, 3), room);
+        ck_assert_mem_eq(OSDataGetBytesPtr(d, 0, 3), "xyz", 3);
+        OSObject_retain(d);
+        ck_assert(!amb_data_refill(d, "kept", 4));
+        ck_assert_uint_eq(OSDataGetLength(d), 3);
+        ck_assert_mem_eq(OSDataGetBytesPtr(d, 0, 3), "xyz", 3);
+        OSObject_release(d);
+        ck_assert(amb_data_refill(d, "longer than before", 18));
+        ck_assert_mem_eq(OSDataGetBytesPtr(d, 0, 18), "longer than before", 18);
+        ck_assert(!amb_data_refill(NULL, "", 0));
+        OSObject_release(d);
+}
+END_TEST
+
 START_TEST(numbers)
 {
         OSNumber *small = OSNumberCreate(300, 8), *narrow = OSNumberCreate(5, 8), *wide = OSNumberCreate(5, 64);
@@ -341,6 +362,7 @@ int main(void)
         tcase_set_timeout(tests, 60);
         tcase_add_test(tests, strings);
         tcase_add_test(tests, data);
+        tcase_add_test(tests, data_refilled);
         tcase_add_test(tests, numbers);
         tcase_add_test(tests, arrays);
         tcase_add_test(tests, dictionaries);

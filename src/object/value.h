@@ -18,6 +18,12 @@ struct OSData {
         uint8_t *bytes;
 };
 
+/*
+ * Fills `data` anew if the caller's reference is the only one: no allocation when its room is enough. False: somebody else may be
+ * reading it (nothing has changed), or no memory.
+ */
+bool amb_data_refill(OSData *data, const void *bytes, size_t length);
+
 struct OSNumber {
         OSObject object;
         uint64_t value;
