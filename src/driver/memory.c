@@ -223,6 +223,21 @@ AMB_EXPORT kern_return_t IOMemoryDescriptor_GetLength(IOMemoryDescriptor *self, 
         return kIOReturnSuccess;
 }
 
+/* Reads into pages that are read-only before and after: only what is writable counts against the process's limit (RLIMIT_DATA). */
+static ssize_t snapshot_part(int fd, uint8_t *to, uint64_t length, off_t from)
+{
+        uint8_t *page = (uint8_t *)((uintptr_t)to & ~(uintptr_t)(IOVMPageSize - 1));
+        size_t span = (size_t)(to + length - page);
+        ssize_t n;
+
+        if (mprotect(page, span, PROT_READ | PROT_WRITE) < 0)
+                return -errno;
+        n = pread(fd, to, length, from);
+        if (n < 0)
+                n = -errno;
+        return mprotect(page, span, PROT_READ) < 0 ? -errno : n;
+}
+
 /* Copies what is in use of an application's memory; `to` is zeros. The application may change it meanwhile, that is its loss. */
 static int snapshot_fill(struct IOMemoryDescriptor_ivars *d, uint8_t *to)
 {
@@ -243,9 +258,9 @@ static int snapshot_fill(struct IOMemoryDescriptor_ivars *d, uint8_t *to)
                 length = d->capacity - at < SNAPSHOT_STEP ? d->capacity - at : SNAPSHOT_STEP;
                 if (copied + length > SNAPSHOT_MOST)
                         return -EFBIG;
-                n = pread(d->fd, to + at, length, data);
+                n = snapshot_part(d->fd, to + at, length, data);
                 if (n <= 0)
-                        return n < 0 ? -errno : -EIO;
+                        return n < 0 ? (int)n : -EIO;
                 at += (uint64_t)n;
                 copied += (uint64_t)n;
         }
@@ -259,7 +274,7 @@ static int whole_view(struct IOMemoryDescriptor_ivars *d)
                 .fd = d->snapshot ? -1 : d->fd,
                 .offset = d->start,
                 .length = d->capacity,
-                .writable = true,
+                .writable = !d->snapshot,
                 .guard = IOVMPageSize,
                 .alignment = d->alignment,
         };
@@ -275,8 +290,6 @@ static int whole_view(struct IOMemoryDescriptor_ivars *d)
                 return amb_trace(r);
         if (d->snapshot)
                 r = snapshot_fill(d, view.at);
-        if (d->snapshot && r == 0)
-                r = amb_view_protect(&view, d->capacity);
         if (r < 0) {
                 amb_view_unmap(&view);
                 return amb_trace(r);
