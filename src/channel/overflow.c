@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/mman.h>
 #include "channel/overflow.h"
 
 #define FORGOTTEN 0xFF                          /* as a record's count */
@@ -47,19 +48,18 @@ static void block_discharge(const struct amb_overflow *overflow)
                 __atomic_sub_fetch(&shared_blocks, 1, __ATOMIC_RELAXED);
 }
 
+/* Mapped, not allocated: what a slow reader has cost goes back to the system once it has read. */
 static bool block_add(struct amb_overflow *overflow)
 {
         struct amb_overflow_block *block;
 
         if (!block_charge(overflow))
                 return false;
-        block = malloc(sizeof(*block));
-        if (!block) {
+        block = mmap(NULL, sizeof(*block), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (block == MAP_FAILED) {
                 block_discharge(overflow);
                 return false;
         }
-        block->next = NULL;
-        block->used = 0;
         if (overflow->last)
                 overflow->last->next = block;
         else
@@ -79,7 +79,7 @@ static void block_drop_first(struct amb_overflow *overflow)
         overflow->read = 0;
         overflow->blocks--;
         block_discharge(overflow);
-        free(block);
+        munmap(block, sizeof(*block));
 }
 
 /* --- records --- */
