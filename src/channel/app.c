@@ -39,9 +39,24 @@ static bool slot_try(struct amb_channel *channel, unsigned *ret_slot)
         return false;
 }
 
+/* A thread that is cancelled goes when its call has returned, not while it waits here with a slot: poll and cond_wait would let it go. */
+static inline int cancel_hold(void)
+{
+        int before;
+
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+        return before;
+}
+static inline void cancel_restore(int *before)
+{
+        pthread_setcancelstate(*before, NULL);
+}
+#define NO_CANCEL AMB_CLEANUP(cancel_restore) AMB_UNUSED int cancel_before = cancel_hold()
+
 /* Only callers that hold slots watch the host; when they give up they end the channel and free their slots. */
 static int slot_wait(struct amb_channel *channel, unsigned *ret_slot)
 {
+        NO_CANCEL;
         int r = 0;
 
         pthread_mutex_lock(&channel->slot_lock);
@@ -132,6 +147,7 @@ static bool host_dead(const struct amb_channel *channel)
 /* 0: the tag is there. PEER_DIED: it will not come. */
 static int reply_sleep(struct amb_channel *channel, const struct amb_layout_slot *from, uint32_t *asleep, uint32_t tag)
 {
+        NO_CANCEL;
         uint64_t looked = amb_time_now(), now;
         bool over;
 

@@ -437,7 +437,8 @@ void IONotificationPortDestroy(IONotificationPortRef reference)
 {
         AMB_NO_CANCEL;
 
-        if (!reference)
+        /* A parent's port in a forked child: its locks may be held for ever. */
+        if (!reference || reference->port.epoll < 0)
                 return;
         amb_port_close(&reference->port);
         amb_target_unref(&reference->port);

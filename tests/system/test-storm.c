@@ -151,6 +151,47 @@ START_TEST(cancelled_threads)
 }
 END_TEST
 
+static void *blocked_call(void *context)
+{
+        *(kern_return_t *)context = IOConnectCallScalarMethod(shared, kEchoBlock, NULL, 0, NULL, NULL);
+        pthread_testcancel();
+        *(kern_return_t *)context = -1;
+        return NULL;
+}
+
+static bool one_blocked(void *context)
+{
+        uint64_t blocked = 0;
+        uint32_t count = 1;
+
+        return IOConnectCallScalarMethod(*(io_connect_t *)context, kEchoBlocked, NULL, 0, &blocked, &count) == 0 && blocked == 1;
+}
+
+/* Cancelled in a call that the driver has not answered: the thread goes when it has, and leaves nothing in the close's way. */
+START_TEST(cancelled_in_a_long_call)
+{
+        io_connect_t other = world_open("echo");
+        kern_return_t code = -2;
+        uint64_t woken = 0;
+        uint32_t count = 1;
+        pthread_t thread;
+        void *result;
+
+        shared = world_open("echo");
+        ck_assert_int_eq(pthread_create(&thread, NULL, blocked_call, &code), 0);
+        world_until(one_blocked, &other, "a call is in the driver");
+        ck_assert_int_eq(pthread_cancel(thread), 0);
+        poll(NULL, 0, 300);             /* the caller looks at the host's pidfd every 100 ms: there it could vanish */
+        ck_assert_int_eq(IOConnectCallScalarMethod(other, kEchoUnblock, NULL, 0, &woken, &count), 0);
+        ck_assert_uint_eq(woken, 1);
+        pthread_join(thread, &result);
+        ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+        ck_assert_int_eq(code, 0);
+        ck_assert_int_eq(IOServiceClose(shared), 0);
+        ck_assert_int_eq(IOServiceClose(other), 0);
+}
+END_TEST
+
 /* exit() with threads in calls, one of them blocked in the driver: the process ends at once, the host frees what was its. */
 START_TEST(exit_in_calls)
 {
@@ -378,6 +419,7 @@ int main(void)
         tcase_add_checked_fixture(tests, setup, teardown);
         tcase_add_loop_test(tests, signals, 0, 2);
         tcase_add_test(tests, cancelled_threads);
+        tcase_add_test(tests, cancelled_in_a_long_call);
         tcase_add_test(tests, exit_in_calls);
         tcase_add_test(tests, forks_in_calls);
         tcase_add_loop_test(tests, ends_inside_a_callback, 0, 3);
