@@ -404,7 +404,12 @@ static kern_return_t create_mapping(IOMemoryDescriptor *self, const struct map_r
                 return kIOReturnError;
         pthread_mutex_lock(&maps_lock);
         found = find_map(d, request, owned);
-        if (found && found->ivars->offset == request->offset && found->ivars->length == request->length) {
+        /*
+         * One that the descriptor keeps does not keep the descriptor: who is given a reference gets a part of it, which does. Otherwise the
+         * application's region would be used for other calls under the eyes of a driver that has kept the map.
+         */
+        if (found && (owned || !amb_link_linked(&found->ivars->owned)) && found->ivars->offset == request->offset &&
+            found->ivars->length == request->length) {
                 pthread_mutex_unlock(&maps_lock);
                 OSObject_release(made);
                 if (owned)

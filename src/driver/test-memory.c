@@ -112,6 +112,28 @@ START_TEST(lengths)
 }
 END_TEST
 
+/* A map that is found where Map() had made one keeps the descriptor, as every map does: so the connection sees that it is still in use. */
+START_TEST(found_map_retains)
+{
+        IOBufferMemoryDescriptor *b = make(3, 4096);
+        uint64_t address = 0, length = 0;
+        IOMemoryMap *m, *part;
+
+        ck_assert_int_eq(IOMemoryDescriptor_Map(&b->descriptor, 0, 0, 0, 0, &address, &length), 0);
+        ck_assert_uint_eq(OSObject_getRetainCount(b), 1);
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &m), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetAddress(m), address);
+        ck_assert_uint_eq(OSObject_getRetainCount(b), 2);
+        ck_assert_int_eq(map(b, 0, 0, 0, 0, &part), 0);
+        ck_assert_uint_eq(IOMemoryMap_GetAddress(part), address);
+        OSObject_release(b);
+        at(m)[4095] = 1;
+        OSObject_release(m);
+        at(part)[4095] = 1;
+        OSObject_release(part);
+}
+END_TEST
+
 START_TEST(ranges)
 {
         IOBufferMemoryDescriptor *b = make(3, 3 * P);
@@ -344,8 +366,8 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { create, lengths, ranges, guards_and_end, fixed, owner_writes, shared_read_only, shared_writable,
-                                       structure_input, structure_output };
+        const TTest *const tests[] = { create, lengths, found_map_retains, ranges, guards_and_end, fixed, owner_writes, shared_read_only,
+                                       shared_writable, structure_input, structure_output };
 
         return run_tests("memory", tests, sizeof(tests) / sizeof(*tests));
 }
