@@ -2,6 +2,7 @@
 /*
  * test-contract                run every row, each in its own process and world
  * test-contract ROW...         only these, by name
+ * test-contract FILE.c         only the rows of this file
  * test-contract --table        the rows as lines of docs/CONTRACT.md
  * test-contract --embedded [ROW...]   driver and app in one process, so that sanitizers see both; without the rows that need a host
  *                              of their own
@@ -184,7 +185,7 @@ static bool wanted(const struct contract_row *row, int argc, char **argv)
         if (embedded && (row->bare || needs_host_apart(row)))
                 return false;
         for (int i = 1; i < argc; i++)
-                if (strcmp(argv[i], row->name) == 0)
+                if (strcmp(argv[i], row->name) == 0 || strcmp(argv[i], basename(row->test->file)) == 0)
                         return true;
         return argc == 1;
 }
