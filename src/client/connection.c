@@ -305,6 +305,8 @@ static kern_return_t seat_take(struct amb_connection *connection, struct amb_por
                 amb_connection_drop_ports(connection);
                 return atomic_load(&port->destroyed) ? MACH_SEND_INVALID_RIGHT : kIOReturnNoMemory;
         }
+        /* What the ring holds for destroyed ports must not keep the new one's completions out of it. */
+        amb_ports_sweep(connection);
         *ret_name = request.id;
         return KERN_SUCCESS;
 }
