@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "base/thread.h"
 #include "client/dispatch.h"
 
 struct amb_dispatch_source {
@@ -117,7 +118,7 @@ static bool monitor_start(void)
                 wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (epoll < 0 || wake < 0 || (epoll_ctl(epoll, EPOLL_CTL_ADD, wake, &event) < 0 && errno != EEXIST))
                 return false;
-        monitor_runs = amb_dispatch_thread(monitor_run) == 0;
+        monitor_runs = amb_thread_start(monitor_run, NULL, 0) == 0;
         return monitor_runs;
 }
 

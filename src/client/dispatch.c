@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <poll.h>
 #include <time.h>
 
+#include "base/thread.h"
 #include "client/dispatch.h"
 
 #define WORKERS_MOST 64
@@ -137,23 +137,6 @@ dispatch_queue_t dispatch_get_global_queue(intptr_t priority, uintptr_t flags)
 
 /* --- workers --- */
 
-int amb_dispatch_thread(void *(*run)(void *context))
-{
-        pthread_attr_t attributes;
-        sigset_t all, before;
-        pthread_t thread;
-        int r;
-
-        sigfillset(&all);
-        pthread_attr_init(&attributes);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&thread, &attributes, run, NULL);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy(&attributes);
-        return -r;
-}
-
 /* All below under the lock, unless they say otherwise. */
 
 static struct item *first_of(struct amb_link *list)
@@ -236,7 +219,7 @@ static void ready_add(struct item *item, bool worker)
                 pthread_cond_signal(&work);
         } else if (workers < WORKERS_MOST) {
                 workers++;
-                if (amb_dispatch_thread(worker_run) == 0)
+                if (amb_thread_start(worker_run, NULL, 0) == 0)
                         return;
                 workers--;
                 /* Those there are will come to it; without any, it is the next submission's turn to try. */

@@ -54,7 +54,5 @@ extern pthread_mutex_t amb_dispatch_lock;
 bool amb_dispatch_submit(dispatch_queue_t queue, void *context, dispatch_function_t function);
 /* A serial queue to submit to in place of `queue`: itself, if it is one. One reference; NULL: no memory. Without the lock. */
 dispatch_queue_t amb_dispatch_serial_of(dispatch_queue_t queue);
-/* Starts a thread without signals. -errno. */
-int amb_dispatch_thread(void *(*run)(void *context));
 /* In a forked child, with the lock held. */
 void amb_dispatch_sources_forked(void);

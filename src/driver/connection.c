@@ -36,7 +36,7 @@ static bool flush_start(void *userdata)
 {
         struct amb_connection *c = amb_connection_retain(userdata);
 
-        if (amb_thread_start(flush_run, c) == 0)
+        if (amb_thread_start(flush_run, c, AMB_THREAD_STACK) == 0)
                 return true;
         /* Not the last one: whoever completes holds another. */
         amb_connection_release(c);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "driver/pool.h"
@@ -17,33 +16,6 @@ static struct {
         .work = PTHREAD_COND_INITIALIZER,
         .waiting = AMB_LIST_INIT(pool.waiting),
 };
-
-static const int own_faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
-
-int amb_thread_start(void *(*function)(void *context), void *context)
-{
-        sigset_t all, before;
-        pthread_attr_t attributes;
-        pthread_t thread;
-        int r;
-
-        r = pthread_attr_init(&attributes);
-        if (r != 0)
-                return amb_trace(-r);
-        pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-        pthread_attr_setstacksize(&attributes, AMB_THREAD_STACK);
-        /* Other threads handle signals; what a thread brings upon itself must still reach a handler of the driver's. */
-        sigfillset(&all);
-        for (size_t i = 0; i < AMB_ARRAY_LENGTH(own_faults); i++)
-                sigdelset(&all, own_faults[i]);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-        r = pthread_create(&thread, &attributes, function, context);
-        pthread_sigmask(SIG_SETMASK, &before, NULL);
-        pthread_attr_destroy(&attributes);
-        if (r != 0)
-                return amb_trace(-r);
-        return 0;
-}
 
 /* Waits for work, with the lock held; NULL: nothing came for a while. */
 static struct amb_work *take(void)
@@ -94,7 +66,7 @@ void amb_pool_submit(struct amb_work *work)
         pthread_cond_signal(&pool.work);
         pthread_mutex_unlock(&pool.lock);
 
-        if (start && amb_thread_start(worker, NULL) < 0) {
+        if (start && amb_thread_start(worker, NULL, AMB_THREAD_STACK) < 0) {
                 pthread_mutex_lock(&pool.lock);
                 if (--pool.threads == 0) {
                         amb_log(AMB_LOG_ERROR, "cannot start a thread, and no other is left to do the work");

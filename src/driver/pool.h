@@ -8,6 +8,7 @@
  * between pieces of work is not promised: queues make their own. Any thread may submit.
  */
 #include "base/base.h"
+#include "base/thread.h"
 
 #define AMB_POOL_THREADS_MOST 512
 /* Of every thread that runs driver code; twice what DriverKit gives. A host's limit on memory counts the whole of it (host/limits.h). */
@@ -23,6 +24,3 @@ void amb_pool_submit(struct amb_work *work);
 
 /* function(context) on a thread of the pool. -ENOMEM. */
 int amb_pool_run(void (*function)(void *context), void *context);
-
-/* Starts a detached thread with every signal blocked: signals are the program's main thread's. */
-int amb_thread_start(void *(*function)(void *context), void *context);

@@ -230,7 +230,7 @@ static int receiver_start(struct amb_receiver *receiver)
         pthread_mutex_lock(&c->lock);
         c->threads++;
         pthread_mutex_unlock(&c->lock);
-        r = amb_thread_start(receiver_run, receiver);
+        r = amb_thread_start(receiver_run, receiver, AMB_THREAD_STACK);
         if (r < 0) {
                 /* Never the last one: the caller is another, or nothing has begun. */
                 pthread_mutex_lock(&c->lock);

@@ -327,7 +327,7 @@ AMB_EXPORT kern_return_t IOUserServer_Create(const char *name, uint64_t tag, uin
         if (code == kIOReturnSuccess) {
                 OSObject_retain(created);
                 __atomic_store_n(&the_server, &created->ivars->server, __ATOMIC_RELEASE);
-                if (amb_thread_start(control_run, the_server) < 0) {
+                if (amb_thread_start(control_run, the_server, AMB_THREAD_STACK) < 0) {
                         __atomic_store_n(&the_server, NULL, __ATOMIC_RELEASE);
                         OSObject_release(created);
                         code = kIOReturnNoResources;

@@ -132,7 +132,7 @@ static int timers_start(void)
         if (r == 0) {
                 memcpy(timers.fds, fds, sizeof(fds));
                 timers.poll_fd = poll_fd;
-                r = amb_thread_start(timers_run, NULL);
+                r = amb_thread_start(timers_run, NULL, AMB_THREAD_STACK);
         }
         if (r < 0) {
                 for (unsigned int i = 0; i < CLOCKS; i++)
