@@ -273,61 +273,6 @@ START_TEST(crash_in_start)
 }
 END_TEST
 
-START_TEST(daemon_dies)
-{
-        struct news news = { .count = 0 }, later = { .count = 0 };
-        uint64_t connection, entry;
-        pid_t pid;
-        sd_bus *bus;
-
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
-        pid = host_pid(bus, entry);
-        daemon_signal(SIGKILL);
-        sd_bus_close_unref(bus);
-        ck_assert_int_eq(kill(pid, 0), 0);
-        AMB_FREE char *policy = in_directory("policy");
-        ck_assert_int_eq(daemon_start((char *[]){ "--policy", policy, NULL }), -1);
-        bus = bus_new();
-        ck_assert_uint_eq(find_driver(bus, &later), entry);
-        ck_assert_int_eq(host_pid(bus, entry), pid);
-        ck_assert_uint_eq(log_count("launched host"), 1);
-        ck_assert_uint_eq(log_count("took over host"), 1);
-        ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
-        ck_assert_uint_gt(connection, entry);
-        close_ends();
-        /* It is watched as one of its own. */
-        kill(pid, SIGKILL);
-        wait_news(bus, &later, 1);
-        ck_assert_uint_gt(later.entry, entry);
-        sd_bus_close_unref(bus);
-}
-END_TEST
-
-/* Daemon and host die: the next daemon does not wait for that host. */
-START_TEST(both_die)
-{
-        struct news news = { .count = 0 }, later = { .count = 0 };
-        uint64_t entry;
-        pid_t pid;
-        sd_bus *bus;
-
-        start_with_driver(false, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
-        pid = host_pid(bus, entry);
-        daemon_signal(SIGKILL);
-        sd_bus_close_unref(bus);
-        kill(pid, SIGKILL);
-        wait_end(pid);
-        ck_assert_int_eq(daemon_start(NULL), -1);
-        bus = bus_new();
-        ck_assert_uint_gt(find_driver(bus, &later), entry);
-        sd_bus_close_unref(bus);
-}
-END_TEST
-
 START_TEST(stubborn_host_is_killed)
 {
         struct news news = { .count = 0 };
@@ -620,44 +565,29 @@ END_TEST
 
 int main(int count, char **arguments)
 {
-        Suite *suite = suite_create("daemon");
-        TCase *tests = tcase_create("daemon");
-        SRunner *runner;
-        int failed;
-
         if (count != 3)
                 return 2;
-        daemon_program = arguments[1];
-        host_program = arguments[2];
-        tcase_add_checked_fixture(tests, set_up, tear_down);
-        tcase_set_timeout(tests, 60);
-        tcase_add_test(tests, dump_and_find);
-        tcase_add_test(tests, bad_bundles);
-        tcase_add_test(tests, silent_at_the_end);
-        tcase_add_test(tests, bad_bundle_at_start);
-        tcase_add_test(tests, load_and_unload);
-        tcase_add_test(tests, refused_without_entitlement);
-        tcase_add_test(tests, open_and_close);
-        tcase_add_test(tests, host_dies);
-        tcase_add_test(tests, crash_in_start);
-        tcase_add_test(tests, daemon_dies);
-        tcase_add_test(tests, both_die);
-        tcase_add_test(tests, stubborn_host_is_killed);
-        tcase_add_test(tests, lifetime);
-        tcase_add_test(tests, second_daemon);
-        tcase_add_test(tests, stale_and_foreign_files);
-        tcase_add_test(tests, open_directory_is_refused);
-        tcase_add_test(tests, production_trusts_root_alone);
-        tcase_add_test(tests, hosts_inherit_nothing);
-        tcase_add_test(tests, garbage);
-        tcase_add_test(tests, calls_out_of_place);
-        tcase_add_test(tests, answers_are_not_read);
-        tcase_add_test(tests, many_connections);
-        tcase_add_test(tests, out_of_descriptors);
-        suite_add_tcase(suite, tests);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed > 0;
+        tests_begin("daemon", arguments);
+        tests_add(dump_and_find);
+        tests_add(bad_bundles);
+        tests_add(silent_at_the_end);
+        tests_add(bad_bundle_at_start);
+        tests_add(load_and_unload);
+        tests_add(refused_without_entitlement);
+        tests_add(open_and_close);
+        tests_add(host_dies);
+        tests_add(crash_in_start);
+        tests_add(stubborn_host_is_killed);
+        tests_add(lifetime);
+        tests_add(second_daemon);
+        tests_add(stale_and_foreign_files);
+        tests_add(open_directory_is_refused);
+        tests_add(production_trusts_root_alone);
+        tests_add(hosts_inherit_nothing);
+        tests_add(garbage);
+        tests_add(calls_out_of_place);
+        tests_add(answers_are_not_read);
+        tests_add(many_connections);
+        tests_add(out_of_descriptors);
+        return tests_run();
 }

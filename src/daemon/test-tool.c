@@ -370,3 +370,89 @@ size_t daemon_fds(void)
         closedir(entries);
         return count;
 }
+
+/* The row of the entry; everything else can be read too. */
+OSDictionary *dump_row(sd_bus *bus, uint64_t entry, size_t *ret_count)
+{
+        sd_bus_message *reply = reply_to(bus, call_new(bus, "Dump", ""));
+        OSDictionary *found = NULL;
+        OSArray *rows = NULL;
+
+        ck_assert_int_eq(amb_dictionary_array_read(reply, &rows), 0);
+        sd_bus_message_unref(reply);
+        *ret_count = OSArrayGetCount(rows);
+        for (size_t i = 0; i < *ret_count; i++) {
+                OSDictionary *row = OSDynamicCast(OSDictionary, OSArrayGetValue(rows, i));
+
+                if (OSDictionaryGetUInt64Value(row, "id") == entry)
+                        found = row;
+        }
+        OSObject_retain(found);
+        OSObject_release(rows);
+        return found;
+}
+
+/* The driver, by its bundle: its name is what is tested. */
+uint64_t wait_driver(sd_bus *bus)
+{
+        struct news news = { .count = 0 };
+        sd_bus_message *reply;
+        uint64_t *ids = NULL, id;
+        size_t count;
+
+        hear_news(bus, &news);
+        reply = reply_to(bus, call_new(bus, "Subscribe", "usa{sv}", 7, "IOServiceMatched", 1, "IOPropertyMatch", "a{sv}", 1,
+                                       "CFBundleIdentifier", "s", "org.example.test"));
+        ck_assert_int_eq(code_of(reply), 0);
+        ck_assert_int_eq(amb_id_array_read(reply, &ids, &count), 0);
+        sd_bus_message_unref(reply);
+        if (count == 0)
+                wait_news(bus, &news, 1);
+        id = count > 0 ? ids[0] : news.entry;
+        free(ids);
+        sd_bus_message_unref(reply_to(bus, call_new(bus, "Unsubscribe", "u", 7)));
+        return id;
+}
+
+long daemon_resident_kib(void)
+{
+        AMB_FREE char *path = amb_format("/proc/%d/status", daemon_pid), *text = NULL;
+        size_t length;
+        long kib = 0;
+
+        ck_assert_int_eq(amb_file_read(AT_FDCWD, path, 1 << 16, &text, &length), 0);
+        ck_assert_int_eq(sscanf(strstr(text, "VmRSS:"), "VmRSS: %ld", &kib), 1);
+        return kib;
+}
+
+/* --- running --- */
+
+static Suite *suite;
+
+void tests_begin(const char *name, char **arguments)
+{
+        daemon_program = arguments[1];
+        host_program = arguments[2];
+        suite = suite_create(name);
+}
+
+void tests_add(const TTest *test)
+{
+        TCase *alone = tcase_create(test->name);
+
+        tcase_add_checked_fixture(alone, set_up, tear_down);
+        tcase_set_timeout(alone, 60);
+        tcase_add_test(alone, test);
+        suite_add_tcase(suite, alone);
+}
+
+int tests_run(void)
+{
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed > 0;
+}

@@ -24,6 +24,18 @@
 
 #define PATIENCE 20000000ull                    /* us: when nothing has come until then, something is broken */
 
+/* KiB. A sanitizer keeps what has been freed for a while. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define RESIDENT_MOST (512 * 1024)
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define RESIDENT_MOST (512 * 1024)
+#endif
+#ifndef RESIDENT_MOST
+#define RESIDENT_MOST (128 * 1024)
+#endif
+
 extern const char *daemon_program, *host_program, test_info[];
 extern char directory[64], *socket_path, *log_path;
 extern pid_t daemon_pid;
@@ -45,6 +57,7 @@ void daemon_signal(int number);                 /* and waits for its end */
 void start_with_driver(bool allowed, const char *manner);
 void is_alive(void);                            /* it serves a newcomer */
 size_t daemon_fds(void);
+long daemon_resident_kib(void);                  /* RESIDENT_MOST is a good daemon's limit */
 void set_up(void);
 void tear_down(void);                           /* an orderly end leaves nothing of the daemon's behind */
 
@@ -63,9 +76,17 @@ struct news {
 void hear_news(sd_bus *bus, struct news *news);
 void wait_news(sd_bus *bus, struct news *news, unsigned count); /* until `count` pieces of news have come in all */
 uint64_t find_driver(sd_bus *bus, struct news *news);           /* subscribes, and waits until the test driver is there */
+uint64_t wait_driver(sd_bus *bus);               /* the same by its bundle: its name is what is tested */
+OSDictionary *dump_row(sd_bus *bus, uint64_t entry, size_t *ret_count);        /* the row of the entry, NULL: there is none */
 pid_t host_pid(sd_bus *bus, uint64_t entry);
 /* The fds come into `ends`. */
 int open_service(sd_bus *bus, uint64_t entry, uint32_t type, uint64_t *ret_connection);
 extern struct amb_named_fd ends[3];
 void close_ends(void);
 void wait_end(pid_t pid);
+
+/* --- running --- */
+/* Arguments: ambidextd, test-host. Each test has a directory of its own, and runs alone with CK_RUN_CASE=its name. */
+void tests_begin(const char *name, char **arguments);
+void tests_add(const TTest *test);
+int tests_run(void);                            /* the exit status of main() */
