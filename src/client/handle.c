@@ -42,6 +42,7 @@ static struct {
         uint32_t used;                  /* indices handed out so far */
         uint32_t free_first, free_last; /* oldest first, so that a number comes back late */
         uint32_t buckets[BUCKETS];
+        struct amb_target *inherited;   /* our parents' targets, never freed */
 } table = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void amb_target_init(struct amb_target *target, const struct amb_target_class *class)
@@ -49,6 +50,7 @@ void amb_target_init(struct amb_target *target, const struct amb_target_class *c
         target->class = class;
         atomic_init(&target->references, 1);
         target->handle = MACH_PORT_NULL;
+        target->inherited = NULL;
 }
 
 void *amb_target_ref(void *pointer)
@@ -476,7 +478,15 @@ static void fork_parent(void)
         pthread_mutex_unlock(&table.lock);
 }
 
-/* The child leaks the targets: other threads of the parent may have been inside them. */
+/* The child keeps the targets: other threads of the parent may have been inside them. */
+static void inherit(struct amb_target *target)
+{
+        if (target->class->forked)
+                target->class->forked(target);
+        target->inherited = table.inherited;
+        table.inherited = target;
+}
+
 static void fork_child(void)
 {
         for (uint32_t index = 1; index <= table.used; index++) {
@@ -484,10 +494,8 @@ static void fork_child(void)
 
                 if (!slot->handle)
                         continue;
-                if (slot->target->class->forked)
-                        slot->target->class->forked(slot->target);
                 slot->user_references = 0;
-                slot_give_back(slot);
+                inherit(slot_give_back(slot));
         }
         pthread_mutex_unlock(&table.lock);
 }

@@ -19,7 +19,7 @@
  *      Any. One lock for everything but pins, held for a few instructions; no target's function is called under it.
  *
  * fork(): a child has none of its parent's handles. The handler walks the table and lets every target close what must not be
- * shared.
+ * shared. The targets' memory stays, because other threads of the parent may have been inside them, and in sight of leak checkers.
  */
 #include <stdatomic.h>
 
@@ -53,6 +53,7 @@ struct amb_target {
         const struct amb_target_class *class;
         _Atomic uint32_t references;
         mach_port_t handle;             /* its own, once it has one; never changes then */
+        struct amb_target *inherited;   /* in a forked child: the next one of the parent's */
 };
 void amb_target_init(struct amb_target *target, const struct amb_target_class *class);          /* one reference */
 void *amb_target_ref(void *target);

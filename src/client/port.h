@@ -54,6 +54,7 @@ struct amb_port {
 
         pthread_mutex_t bus_lock;
         sd_bus *bus;
+        sd_bus *inherited_bus;                  /* in a forked child: the parent's, never touched */
         int bus_fd;                             /* as it was registered with epoll */
         int watch, timer;                       /* while there is no daemon: inotify of where it will appear, and a timer; -1 */
         unsigned int attempts;

@@ -15,48 +15,69 @@
 
 /* A connection of the pool. Its fd is kept beside it, because in a forked child sd-bus tells nothing about its parent's bus. */
 struct link {
+        struct link *next;
         sd_bus *bus;
         int fd;
 };
 
 static struct {
         pthread_mutex_t lock;
-        struct link idle[IDLE_MOST];
+        struct link *idle;
         size_t count;
+        struct link *inherited;         /* our parents' */
 } pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static bool pool_take(struct link *ret)
+static void link_end(struct link *link)
 {
-        bool found;
+        sd_bus_close_unref(link->bus);
+        free(link);
+}
+
+/* NULL: none is idle. */
+static struct link *pool_take(void)
+{
+        struct link *link;
 
         pthread_mutex_lock(&pool.lock);
-        found = pool.count > 0;
-        if (found)
-                *ret = pool.idle[--pool.count];
+        link = pool.idle;
+        if (link) {
+                pool.idle = link->next;
+                pool.count--;
+        }
         pthread_mutex_unlock(&pool.lock);
-        return found;
+        return link;
 }
 
 static void pool_put(struct link *link)
 {
+        bool full;
+
         pthread_mutex_lock(&pool.lock);
-        if (pool.count < IDLE_MOST) {
-                pool.idle[pool.count++] = *link;
-                link->bus = NULL;
+        full = pool.count == IDLE_MOST;
+        if (!full) {
+                link->next = pool.idle;
+                pool.idle = link;
+                pool.count++;
         }
         pthread_mutex_unlock(&pool.lock);
-        if (link->bus)
-                sd_bus_close_unref(link->bus);
+        if (full)
+                link_end(link);
 }
 
-static int pool_connect(struct link *ret)
+static int pool_connect(struct link **ret)
 {
+        struct link *link = malloc(sizeof(*link));
         int r;
 
-        r = amb_bus_connect_registry(&ret->bus, NULL);
-        if (r < 0)
+        if (!link)
+                return -ENOMEM;
+        r = amb_bus_connect_registry(&link->bus, NULL);
+        if (r < 0) {
+                free(link);
                 return r;
-        ret->fd = sd_bus_get_fd(ret->bus);
+        }
+        link->fd = sd_bus_get_fd(link->bus);
+        *ret = link;
         return 0;
 }
 
@@ -70,11 +91,17 @@ static void fork_parent(void)
         pthread_mutex_unlock(&pool.lock);
 }
 
-/* The memory of the buses is leaked on purpose: sd-bus refuses to touch another process's bus. */
+/* The memory of the buses stays: sd-bus refuses to touch another process's bus. Leak checkers see that it is meant. */
 static void fork_child(void)
 {
-        for (size_t i = 0; i < pool.count; i++)
-                close(pool.idle[i].fd);
+        struct link *link;
+
+        while ((link = pool.idle)) {
+                close(link->fd);
+                pool.idle = link->next;
+                link->next = pool.inherited;
+                pool.inherited = link;
+        }
         pool.count = 0;
         pthread_mutex_unlock(&pool.lock);
 }
@@ -86,10 +113,10 @@ __attribute__((constructor)) static void pool_start(void)
 
 __attribute__((destructor)) static void pool_end(void)
 {
-        struct link link;
+        struct link *link;
 
-        while (pool_take(&link))
-                sd_bus_close_unref(link.bus);
+        while ((link = pool_take()))
+                link_end(link);
 }
 
 /* --- one question --- */
@@ -191,32 +218,31 @@ static bool link_stale(const struct link *link)
 static int ask(const struct question *question, sd_bus_message **ret_reply)
 {
         AMB_NO_CANCEL;
-        struct link link;
-        bool kept;
+        struct link *link;
         int r;
 
-        while ((kept = pool_take(&link)) && link_stale(&link))
-                sd_bus_close_unref(link.bus);
-        if (!kept) {
+        while ((link = pool_take()) && link_stale(link))
+                link_end(link);
+        if (!link) {
                 r = pool_connect(&link);
                 if (r < 0)
                         return r;
         }
-        r = ask_on(link.bus, question, ret_reply);
+        r = ask_on(link->bus, question, ret_reply);
         if (is_disconnect(r)) {
-                sd_bus_close_unref(link.bus);
+                link_end(link);
                 if (question->once)
                         return amb_trace(r);
                 r = pool_connect(&link);
                 if (r < 0)
                         return r;
-                r = ask_on(link.bus, question, ret_reply);
+                r = ask_on(link->bus, question, ret_reply);
                 if (is_disconnect(r)) {
-                        sd_bus_close_unref(link.bus);
+                        link_end(link);
                         return amb_trace(r);
                 }
         }
-        pool_put(&link);
+        pool_put(link);
         return r < 0 ? amb_trace(r) : 0;
 }
 

@@ -212,7 +212,7 @@ void amb_port_bus_close(struct amb_port *port)
         pthread_mutex_unlock(&port->bus_lock);
 }
 
-/* The lists and the bus are leaked on purpose; the child only must not hold the sockets. */
+/* The memory of the lists and the bus stays; the child only must not hold the sockets. */
 void amb_port_bus_forked(struct amb_port *port)
 {
         if (port->bus_fd >= 0)
@@ -221,7 +221,7 @@ void amb_port_bus_forked(struct amb_port *port)
                 close(port->watch);
         if (port->timer >= 0)
                 close(port->timer);
-        port->bus = NULL;
+        port->inherited_bus = amb_steal(port->bus);
         port->bus_fd = port->watch = port->timer = -1;
         amb_list_init(&port->subscriptions);
         pthread_mutex_init(&port->bus_lock, NULL);
