@@ -396,7 +396,7 @@ static int adopt(void)
         if (r >= 0)
                 r = sd_bus_message_read(reply, "i", &code);
         OSObject_release(all);
-        if (r == -ECONNRESET || r == -ENOTCONN) {
+        if (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE) {
                 /* It has died again meanwhile. */
                 bus = sd_bus_close_unref(bus);
                 return r;

@@ -24,17 +24,18 @@
 
 #define PATIENCE 20000000ull                    /* us: when nothing has come until then, something is broken */
 
-/* KiB. A sanitizer keeps what has been freed for a while. */
-#if defined(__has_feature)
+/* A sanitizer keeps what has been freed for a while, and writes an eighth of what is allocated. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define RESIDENT_MOST (512 * 1024)
+#define SANITIZED 1
 #endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define RESIDENT_MOST (512 * 1024)
 #endif
-#ifndef RESIDENT_MOST
-#define RESIDENT_MOST (128 * 1024)
+#ifndef SANITIZED
+#define SANITIZED 0
 #endif
+#define RESIDENT_MOST ((SANITIZED ? 512 : 128) * 1024)          /* KiB, of a good daemon */
 
 extern const char *daemon_program, *host_program, test_info[];
 extern char directory[64], *socket_path, *log_path;
@@ -57,7 +58,7 @@ void daemon_signal(int number);                 /* and waits for its end */
 void start_with_driver(bool allowed, const char *manner);
 void is_alive(void);                            /* it serves a newcomer */
 size_t daemon_fds(void);
-long daemon_resident_kib(void);                  /* RESIDENT_MOST is a good daemon's limit */
+long daemon_resident_kib(void);
 void set_up(void);
 void tear_down(void);                           /* an orderly end leaves nothing of the daemon's behind */
 
