@@ -396,12 +396,12 @@ static int adopt(void)
         if (r >= 0)
                 r = sd_bus_message_read(reply, "i", &code);
         OSObject_release(all);
-        if (r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE) {
-                /* It has died again meanwhile. */
+        if (r < 0) {
+                /* It has died again meanwhile, or it was the former one's socket: only a daemon's answer counts. */
                 bus = sd_bus_close_unref(bus);
                 return r;
         }
-        if (r < 0 || code != 0)
+        if (code != 0)
                 _exit(5);
         return serve();
 }
