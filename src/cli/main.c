@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/cli.h"
 
+#include <poll.h>
 #include <signal.h>
 
 static const struct cli_verb *const verbs[] = { &cli_run, &cli_ls, &cli_call, &cli_load, &cli_unload, &cli_bench };
@@ -38,9 +39,14 @@ static bool asks_for_help(int argc, char **argv)
 /* What has been printed must have arrived: a full disk is a failure. A reader that has gone away (`| head`) is not. */
 static int finish(int status)
 {
-        if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE)
-                return cli_say_failure(false, "standard output: %s", strerror(errno));
-        return status;
+        struct pollfd reader = { .fd = STDOUT_FILENO, .events = POLLOUT };
+        bool failed = ferror(stdout) != 0;
+        errno = 0;
+        failed |= fflush(stdout) != 0;
+        if (!failed || errno == EPIPE || (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR)))
+                return status;
+        /* A write that failed on the way, long ago, has left no errno to trust. */
+        return cli_say_failure(false, "standard output: %s", errno ? strerror(errno) : "not everything could be written; is the disk full?");
 }
 
 int main(int argc, char **argv)

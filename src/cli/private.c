@@ -244,7 +244,8 @@ void cli_private_daemon_again(struct cli_private *private)
         if (r < 0)
                 cli_say_failure(false, "ambidextd (pid %d) %s and cannot be started again: %s", (int)pid, how, strerror(-r));
         else {
-                amb_fd_close(ready);    /* apps wait for the socket themselves */
+                wait_ready(private, ready);
+                amb_fd_close(ready);
                 fprintf(stderr, "ambidext: ambidextd (pid %d) %s; started again (pid %d)\n", (int)pid, how, (int)private->daemon);
         }
 }

@@ -206,6 +206,12 @@ SCRIPT
 chmod +x "$work/files/daemon-dies"
 try 0 'the daemon dies' "${with_sensors[@]}" "$work/files/daemon-dies" && err_has 'was killed by signal 9.*started again' 'the daemon dies'
 nothing_left 'after the daemon died'
+grep -q 'ready-fd' "$work/err" && fail 'the daemon dies: the new one has nobody to tell that it is ready'
+
+# Much output: a reader that goes away early is no failure, a full disk is one.
+try 0 'output into head' "${with_sensors[@]}" bash -c 'ambidext call sensors 3 | head -c 10; exit ${PIPESTATUS[0]}'
+try 1 'output to a full disk' "${with_sensors[@]}" bash -c 'ambidext call sensors 3 >/dev/full' && err_has 'standard output: ' 'a full disk'
+grep -q temporarily "$work/err" && fail 'a full disk: an error of something else is named'
 
 # run itself is killed: daemon and host see it; the directory remains, nobody is there to remove it
 start_sleeper
