@@ -21,6 +21,8 @@ uint64_t mach_absolute_time(void);              /* stops while the machine sleep
 uint64_t mach_continuous_time(void);            /* goes on: CLOCK_BOOTTIME */
 kern_return_t mach_timebase_info(mach_timebase_info_t info);    /* 1 / 1; always 0; ns = ticks * numer / denom */
 
+/* Where <time.h> shows POSIX clocks: not under a strict -std=c17. */
+#ifdef CLOCK_MONOTONIC
 #ifndef CLOCK_UPTIME_RAW
 #define CLOCK_UPTIME_RAW CLOCK_MONOTONIC
 #endif
@@ -34,6 +36,7 @@ static inline uint64_t clock_gettime_nsec_np(clockid_t clock)
                 return 0;
         return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
+#endif
 
 #ifdef __cplusplus
 }
