@@ -5,6 +5,18 @@
 #include "channel/test-pair.h"
 #include "channel/private.h"
 
+/* Races are run for a while; a sanitizer sees in fewer turns what there is to see. */
+#if defined(__SANITIZE_ADDRESS__)
+#define TURNS(count) ((count) / 4)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TURNS(count) ((count) / 4)
+#endif
+#endif
+#ifndef TURNS
+#define TURNS(count) (count)
+#endif
+
 static const uint32_t boundary[] = {
         0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 0x1000, 0x1100, 0x0FFF, 4095, 4097, 0xFFFF, 0x10000, 0x1000000,
         0x02000000, 0x7FFFFFFF, 0x80000000, 0x80000001, 0xFFFFEFFF, 0xFFFFFFFE, 0xFFFFFFFF,
@@ -296,7 +308,7 @@ START_TEST(requests_rewritten_while_read)
 
         victim_make(&victim);
         flipper_start(&flipper, victim.memory, victim.fd, flip_requests);
-        for (unsigned i = 0; i < 100000; ++i) {
+        for (unsigned i = 0; i < TURNS(100000u); ++i) {
                 entry_good(&victim, 1);
                 if (i % 4 == 0)
                         amb_store(&victim.memory->ring[victim.position % AMB_LAYOUT_RING].shape, 5 | 9 << 8 | 7 << 24);
@@ -445,7 +457,7 @@ START_TEST(replies_rewritten_while_read)
         app_again(fd, &host, &app);
         ck_assert_int_eq(pthread_create(&host.thread, NULL, host_answer_blindly, &host), 0);
         flipper_start(&flipper, memory, fd, flip_replies);
-        for (unsigned i = 0; i < 20000; ++i) {
+        for (unsigned i = 0; i < TURNS(20000u); ++i) {
                 memset(&out, 0x5A, sizeof(out));
                 call.scalar_capacity = i % 17;
                 r = amb_channel_call(app, &call, &reply);
