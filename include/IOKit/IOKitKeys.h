@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Names that IOKit's calls and property lists use. Contract: lifecycle-registry 0.3, 5.1. */
+/* Names that IOKit's calls and property lists use: constants. Contract: lifecycle-registry 0.3, 5.1. */
 
 #define kIOServicePlane "IOService"
 #define kIODeviceTreePlane "IODeviceTree"

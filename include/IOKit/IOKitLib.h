@@ -17,7 +17,8 @@
  * Names that go in are `const char *`, the type that Darwin's `const io_name_t` parameters decay to: an array parameter of 128
  * bytes makes gcc warn of every shorter literal. At most 127 bytes of a name count.
  *
- * Contract: call-path 1 to 5, lifecycle-registry 2 and 6, memory-and-queues 3.
+ * Contract: call-path 1 to 5, lifecycle-registry 2 and 6, memory-and-queues 3, real-code 1 and 3 'IOKit functions'; each group
+ * below names its sections and the rows of its conformance tables.
  */
 #include <limits.h>
 #include <signal.h>
@@ -55,16 +56,21 @@
 extern "C" {
 #endif
 
-/* --- the registry's door --- */
+/* --- the registry's door (lifecycle-registry 6.1, rows 174 to 205) --- */
 
 /* Means "the registry of this process's environment" wherever a main port is asked for; 0 is the same. */
 extern const mach_port_t kIOMainPortDefault;
 extern const mach_port_t kIOMasterPortDefault;
-/* A handle for the same; drop it with mach_port_deallocate. Always 0 (success). */
+/* A handle for the same; drop it with mach_port_deallocate. bootstrap_port is ignored. 0; kIOReturnNoMemory. */
 kern_return_t IOMainPort(mach_port_t bootstrap_port, mach_port_t *main_port);
 kern_return_t IOMasterPort(mach_port_t bootstrap_port, mach_port_t *main_port);
 
-/* --- finding services --- */
+/*
+ * --- finding services (lifecycle-registry 5.3, 6.1, 6.2, rows 155 to 205) ---
+ * Codes of a look-up: kIOReturnNotPrivileged (main_port is neither 0 nor of IOMainPort(); look-ups of entries ignore it),
+ * kIOReturnBadArgument (matching is NULL or no dictionary), kIOReturnUnsupported (it holds what is no property, such as a
+ * floating point number), kIOReturnMessageTooLarge (over 4 MiB, 16384 values or 32 levels), kIOReturnNoMemory.
+ */
 
 /*
  * Matching dictionaries: one reference for the caller, NULL without memory or name. A service is found by its class or a
@@ -82,27 +88,29 @@ CFMutableDictionaryRef IORegistryEntryIDMatching(uint64_t entry_id);
 io_service_t IOServiceGetMatchingService(mach_port_t main_port, CFDictionaryRef matching);
 /*
  * All of them, in registry order: 0 and an iterator over what matched now; 0 and *existing = 0 when nothing matched or there is
- * no registry; kIOReturnBadArgument: matching is NULL. Takes the caller's reference of the dictionary, also on failure.
+ * no registry; else a code as above. Takes the caller's reference of the dictionary, also on failure.
  */
 kern_return_t IOServiceGetMatchingServices(mach_port_t main_port, CFDictionaryRef matching, io_iterator_t *existing);
-/* Does this service match now? Does not take the dictionary. kIOReturnBadArgument: matching is NULL. */
+/* Does this service match now? Does not take the dictionary. Codes as above; on failure *matches stays. */
 kern_return_t IOServiceMatchPropertyTable(io_service_t service, CFDictionaryRef matching, boolean_t *matches);
 
-/* --- handles --- */
+/* --- handles (lifecycle-registry 6.6, rows 174 to 205) --- */
 
 /* 0 is accepted and does nothing. KERN_INVALID_NAME: no such handle. Releasing the last reference of a connection closes it. */
 kern_return_t IOObjectRetain(io_object_t object);
 kern_return_t IOObjectRelease(io_object_t object);
-/* The class in the registry ("IOUserService"), not the driver's own (property IOUserClass). */
+/* The class in the registry ("IOUserService"), not the driver's own (property IOUserClass); at most 127 bytes and a NUL. */
 kern_return_t IOObjectGetClass(io_object_t object, io_name_t class_name);
-CFStringRef IOObjectCopyClass(io_object_t object);              /* NULL on any error */
+CFStringRef IOObjectCopyClass(io_object_t object);              /* one reference for the caller; NULL on any error */
+/* Is that its class or one of the superclasses? Are both the same object? No on any error. */
 boolean_t IOObjectConformsTo(io_object_t object, const char *class_name);
 boolean_t IOObjectIsEqualTo(io_object_t object, io_object_t other);
 uint32_t IOObjectGetUserRetainCount(io_object_t object);        /* 0 on any error */
 
-/* --- iterators --- */
+/* --- iterators (lifecycle-registry 6.3) --- */
 
 /*
+ * A handle that is no iterator: 0, false, no effect.
  * The next object, with a reference for the caller, or 0: at the end (a notification's iterator is armed by that), not an
  * iterator.
  */
@@ -110,11 +118,12 @@ io_object_t IOIteratorNext(io_iterator_t iterator);
 void IOIteratorReset(io_iterator_t iterator);                   /* starts again; no effect on a notification's iterator */
 boolean_t IOIteratorIsValid(io_iterator_t iterator);            /* false: the registry has changed below a recursive iterator */
 
-/* --- entries --- */
+/* --- entries (lifecycle-registry 5.6, 6.7, rows 174 to 205, 234) --- */
 
 enum { kIORegistryIterateRecursively = 0x1, kIORegistryIterateParents = 0x2 };
 
-io_registry_entry_t IORegistryGetRootEntry(mach_port_t main_port);      /* 0 without a registry */
+io_registry_entry_t IORegistryGetRootEntry(mach_port_t main_port);      /* with a reference for the caller; 0: no registry */
+/* At most 127 bytes and a NUL. */
 kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
 /* The same in every plane. */
 kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const char *plane, io_name_t name);
@@ -124,8 +133,9 @@ kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plan
 io_registry_entry_t IORegistryEntryFromPath(mach_port_t main_port, const char *path);
 /* On failure *entry_id becomes 0. */
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entry_id);
+/* Is it attached (the same in every plane)? No on any error. */
 boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const char *plane);
-/* All properties: one reference for the caller. options: 0. */
+/* A copy of all properties: one reference for the caller. options: 0. */
 kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMutableDictionaryRef *properties,
                                                 CFAllocatorRef allocator, IOOptionBits options);
 /* One property: one reference for the caller; NULL: absent, or any error. */
@@ -156,7 +166,7 @@ kern_return_t IORegistryCreateIterator(mach_port_t main_port, const char *plane,
 kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const char *plane, IOOptionBits options,
                                             io_iterator_t *iterator);
 
-/* --- services --- */
+/* --- services (lifecycle-registry 0.4, 6.8, 6.9, rows 206 to 230) --- */
 
 enum {
         kIOServiceInactiveState = 0x1,
@@ -167,12 +177,12 @@ enum {
 };
 kern_return_t IOServiceGetState(io_service_t service, uint64_t *state);         /* on error *state becomes 0 */
 kern_return_t IOServiceGetBusyState(io_service_t service, uint32_t *busy);      /* on error *busy becomes 0 */
-kern_return_t IOKitGetBusyState(mach_port_t main_port, uint32_t *busy);         /* of the whole registry */
-/* Waits until the busy count is 0; wait NULL: for ever. kIOReturnTimeout: it was not. */
+kern_return_t IOKitGetBusyState(mach_port_t main_port, uint32_t *busy);         /* of the whole registry; likewise */
+/* Waits until the busy count is 0; wait: at most that long, NULL: for ever. kIOReturnTimeout: it was not. */
 kern_return_t IOServiceWaitQuiet(io_service_t service, mach_timespec_t *wait);
 kern_return_t IOKitWaitQuiet(mach_port_t main_port, mach_timespec_t *wait);
 
-/* --- connections --- */
+/* --- connections (call-path 2.10, 5, rows 153 to 198; lifecycle-registry 2, 3.3, rows 70 to 136, 231 to 240) --- */
 
 /*
  * Opens a connection: the driver makes a user client of `type`, any number. owning_task: mach_task_self().
@@ -196,7 +206,7 @@ kern_return_t IOConnectGetService(io_connect_t connect, io_service_t *service);
 kern_return_t IOConnectSetNotificationPort(io_connect_t connect, uint32_t type, mach_port_t port, uintptr_t reference);
 kern_return_t IOConnectAddClient(io_connect_t connect, io_connect_t client);
 
-/* --- calls --- */
+/* --- calls (call-path 2.1 to 2.9, rows 1 to 65; asynchronous ones 2.7, 4, rows 110 to 152) --- */
 
 /*
  * Calls the driver's ExternalMethod and waits for its answer, without limit.
@@ -244,7 +254,7 @@ kern_return_t IOConnectCallAsyncScalarMethod(mach_port_t connection, uint32_t se
                                              uint64_t *reference, uint32_t reference_count, const uint64_t *input,
                                              uint32_t input_count, uint64_t *output, uint32_t *output_count);
 
-/* --- memory --- */
+/* --- memory (memory-and-queues 1.3, 3, rows M53 to M88) --- */
 
 /*
  * Maps the driver's memory of `type` (any number that it understands) into this process; into_task: mach_task_self().
@@ -262,11 +272,11 @@ kern_return_t IOConnectMapMemory64(io_connect_t connect, uint32_t type, task_por
 kern_return_t IOConnectUnmapMemory(io_connect_t connect, uint32_t type, task_port_t from_task, vm_address_t address);
 kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t type, task_port_t from_task, mach_vm_address_t address);
 
-/* --- notification ports --- */
+/* --- notification ports (call-path 4.3 to 4.7, rows 110 to 152; lifecycle-registry 6.10) --- */
 
 /*
- * Where completions and notifications arrive. They are delivered by a run loop (IONotificationPortGetRunLoopSource), on a dispatch
- * queue (IONotificationPortSetDispatchQueue), by whoever polls amb_port_get_fd() and calls amb_port_dispatch()
+ * Where completions and notifications arrive. They are delivered by a run loop (IONotificationPortGetRunLoopSource), on a
+ * dispatch queue (IONotificationPortSetDispatchQueue), by whoever polls amb_port_get_fd() and calls amb_port_dispatch()
  * (<ambidext/port.h>), or received one by one with mach_msg() (<mach/message.h>); until then they wait in the port.
  * Calls on one port are made by one thread at a time. Callbacks of one port never overlap.
  */
@@ -290,8 +300,9 @@ mach_port_t IONotificationPortGetMachPort(IONotificationPortRef port);  /* usabl
 /* Made on first use, the same later; not owned by the caller. NULL: no memory. */
 CFRunLoopSourceRef IONotificationPortGetRunLoopSource(IONotificationPortRef port);
 /*
- * Callbacks run on `queue` (<dispatch/dispatch.h>), one at a time, until another queue or NULL is set: then none begins any more,
- * one in progress finishes, and what comes waits in the port. The port lives until its last callback has returned. Starts threads.
+ * Callbacks run on `queue` (<dispatch/dispatch.h>), one at a time, until another queue or NULL is set: then none begins any
+ * more, one in progress finishes, and what comes waits in the port. The port lives until its last callback has returned. Starts
+ * threads.
  */
 void IONotificationPortSetDispatchQueue(IONotificationPortRef port, dispatch_queue_t queue);
 /* Linux has no such attribute: 0, and nothing changes. kIOReturnBadArgument: port is NULL. */
@@ -311,6 +322,8 @@ IOReturn OSGetNotificationFromMessage(mach_msg_header_t *message, uint32_t index
                                       void **content, vm_size_t *size);
 
 /*
+ * Contract: lifecycle-registry 0.3, 6.4, rows 206 to 230, 236.
+ *
  * Tells when services come or go: kIOMatchedNotification, kIOFirstMatchNotification, kIOPublishNotification,
  * kIOFirstPublishNotification, kIOTerminatedNotification, kIOWillTerminateNotification; another name: kIOReturnUnsupported.
  * *notification is an iterator that holds what is there already (for the two last: nothing). It must be drained once, until
@@ -322,6 +335,8 @@ kern_return_t IOServiceAddMatchingNotification(IONotificationPortRef port, const
                                                IOServiceMatchingCallback callback, void *refcon,
                                                io_iterator_t *notification);
 /*
+ * Contract: lifecycle-registry 0.2, 6.5, rows 206 to 230, 235.
+ *
  * Tells what happens to one service: kIOGeneralInterest (kIOMessageServiceIsTerminated and the driver's own) or
  * kIOBusyInterest; another name, or a terminated service: kIOReturnUnsupported. Releasing *notification ends it.
  */

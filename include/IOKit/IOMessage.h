@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Message types that interest callbacks get. Contract: lifecycle-registry 0.2. */
+/* Message types that interest callbacks get: constants. Contract: lifecycle-registry 0.2. */
 #include <IOKit/IOReturn.h>
 
 #define kIOMessageServiceIsTerminated iokit_common_msg(0x010)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Return codes. The numbers are Apple's. Zero is the only success; positive and negative values are errors.
+ * Return codes: constants. The numbers are Apple's. Zero is the only success; positive and negative values are errors.
  *
  * A code is 32 bits: system (6), subsystem (12), code (14). Contract: call-path 1.7 to 1.12.
  */
@@ -98,7 +98,7 @@ typedef kern_return_t IOReturn;
 #define kIOReturnUnderrun         ((IOReturn)0xE00002E7) /* less data than required */
 #define kIOReturnOverrun          ((IOReturn)0xE00002E8) /* more data than fits */
 #define kIOReturnDeviceError      ((IOReturn)0xE00002E9) /* the device misbehaves */
-#define kIOReturnNoCompletion     ((IOReturn)0xE00002EA) /* nothing is there to run the request (here: dispatch entry without function) */
+#define kIOReturnNoCompletion     ((IOReturn)0xE00002EA) /* nothing runs the request (a dispatch entry without function) */
 #define kIOReturnAborted          ((IOReturn)0xE00002EB) /* cancelled before completion */
 #define kIOReturnNoBandwidth      ((IOReturn)0xE00002EC) /* bus bandwidth would not suffice */
 #define kIOReturnNotResponding    ((IOReturn)0xE00002ED) /* device gives no answer */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The types of IOKit's client interface. Contract: call-path 1.1, 1.2, memory-and-queues 1.3. */
+/* The types of IOKit's client interface, no calls. Contract: call-path 1.1, 1.2, memory-and-queues 1.3. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The layout of a notification message: a mach_msg_header_t (24 bytes, id 53), an OSNotificationHeader64 (72 bytes), then the
- * content of its type. Contract: call-path 1.3, 4.3; lifecycle-registry 0.3.
+ * The layout of a notification message (types and constants, no calls): a mach_msg_header_t (24 bytes, id 53), an
+ * OSNotificationHeader64 (72 bytes), then the content of its type. Contract: call-path 1.3, 4.3; lifecycle-registry 0.3.
  */
 #include <stdint.h>
 

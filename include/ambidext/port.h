@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Notification ports for programs that have their own poll loop. */
+/*
+ * Notification ports for programs that have their own poll loop. Every call says which threads; none returns an error.
+ * Contract: ours, no contract. How a callback is called: call-path 4.4.
+ */
 #include <IOKit/IOKitLib.h>
 
 #ifdef __cplusplus
@@ -9,7 +12,7 @@ extern "C" {
 
 /*
  * A file descriptor that is readable (POLLIN) when amb_port_dispatch has something to do. It belongs to the port and stays the
- * same for its life; only poll it (poll, select, epoll). Any thread.
+ * same for its life; only poll it (poll, select, epoll), never close it. port: not NULL. Any thread.
  */
 int amb_port_get_fd(IONotificationPortRef port);
 

@@ -3,6 +3,8 @@
 /*
  * What tools need and IOKit has no call for: loading and unloading bundles, the whole registry at once, and why a look-up found
  * nothing. Any thread; each call waits for the daemon's answer.
+ *
+ * Contract: ours, no contract. The rules of bundles: lifecycle-registry 5.2, 4.7.
  */
 #include <IOKit/IOKitLib.h>
 

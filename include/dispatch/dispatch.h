@@ -5,8 +5,8 @@
  *
  * A queue runs functions in the order in which they were submitted; a serial one (the default) one at a time, a concurrent one,
  * such as the global ones, many. Queues are bound to no thread: the library starts threads when a queue has work and ends them
- * some seconds after; a program that uses no queue never gets a thread. At most 64 functions run at once: what waits in one of them
- * for a 65th waits for ever. The library's threads block all signals.
+ * some seconds after; a program that uses no queue never gets a thread. At most 64 functions run at once: what waits in one of
+ * them for a 65th waits for ever. The library's threads block all signals.
  *
  * The main queue's functions run on the main thread, inside CFRunLoopRun() or dispatch_main().
  *
@@ -15,6 +15,8 @@
  * queues, unless they say otherwise. A forked child has empty queues and no threads.
  *
  * The forms that take a block are not here: Debian's gcc has no blocks.
+ *
+ * Contract: real-code 3 'libdispatch', call-path 4.6 (queues of a notification port).
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +38,7 @@ typedef union {
         struct dispatch_semaphore_s *semaphore;
 } dispatch_object_t __attribute__((transparent_union));
 #endif
+/* One reference more, or less; the last one frees, a queue once what it was given has run. object: not NULL. */
 void dispatch_retain(dispatch_object_t object);
 void dispatch_release(dispatch_object_t object);
 
@@ -70,9 +73,9 @@ enum {
 /* label: copied, may be NULL. One reference for the caller; NULL: no memory. */
 dispatch_queue_t dispatch_queue_create(const char *label, dispatch_queue_attr_t attribute);
 const char *dispatch_queue_get_label(dispatch_queue_t queue);           /* "" without one; valid as long as the queue */
-/* A concurrent queue of the process, the same for every priority; NULL: flags other than 0. */
+/* A concurrent queue of the process, not owned by the caller, the same for every priority; NULL: flags other than 0. */
 dispatch_queue_t dispatch_get_global_queue(intptr_t priority, uintptr_t flags);
-dispatch_queue_t dispatch_get_main_queue(void);
+dispatch_queue_t dispatch_get_main_queue(void);                         /* never NULL; not owned by the caller */
 /* Runs the main queue for ever. The main thread's call. */
 void dispatch_main(void) __attribute__((noreturn));
 
@@ -89,15 +92,16 @@ void dispatch_after_f(dispatch_time_t when, dispatch_queue_t queue, void *contex
 /* --- once --- */
 
 typedef intptr_t dispatch_once_t;                                       /* 0 before, static */
-/* The first caller runs function(context), the others wait until it has run. */
+/* The first caller runs function(context) on its own thread, the others wait until it has run. Not from inside the function. */
 void dispatch_once_f(dispatch_once_t *predicate, void *context, dispatch_function_t function);
 
 /* --- semaphores --- */
 
-dispatch_semaphore_t dispatch_semaphore_create(intptr_t value);         /* NULL: value below 0, or no memory */
+/* `value`: how many can be taken at first. One reference for the caller; NULL: value below 0, or no memory. */
+dispatch_semaphore_t dispatch_semaphore_create(intptr_t value);
 /* Takes one, waiting until `timeout` if there is none. 0, or not 0: timed out. */
 intptr_t dispatch_semaphore_wait(dispatch_semaphore_t semaphore, dispatch_time_t timeout);
-/* Gives one back. 0: nobody waited. */
+/* Gives one back, also from a thread that took none. 0: nobody waited. */
 intptr_t dispatch_semaphore_signal(dispatch_semaphore_t semaphore);
 
 #ifdef __cplusplus

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Mach's return codes that programs of this kind meet, and how a code is composed. Contract: call-path 1.7, 1.10 to 1.12. */
+/*
+ * Mach's return codes that programs of this kind meet, and how a code is composed. Any thread.
+ * Contract: call-path 1.7, 1.10 to 1.12; mach_error_string: real-code 3 'Mach functions and macros'.
+ */
 #include <stdint.h>
 
 typedef int kern_return_t;

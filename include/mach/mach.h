@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The few Mach names that IOKit clients use. */
+/*
+ * The few Mach names that IOKit clients use; the parts say which thread may call. Contract: real-code 3 'Mach functions and
+ * macros', 'Headers included by client programs'.
+ */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The name of this process as a task, the only one that calls with a task argument accept. */
+/*
+ * The name of this process as a task, the only one that calls with a task argument accept. A constant, any thread; it is never
+ * given back. Contract: call-path 2.1, real-code 3 'Mach functions and macros'.
+ */
 #include <mach/mach_types.h>
 
 #ifdef __cplusplus

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Mach's clocks. A tick is a nanosecond here; programs that multiply by the time base are right all the same. */
+/*
+ * Mach's clocks. A tick is a nanosecond here; programs that multiply by the time base are right all the same. Any thread, also
+ * in a signal handler. Contract: memory-and-queues 13 (time), real-code 3 'Mach functions and macros'.
+ */
 #include <stdint.h>
 #include <time.h>
 
@@ -17,9 +20,11 @@ struct mach_timebase_info {
 typedef struct mach_timebase_info *mach_timebase_info_t;
 typedef struct mach_timebase_info mach_timebase_info_data_t;
 
+/* Nanoseconds since some moment before the start of this program; these cannot fail. */
 uint64_t mach_absolute_time(void);              /* stops while the machine sleeps: CLOCK_MONOTONIC */
 uint64_t mach_continuous_time(void);            /* goes on: CLOCK_BOOTTIME */
-kern_return_t mach_timebase_info(mach_timebase_info_t info);    /* 1 / 1; always 0; ns = ticks * numer / denom */
+/* Fills *info, which must not be NULL: 1 / 1; ns = ticks * numer / denom. Always 0. */
+kern_return_t mach_timebase_info(mach_timebase_info_t info);
 
 /* Where <time.h> shows POSIX clocks: not under a strict -std=c17. */
 #ifdef CLOCK_MONOTONIC

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Mach's names for sizes, addresses and handles. A handle ("port name") is a 32-bit number of this process; 0 is none. */
+/*
+ * Mach's names for sizes, addresses and handles. A handle ("port name") is a 32-bit number of this process; 0 is none. Types
+ * only.
+ * Contract: call-path 1.1, 2.2, real-code 3 'Mach functions and macros'.
+ */
 #include <stdint.h>
 
 #include <mach/kern_return.h>

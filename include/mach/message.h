@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Messages as programs receive them that read a port themselves instead of giving it to a run loop or a queue.
- * Contract: call-path 4.3, 4.6.
+ * Each call says which threads. Contract: call-path 4.3, 4.6; real-code 3 'Mach functions and macros'.
  */
 #include <mach/mach_types.h>
 
@@ -55,21 +55,22 @@ extern "C" {
 #endif
 
 /*
- * Receives the oldest message of a port (MACH_RCV_MSG): `rcv_name` from IONotificationPortGetMachPort(), IOCreateReceivePort() or
- * mach_port_allocate(). `msg` has room for rcv_size bytes, message and trailer. With MACH_RCV_TIMEOUT it waits `timeout`
+ * Receives the oldest message of a port (MACH_RCV_MSG): `rcv_name` from IONotificationPortGetMachPort(), IOCreateReceivePort()
+ * or mach_port_allocate(). `msg` has room for rcv_size bytes, message and trailer. With MACH_RCV_TIMEOUT it waits `timeout`
  * milliseconds (0: not at all), else without limit. IODispatchCalloutFromMessage() then calls the callback that it asks for.
  * A message from a service's notification brings one reference of the handle in msgh_remote_port; mach_msg_destroy() drops it.
  *
  * Any number of threads, also beside a run loop or a queue: each message goes to one of them.
  *
- * MACH_RCV_INVALID_NAME: no receive port; MACH_RCV_TIMED_OUT; MACH_RCV_PORT_DIED: destroyed meanwhile; MACH_RCV_INTERRUPTED: by a
- * signal, only with MACH_RCV_INTERRUPT; MACH_RCV_TOO_LARGE: the message is lost, or with MACH_RCV_LARGE stays and msg->msgh_size
- * says its size, so that rcv_size must be MACH_MSG_TRAILER_MINIMUM_SIZE more. Nobody here takes messages: MACH_SEND_MSG gives
- * MACH_SEND_INVALID_DEST, and nothing is received. send_size and notify are ignored.
+ * MACH_RCV_INVALID_NAME: no receive port; MACH_RCV_TIMED_OUT; MACH_RCV_PORT_DIED: destroyed meanwhile; MACH_RCV_INTERRUPTED: by
+ * a signal, only with MACH_RCV_INTERRUPT; MACH_RCV_TOO_LARGE: the message is lost, or with MACH_RCV_LARGE stays and
+ * msg->msgh_size says its size, so that rcv_size must be MACH_MSG_TRAILER_MINIMUM_SIZE more. Nobody here takes messages:
+ * MACH_SEND_MSG gives MACH_SEND_INVALID_DEST, and nothing is received. send_size and notify are ignored.
  */
-mach_msg_return_t mach_msg(mach_msg_header_t *msg, mach_msg_option_t option, mach_msg_size_t send_size, mach_msg_size_t rcv_size,
-                           mach_port_name_t rcv_name, mach_msg_timeout_t timeout, mach_port_name_t notify);
-/* Drops what a received message brought along. */
+mach_msg_return_t mach_msg(mach_msg_header_t *msg, mach_msg_option_t option, mach_msg_size_t send_size,
+                           mach_msg_size_t rcv_size, mach_port_name_t rcv_name, mach_msg_timeout_t timeout,
+                           mach_port_name_t notify);
+/* Drops the reference of msgh_remote_port that a received message brought along, and sets the field to 0. Any thread. */
 void mach_msg_destroy(mach_msg_header_t *msg);
 
 #ifdef __cplusplus

@@ -3,6 +3,8 @@
 /*
  * Apple's log calls: one line to standard error. Formats are printf's; privacy and type remarks in braces ("%{public}s") are
  * accepted and ignored. Any thread.
+ *
+ * Contract: real-code 3 'Functions and macros' of drivers, lifecycle-registry 4.10.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,10 +24,17 @@ typedef uint8_t os_log_type_t;
 
 #define OS_LOG_DEFAULT ((os_log_t)0)
 
-/* A log whose lines carry "subsystem:category"; lives as long as the process. The same names give the same log. NULL: no memory. */
+/*
+ * A log whose lines carry "subsystem:category"; lives as long as the process. The same names give the same log. NULL: no
+ * memory.
+ */
 os_log_t os_log_create(const char *subsystem, const char *category);
 
-/* Lines of type DEBUG are written only with AMBIDEXT_DEBUG in the environment. */
+/*
+ * Lines of type DEBUG are written only with AMBIDEXT_DEBUG in the environment (false without it, whatever the log).
+ * os_log_with_type: log: of os_log_create(), or OS_LOG_DEFAULT; format: printf's, copied out before the call returns. A line
+ * for which there is no memory is lost; nothing is reported.
+ */
 bool os_log_type_enabled(os_log_t log, os_log_type_t type);
 void os_log_with_type(os_log_t log, os_log_type_t type, const char *format, ...);
 
