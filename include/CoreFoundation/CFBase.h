@@ -8,6 +8,11 @@
  * Allocators are accepted and ignored. Strings, numbers and booleans may be used from any thread; data, arrays and dictionaries
  * by one thread at a time while one changes them. There are no immutable containers: a CFDictionaryRef is a
  * CFMutableDictionaryRef whose holder has promised not to change it.
+ *
+ * In all these headers CFIndex counts members, bytes or UTF-16 units, as said there; a type number (X...GetTypeID) is the same
+ * for the life of the process, and any thread may ask for it. A NULL object is the caller's error except where it is allowed.
+ *
+ * Contract: real-code 3 'CoreFoundation functions', 'CoreFoundation constants'; memory-and-queues 12; lifecycle-registry 6.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,13 +81,13 @@ CF_EXPORT const CFAllocatorRef kCFAllocatorSystemDefault;
 /* One reference more, or less; the last one frees. NULL ends the process, as it does in CF. Any thread. */
 CFTypeRef CFRetain(CFTypeRef object);
 void CFRelease(CFTypeRef object);
-CFIndex CFGetRetainCount(CFTypeRef object);                     /* for diagnostics */
+CFIndex CFGetRetainCount(CFTypeRef object);                     /* references held now; for diagnostics. Any thread. */
 
-/* The type of a value: compare with CFStringGetTypeID() and its like. */
+/* The type of a value: compare with CFStringGetTypeID() and its like. Any thread. */
 CFTypeID CFGetTypeID(CFTypeRef object);
-/* Equal by type and contents; numbers by value. */
+/* Equal by type and contents; numbers by value. NULL is allowed, and equal to NULL only. */
 Boolean CFEqual(CFTypeRef one, CFTypeRef other);
-/* Prints a value to standard error, for people; the text may change. */
+/* Prints a value and a newline to standard error, for people; the text may change. NULL is allowed. */
 void CFShow(CFTypeRef object);
 
 #ifdef __cplusplus

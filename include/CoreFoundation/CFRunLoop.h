@@ -2,12 +2,14 @@
 #pragma once
 /*
  * Run loops: one per thread, made on first use, gone with the thread. A loop waits for its sources and timers and calls them on
- * its own thread. Sources and timers are added per mode; those of kCFRunLoopCommonModes run in every mode. The main thread's loop
- * also runs what is on the main dispatch queue, in the default mode, from the first dispatch_get_main_queue() on.
+ * its own thread. Sources and timers are added per mode; those of kCFRunLoopCommonModes run in every mode. The main thread's
+ * loop also runs what is on the main dispatch queue, in the default mode, from the first dispatch_get_main_queue() on.
  *
  * CFRunLoopStop and CFRunLoopWakeUp may be called from any thread; everything else about a loop by its own thread only.
  * A source comes from IONotificationPortGetRunLoopSource() or CFRunLoopSourceCreate(). Add, remove, invalidate and stop are
  * allowed inside callbacks.
+ *
+ * Contract: real-code 3 'CoreFoundation functions'; call-path 4.4, 4.6; lifecycle-registry 6.10.
  */
 #include <CoreFoundation/CFBase.h>
 
@@ -33,15 +35,20 @@ enum {
         kCFRunLoopRunHandledSource = 4                          /* returnAfterSourceHandled was true and one has run */
 };
 
-CFAbsoluteTime CFAbsoluteTimeGetCurrent(void);
+CFAbsoluteTime CFAbsoluteTimeGetCurrent(void);                  /* CLOCK_REALTIME; any thread */
 
 CFTypeID CFRunLoopGetTypeID(void);
-CFRunLoopRef CFRunLoopGetCurrent(void);                         /* the calling thread's; not owned by the caller */
-void CFRunLoopRun(void);                                        /* until stopped, or nothing is left to wait for */
-/* Runs for `seconds` at most; 0: handles what is ready and returns. Timers alone do not end it. */
+/* The calling thread's; not owned by the caller. NULL: no memory or no descriptor. */
+CFRunLoopRef CFRunLoopGetCurrent(void);
+void CFRunLoopRun(void);                                        /* default mode; until stopped, or nothing to wait for */
+/* Runs `mode` for `seconds` at most; 0 or less: handles what is ready and returns. Timers alone do not end it. */
 CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval seconds, Boolean return_after_source_handled);
 void CFRunLoopStop(CFRunLoopRef loop);                          /* ends the innermost run; remembered if none is running */
-void CFRunLoopWakeUp(CFRunLoopRef loop);
+void CFRunLoopWakeUp(CFRunLoopRef loop);                        /* makes it look again at what it waits for */
+/*
+ * Into one mode, or out of it; the loop holds a reference while it is in. A source or timer is in one loop at a time: one of
+ * another loop, an invalid one, and one that is there already are not added, and nothing tells, nor that there is no memory.
+ */
 void CFRunLoopAddSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
 void CFRunLoopRemoveSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
 Boolean CFRunLoopContainsSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
@@ -62,11 +69,17 @@ typedef struct {
         void (*perform)(void *info);
 } CFRunLoopSourceContext;
 CFTypeID CFRunLoopSourceGetTypeID(void);
+/*
+ * context: copied; order is ignored. One reference for the caller; NULL: no memory or no descriptor. info must outlive the
+ * source.
+ */
 CFRunLoopSourceRef CFRunLoopSourceCreate(CFAllocatorRef allocator, CFIndex order, CFRunLoopSourceContext *context);
-/* Marks it ready and wakes the loop that it was added to. Any thread. */
+/*
+ * Marks it ready and wakes the loop that it was added to: perform(info) runs there once for all signals until then. Any thread.
+ */
 void CFRunLoopSourceSignal(CFRunLoopSourceRef source);
 void CFRunLoopSourceInvalidate(CFRunLoopSourceRef source);      /* never called again; leaves its loop */
-Boolean CFRunLoopSourceIsValid(CFRunLoopSourceRef source);
+Boolean CFRunLoopSourceIsValid(CFRunLoopSourceRef source);      /* not invalidated; any thread */
 
 typedef void (*CFRunLoopTimerCallBack)(CFRunLoopTimerRef timer, void *info);
 typedef struct {
@@ -77,13 +90,18 @@ typedef struct {
         CFStringRef (*copyDescription)(const void *info);
 } CFRunLoopTimerContext;
 CFTypeID CFRunLoopTimerGetTypeID(void);
-/* First call at `fire_date`, then every `interval` seconds; interval 0: once, then invalid. Missed intervals are skipped. */
+/*
+ * First call at `fire_date`, then every `interval` seconds; interval 0: once, then invalid. Missed intervals are skipped.
+ * context may be NULL; only its info is used, and must outlive the timer. flags and order are ignored. One reference for the
+ * caller; NULL: no memory.
+ */
 CFRunLoopTimerRef CFRunLoopTimerCreate(CFAllocatorRef allocator, CFAbsoluteTime fire_date, CFTimeInterval interval,
                                        CFOptionFlags flags, CFIndex order, CFRunLoopTimerCallBack callback,
                                        CFRunLoopTimerContext *context);
+/* The next call comes then instead; in the past: at once. An interval is counted from there. */
 void CFRunLoopTimerSetNextFireDate(CFRunLoopTimerRef timer, CFAbsoluteTime fire_date);
-void CFRunLoopTimerInvalidate(CFRunLoopTimerRef timer);
-Boolean CFRunLoopTimerIsValid(CFRunLoopTimerRef timer);
+void CFRunLoopTimerInvalidate(CFRunLoopTimerRef timer);         /* never called again; leaves its loop */
+Boolean CFRunLoopTimerIsValid(CFRunLoopTimerRef timer);         /* not invalidated; any thread */
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Strings: immutable, stored as UTF-8 without NUL inside. Any thread. */
+/*
+ * Strings: immutable, stored as UTF-8 without NUL inside. Any thread.
+ *
+ * Contract: real-code 3 'CoreFoundation functions', memory-and-queues 12.1, lifecycle-registry 6.
+ */
 #include <CoreFoundation/CFBase.h>
 
 #ifdef __cplusplus
@@ -27,8 +31,11 @@ enum { kCFCompareCaseInsensitive = 1 };                         /* ASCII letters
 CFStringRef __CFStringMakeConstantString(const char *literal);
 
 CFTypeID CFStringGetTypeID(void);
-/* NULL: no memory, text is NULL, encoding unknown, or text is not valid in it. */
+/*
+ * Copies text up to its NUL; one reference for the caller. NULL: no memory, text NULL, encoding unknown, text not valid in it.
+ */
 CFStringRef CFStringCreateWithCString(CFAllocatorRef allocator, const char *text, CFStringEncoding encoding);
+/* One reference more of the same string, which never changes. */
 CFStringRef CFStringCreateCopy(CFAllocatorRef allocator, CFStringRef string);
 /* Length in UTF-16 units. */
 CFIndex CFStringGetLength(CFStringRef string);
@@ -40,6 +47,7 @@ Boolean CFStringGetCString(CFStringRef string, char *buffer, CFIndex size, CFStr
 const char *CFStringGetCStringPtr(CFStringRef string, CFStringEncoding encoding);
 /* By code points; flags: 0 or kCFCompareCaseInsensitive. */
 CFComparisonResult CFStringCompare(CFStringRef one, CFStringRef other, CFStringCompareFlags flags);
+/* Byte for byte; every string begins and ends with the empty one. */
 Boolean CFStringHasPrefix(CFStringRef string, CFStringRef prefix);
 Boolean CFStringHasSuffix(CFStringRef string, CFStringRef suffix);
 CFStringEncoding CFStringGetSystemEncoding(void);               /* kCFStringEncodingUTF8 */

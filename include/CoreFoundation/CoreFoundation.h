@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
+/*
+ * All of the subset, and the C headers that CF brings along. Contract: real-code 3 'CoreFoundation functions'. Threads:
+ * CFBase.h.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
