@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Everything a driver needs. */
+/*
+ * Everything a driver needs; each header says its thread rule. Contract: real-code 3 'Headers included' by drivers,
+ * iig-language 6.1.
+ */
 #include <DriverKit/IOBufferMemoryDescriptor.h>
 #include <DriverKit/IODispatchQueue.h>
 #include <DriverKit/IODispatchSource.h>

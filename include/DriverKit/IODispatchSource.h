@@ -20,8 +20,9 @@ typedef struct IODispatchSource {
 extern const OSMetaClass gIODispatchSourceMetaClass;
 
 /*
- * Ends the source: no further events. After a callback in progress, handler(context) runs once, asynchronously (it may be NULL); then
- * the source lets go of its action. Returns 0; a second Cancel runs its handler too. Any thread, also from inside the callback.
+ * Ends the source: no further events. After a callback in progress, handler(context) runs once, asynchronously (it may be
+ * NULL); then the source lets go of its action. Returns 0; a second Cancel runs its handler too. Any thread, also from inside
+ * the callback.
  */
 kern_return_t IODispatchSource_Cancel_f(IODispatchSource *self, void *context, IODispatchFunction handler);
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The names of properties, as on the client side, and those that only drivers meet. Contract: lifecycle-registry 1.8, 4.1; call-path 1.1. */
+/*
+ * The names of properties, as on the client side, and those that only drivers meet: constants. Contract: lifecycle-registry
+ * 1.8, 4.1; call-path 1.1.
+ */
 #include <IOKit/IOKitKeys.h>
 
 #define kIOUserClassesKey "IOUserClasses"

@@ -15,11 +15,19 @@
 extern "C" {
 #endif
 
-/* --- log: one line to the host's standard error; the number of characters, or negative --- */
+/*
+ * --- log: one line to the host's standard error ---
+ * format: printf's; a newline at its end makes no second one. The number of characters, or negative: no memory, bad format.
+ */
 int IOLog(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int IOLogv(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
-/* --- memory; NULL: none left, or an overflow. IOFree takes the size that was asked for, and NULL --- */
+/*
+ * --- memory ---
+ * length: bytes; NULL: none left, or (IONew) count * size is too large. IOMalloc's is not zeroed, IOMallocZero's is. The caller
+ * gives it back with IOFree and the length that was asked for; a NULL address does nothing. IONew and IODelete count elements,
+ * and run no constructors.
+ */
 void *IOMalloc(size_t length);
 void *IOMallocZero(size_t length);
 void IOFree(void *address, size_t length);
@@ -42,8 +50,11 @@ static inline void *amb_malloc_array(size_t count, size_t size, bool zero)
                 }                                                                                                       \
         } while (0)
 
-/* --- time --- */
-void IOSleep(uint64_t milliseconds);            /* at least that long; blocks the thread, and with it its queue */
+/*
+ * --- time ---
+ * At least that long; signals do not shorten it. Blocks the thread, and with it its queue.
+ */
+void IOSleep(uint64_t milliseconds);
 void IODelay(uint64_t microseconds);
 #ifndef NSEC_PER_SEC
 #define NSEC_PER_SEC 1000000000ull
@@ -53,7 +64,14 @@ void IODelay(uint64_t microseconds);
 #define kMillisecondScale 1000000ull
 #define kSecondScale 1000000000ull
 
-/* --- locks: not recursive; IOLockAssert ends the process when it does not hold --- */
+/*
+ * --- locks ---
+ * Alloc: one lock, free; NULL: no memory. Free: nobody may hold it; NULL does nothing. FreeZero also sets the variable to NULL.
+ * The other calls take a lock that is not NULL, and wait without limit; a lock is given back by the thread that took it.
+ *
+ * IOLock: not recursive: a thread that locks it twice waits for ever. IOLockAssert ends the process when the calling thread
+ * does not hold it (kIOLockAssertOwned), or does (kIOLockAssertNotOwned).
+ */
 typedef struct IOLock IOLock;
 #define kIOLockAssertOwned 1
 #define kIOLockAssertNotOwned 2
@@ -61,7 +79,7 @@ IOLock *IOLockAlloc(void);
 void IOLockFree(IOLock *lock);
 void IOLockLock(IOLock *lock);
 void IOLockUnlock(IOLock *lock);
-bool IOLockTryLock(IOLock *lock);               /* true: locked */
+bool IOLockTryLock(IOLock *lock);               /* never waits; true: locked */
 void IOLockAssert(IOLock *lock, int type);
 #define IOLockFreeZero(lock)                                                                                            \
         do {                                                                                                            \
@@ -69,6 +87,10 @@ void IOLockAssert(IOLock *lock, int type);
                 (lock) = NULL;                                                                                          \
         } while (0);
 
+/*
+ * Recursive: its owner may lock it again, and unlocks it as often. TryLock never waits; true: locked. HaveLock: does the
+ * calling thread hold it?
+ */
 typedef struct IORecursiveLock IORecursiveLock;
 IORecursiveLock *IORecursiveLockAlloc(void);
 void IORecursiveLockFree(IORecursiveLock *lock);
@@ -82,6 +104,7 @@ bool IORecursiveLockHaveLock(IORecursiveLock *lock);
                 (lock) = NULL;                                                                                          \
         } while (0);
 
+/* Many readers or one writer; not recursive. Unlock gives back what the calling thread has, of either kind. */
 typedef struct IORWLock IORWLock;
 IORWLock *IORWLockAlloc(void);
 void IORWLockFree(IORWLock *lock);

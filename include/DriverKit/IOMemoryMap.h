@@ -2,7 +2,9 @@
 #pragma once
 /*
  * A mapping of a memory descriptor in this process. It lasts as long as the object: the last release unmaps. It retains the
- * memory, so the descriptor may be released before. Contract: memory-and-queues 2.4, 2.6 (M16, M17).
+ * memory, so the descriptor may be released before. Any thread; the calls cannot fail.
+ *
+ * Contract: memory-and-queues 2.4, 2.6 (M16, M17).
  */
 #include <DriverKit/IOTypes.h>
 #include <DriverKit/OSObject.h>
@@ -19,9 +21,10 @@ typedef struct IOMemoryMap {
 
 extern const OSMetaClass gIOMemoryMapMetaClass;
 
-uint64_t IOMemoryMap_GetAddress(IOMemoryMap *self);     /* of the first byte asked for; the offset inside the page is the source's */
+/* Of the first byte asked for; the offset inside the page is the source's. Valid as long as the object. */
+uint64_t IOMemoryMap_GetAddress(IOMemoryMap *self);
 uint64_t IOMemoryMap_GetLength(IOMemoryMap *self);      /* bytes asked for, not rounded to pages */
-uint64_t IOMemoryMap_GetOffset(IOMemoryMap *self);      /* of the first byte, in the descriptor */
+uint64_t IOMemoryMap_GetOffset(IOMemoryMap *self);      /* bytes from the start of the descriptor to the first byte */
 
 #ifdef __cplusplus
 }

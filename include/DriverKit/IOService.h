@@ -3,17 +3,19 @@
 /*
  * A driver's service: the object that the registry matches, starts, publishes, opens and stops.
  *
- * A C driver defines a class whose structure begins with struct IOService, overrides Start (and usually NewUserClient and Stop), and
- * exports it with OSDefineMetaClass. The runtime makes the instance, calls init, then Start on the instance's default queue:
+ * A C driver defines a class whose structure begins with struct IOService, overrides Start (and usually NewUserClient and
+ * Stop), and exports it with OSDefineMetaClass. The runtime makes the instance, calls init, then Start on the instance's
+ * default queue:
  *
  *      init -> Start(provider) -> [ NewUserClient for each IOServiceOpen ] -> Stop(provider) -> free
  *
- * Start calls IOService_Start() first; when it returns an error, the service is dropped without Stop. Stop is called at most once; the driver
- * ends its work there and calls IOService_Stop() last, at once or later from any queue: only then is the service stopped.
+ * Start calls IOService_Start() first; when it returns an error, the service is dropped without Stop. Stop is called at most
+ * once; the driver ends its work there and calls IOService_Stop() last, at once or later from any queue: only then is the
+ * service stopped.
  *
- * Which functions are for whom: `IOService_X` with an id IOService_X_ID is a method that drivers override (AMB_OVERRIDE) and whose
- * base they call; the others are calls to the runtime. Calls that go to the registry wait for its answer; without a registry
- * (it is being restarted) the change is kept and reported when it is back, and the call returns 0.
+ * Which functions are for whom: `IOService_X` with an id IOService_X_ID is a method that drivers override (AMB_OVERRIDE) and
+ * whose base they call; the others are calls to the runtime. Calls that go to the registry wait for its answer; without a
+ * registry (it is being restarted) the change is kept and reported when it is back, and the call returns 0.
  *
  * Contract: lifecycle-registry 1.2 to 1.9; memory-and-queues 9.3 (D11 to D17).
  */
@@ -42,8 +44,8 @@ extern const OSMetaClass gIOServiceMetaClass;
 
 /*
  * --- methods to override ---
- * A driver's init begins with `if (!IOService_init(self)) return false;`, its free ends with IOService_free(self); both override OSObject's
- * methods: AMB_OVERRIDE(OSObject, init, sensors_init).
+ * A driver's init begins with `if (!IOService_init(self)) return false;`, its free ends with IOService_free(self); both
+ * override OSObject's methods: AMB_OVERRIDE(OSObject, init, sensors_init).
  */
 bool IOService_init(OSObject *self);
 void IOService_free(OSObject *self);
@@ -51,14 +53,18 @@ void IOService_free(OSObject *self);
 /* Base: 0, no effect. provider: what the service was matched on; alive until Stop is finished. Default queue. */
 kern_return_t IOService_Start(IOService *self, IOService *provider);
 
-/* Base: reports that the service has stopped; the provider must not be used afterwards. Always 0. The base may be called from any thread. */
+/*
+ * Base: reports that the service has stopped; the provider must not be used afterwards. Always 0. The base may be called from
+ * any thread.
+ */
 kern_return_t IOService_Stop(IOService *self, IOService *provider);
 
 /*
  * An application opens the service with this type (any 32-bit value). The override makes the user client, normally
- * by IOService_Create(self, self, "UserClientProperties", &service), and hands its reference over in *userClient; the runtime then calls its
- * Start with this service as provider, unless the driver has done so. The application's right to open has been checked before.
- * The code goes to the application unchanged; on failure *userClient is ignored. Default queue. Base: kIOReturnError.
+ * by IOService_Create(self, self, "UserClientProperties", &service), and hands its reference over in *userClient; the runtime
+ * then calls its Start with this service as provider, unless the driver has done so. The application's right to open has been
+ * checked before. The code goes to the application unchanged; on failure *userClient is ignored. Default queue. Base:
+ * kIOReturnError.
  */
 kern_return_t IOService_NewUserClient(IOService *self, uint32_t type, IOUserClient **userClient);
 
@@ -67,12 +73,14 @@ kern_return_t IOService_NewUserClient(IOService *self, uint32_t type, IOUserClie
  */
 
 /*
- * Publishes the service: matching notifications are sent and drivers may match on it. Inside Start it is carried out when Start has
- * returned 0. Always 0.
+ * Publishes the service: matching notifications are sent and drivers may match on it. Inside Start it is carried out when Start
+ * has returned 0. Always 0.
  */
 kern_return_t IOService_RegisterService(IOService *self);
 
-/* Sets the registry name, which IOServiceNameMatching finds: at most 127 bytes. 0; kIOReturnBadArgument: NULL, empty or longer. */
+/*
+ * Sets the registry name, which IOServiceNameMatching finds: at most 127 bytes. 0; kIOReturnBadArgument: NULL, empty or longer.
+ */
 kern_return_t IOService_SetName(IOService *self, const char *name);
 
 /* *name: one reference to the registry name; its first value is the class's name. 0; kIOReturnError: none. */
@@ -86,8 +94,8 @@ IOService *IOService_GetProvider(IOService *self);
 
 /*
  * Adds to or replaces the service's run-time properties, which applications see merged over those of its personality. 0.
- * kIOReturnUnsupported: the service is not of this process. kIOReturnBadArgument: NULL, no dictionary, or more than can travel (4 MiB,
- * 16384 values, 32 levels).
+ * kIOReturnUnsupported: the service is not of this process. kIOReturnBadArgument: NULL, no dictionary, or more than can travel
+ * (4 MiB, 16384 values, 32 levels).
  */
 kern_return_t IOService_SetProperties(IOService *self, OSDictionary *properties);
 
@@ -95,25 +103,25 @@ kern_return_t IOService_SetProperties(IOService *self, OSDictionary *properties)
 kern_return_t IOService_CopyProperties(IOService *self, OSDictionary **properties);
 
 /*
- * Removes one run-time property (never one of the personality). 0, also when it is absent; kIOReturnNotFound: there are none at all;
- * kIOReturnUnsupported: NULL, or the service is not of this process.
+ * Removes one run-time property (never one of the personality). 0, also when it is absent; kIOReturnNotFound: there are none at
+ * all; kIOReturnUnsupported: NULL, or the service is not of this process.
  */
 kern_return_t IOService_RemoveProperty(IOService *self, OSString *propertyName);
 
 /*
- * Makes an object out of a dictionary among this service's personality properties: for user clients ("IOClass" is "IOUserUserClient")
- * inside NewUserClient, and for child services ("IOClass" is "IOUserService"), which are started by themselves. The object's class is the
- * dictionary's "IOUserClass"; its properties are a copy of the dictionary.
+ * Makes an object out of a dictionary among this service's personality properties: for user clients ("IOClass" is
+ * "IOUserUserClient") inside NewUserClient, and for child services ("IOClass" is "IOUserService"), which are started by
+ * themselves. The object's class is the dictionary's "IOUserClass"; its properties are a copy of the dictionary.
  *
- * 0: *result has one reference. kIOReturnUnsupported: provider is not self, the service is not active, the class is not known, or init
- * refused. kIOReturnBadArgument: no such key, no dictionary, no string "IOClass". kIOReturnNoMemory. kIOReturnOffline: a child service, and
- * the registry is being restarted. On failure *result is not written.
+ * 0: *result has one reference. kIOReturnUnsupported: provider is not self, the service is not active, the class is not known,
+ * or init refused. kIOReturnBadArgument: no such key, no dictionary, no string "IOClass". kIOReturnNoMemory. kIOReturnOffline:
+ * a child service, and the registry is being restarted. On failure *result is not written.
  */
 kern_return_t IOService_Create(IOService *self, IOService *provider, const char *propertiesKey, IOService **result);
 
 /*
- * Begins the service's or user client's end; Stop follows. 0. kIOReturnUnsupported: options not 0. kIOReturnNotPermitted: the service
- * is not of this process.
+ * Begins the service's or user client's end; Stop follows. 0. kIOReturnUnsupported: options not 0. kIOReturnNotPermitted: the
+ * service is not of this process.
  */
 kern_return_t IOService_Terminate(IOService *self, uint64_t options);
 
@@ -125,12 +133,15 @@ kern_return_t IOService_Terminate(IOService *self, uint64_t options);
 kern_return_t IOService_SetDispatchQueue(IOService *self, const char *name, IODispatchQueue *queue);
 
 /*
- * *queue: one reference. kIOReturnNotFound: the name was never set. kIOReturnError: stopped, or the service (or, for an unknown name,
- * its provider) is not of this process.
+ * *queue: one reference. kIOReturnNotFound: the name was never set. kIOReturnError: stopped, or the service (or, for an unknown
+ * name, its provider) is not of this process.
  */
 kern_return_t IOService_CopyDispatchQueue(IOService *self, const char *name, IODispatchQueue **queue);
 
-/* Makes a queue as the runtime makes default queues, named after the class; it is not bound to the object. */
+/*
+ * Makes a queue as the runtime makes default queues, named after the class; it is not bound to the object. 0: *queue has one
+ * reference. kIOReturnNoMemory.
+ */
 kern_return_t IOService_CreateDefaultDispatchQueue(IOService *self, IODispatchQueue **queue);
 
 #ifdef __cplusplus

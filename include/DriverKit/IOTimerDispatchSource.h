@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A one-shot timer. A periodic one arms itself again in its handler.
+ * A one-shot timer. A periodic one arms itself again in its handler. Any thread may call; where the callback runs: Create.
  *
  * Contract: memory-and-queues 10.1 (T1 to T7).
  */
@@ -25,7 +25,7 @@ extern const OSMetaClass gIOTimerDispatchSourceMetaClass;
 #define kIOTimerClockRealTime 0x80ull                   /* since the epoch */
 #define kIOTimerClockWallTime 0x80ull
 #define kIOTimerClockMonotonicRaw 0x84ull               /* goes on while the machine sleeps */
-#define kIOTimerClockUptimeRaw 0x88ull                  /* stops while the machine sleeps; what clock_gettime_nsec_np(CLOCK_UPTIME_RAW) reads */
+#define kIOTimerClockUptimeRaw 0x88ull                  /* stops then; clock_gettime_nsec_np(CLOCK_UPTIME_RAW) */
 #define kIOTimerClockMachContinuousTime 0xc4ull         /* mach_continuous_time() */
 #define kIOTimerClockMachAbsoluteTime 0xc8ull           /* mach_absolute_time() */
 
@@ -36,18 +36,19 @@ extern const OSMetaClass gIOTimerDispatchSourceMetaClass;
 kern_return_t IOTimerDispatchSource_Create(IODispatchQueue *queue, IOTimerDispatchSource **timer);
 
 /*
- * Sets what is called; the action is retained until it is replaced or the source is cancelled. NULL: nothing. The action's msgid must be
- * IOTimerDispatchSource_TimerOccurred_ID, else kIOReturnBadArgument. kIOReturnNotReady: cancelled. Any thread.
+ * Sets what is called; the action is retained until it is replaced or the source is cancelled. NULL: nothing. The action's
+ * msgid must be IOTimerDispatchSource_TimerOccurred_ID, else kIOReturnBadArgument. kIOReturnNotReady: cancelled. Any thread.
  */
 kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource *self, OSAction *action);
 
 /*
- * Arms the timer: one callback at `deadline` (absolute) or soon after; one that is pending is replaced; a deadline in the past is
- * due at once. options: one of the clocks above. leeway (nanoseconds): accepted, the timer is as exact as the clock.
- * The method gets the time at which the timer was noticed, in the same clock. kIOReturnBadArgument: unknown clock. kIOReturnNotReady:
- * cancelled. Any thread.
+ * Arms the timer: one callback at `deadline` (absolute) or soon after; one that is pending is replaced; a deadline in the past
+ * is due at once. options: one of the clocks above. leeway (nanoseconds): accepted, the timer is as exact as the clock.
+ * The method gets the time at which the timer was noticed, in the same clock. kIOReturnBadArgument: unknown clock.
+ * kIOReturnNotReady: cancelled. Any thread.
  */
-kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline, uint64_t leeway);
+kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline,
+                                               uint64_t leeway);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Plain types and numbers of the driver API. Contract: memory-and-queues 1.1, 1.2, 1.4; call-path 1.1.
+ * Plain types and numbers of the driver API; any thread reads IOVMPageSize. Contract: memory-and-queues 1.1, 1.2, 1.4;
+ * call-path 1.1.
  */
 #include <stdbool.h>
 #include <stddef.h>

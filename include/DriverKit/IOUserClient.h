@@ -4,8 +4,8 @@
  * An application's connection to a service, in the driver: it gets the application's calls (ExternalMethod), sends completions
  * (AsyncCompletion) and gives memory (CopyClientMemoryForType).
  *
- * A class whose structure begins with struct IOUserClient overrides ExternalMethod, looks its dispatch table up and calls the base, which
- * compares the call with the table's entry before the driver's function runs. See examples/tutorial1.c.
+ * A class whose structure begins with struct IOUserClient overrides ExternalMethod, looks its dispatch table up and calls the
+ * base, which compares the call with the table's entry before the driver's function runs. See examples/tutorial1.c.
  *
  * Contract: call-path 1.1 to 1.6, 3.2 to 3.9, 4.1, 4.2; memory-and-queues 3.
  */
@@ -44,12 +44,13 @@ typedef uint64_t IOUserClientAsyncArgumentsArray[kIOUserClientAsyncArgumentsCoun
 /*
  * One call. The block, the scalar arrays and (unless retained) the objects are valid while ExternalMethod runs.
  *
- * scalarInput, scalarOutput are never NULL; test the counts. scalarOutput is zeroed; scalarOutputCount is the application's capacity, which
- * the driver may lower. A structure of 1 to 4096 bytes comes as structureInput, a larger one as
- * structureInputDescriptor, none as neither. structureOutputMaximumSize is the application's capacity in bytes: up to 4096 the driver may
- * set structureOutput to an OSData with one reference, which the runtime consumes (longer than the capacity: the call fails
- * with kIOReturnBadArgument; left NULL: the application gets zeros); above, it writes through structureOutputDescriptor. 0xffffffff without a
- * descriptor: variable, structureOutput of any size must be set. completion is NULL in a call without one; retain it to use it later.
+ * scalarInput, scalarOutput are never NULL; test the counts. scalarOutput is zeroed; scalarOutputCount is the application's
+ * capacity, which the driver may lower. A structure of 1 to 4096 bytes comes as structureInput, a larger one as
+ * structureInputDescriptor, none as neither. structureOutputMaximumSize is the application's capacity in bytes: up to 4096 the
+ * driver may set structureOutput to an OSData with one reference, which the runtime consumes (longer than the capacity: the
+ * call fails with kIOReturnBadArgument; left NULL: the application gets zeros); above, it writes through
+ * structureOutputDescriptor. 0xffffffff without a descriptor: variable, structureOutput of any size must be set. completion is
+ * NULL in a call without one; retain it to use it later.
  */
 typedef struct IOUserClientMethodArguments {
         uint64_t version;
@@ -70,8 +71,8 @@ typedef struct IOUserClientMethodArguments {
 typedef kern_return_t (*IOUserClientMethodFunction)(OSObject *target, void *reference, IOUserClientMethodArguments *arguments);
 
 /*
- * What a call must look like. Each check is an exact comparison, 0xffffffff means no check: checkCompletionExists 0 wants none, other
- * values want one; sizes in bytes, of the inline structure or of the descriptor.
+ * What a call must look like. Each check is an exact comparison, 0xffffffff means no check: checkCompletionExists 0 wants none,
+ * other values want one; sizes in bytes, of the inline structure or of the descriptor.
  */
 typedef struct IOUserClientMethodDispatch {
         IOUserClientMethodFunction function;
@@ -116,15 +117,15 @@ AMB_SIZE(IOUserClientMethodDispatch, 32);
 #define IOUserClient_ExternalMethod_ID 0x494f556300000001ull
 #define IOUserClient_CopyClientMemoryForType_ID 0x494f556300000002ull
 
-/* As IOService_init and IOService_free, for user clients. */
+/* As IOService_init and IOService_free, for user clients: what an override of init begins with, and one of free ends with. */
 bool IOUserClient_init(OSObject *self);
 void IOUserClient_free(OSObject *self);
 
 /*
  * --- methods to override ---
- * A call of the application. The runtime passes dispatch, target and reference NULL; selector is the application's 32-bit value, which nobody
- * has checked. The override finds its entry and calls the base with it, with target and reference for the entry's function. 0 or the
- * code that the application gets, unchanged. One call of a connection at a time, on the queue named
+ * A call of the application. The runtime passes dispatch, target and reference NULL; selector is the application's 32-bit
+ * value, which nobody has checked. The override finds its entry and calls the base with it, with target and reference for the
+ * entry's function. 0 or the code that the application gets, unchanged. One call of a connection at a time, on the queue named
  * kIOUserClientQueueNameExternalMethod if the driver has set one, else on the default queue.
  *
  * Base: dispatch NULL: kIOReturnUnsupported. A check of the entry fails: kIOReturnBadArgument. No function in the entry:
@@ -135,9 +136,9 @@ kern_return_t IOUserClient_ExternalMethod(IOUserClient *self, uint64_t selector,
 
 /*
  * The application maps (or unmaps) memory `type`. Set *memory to a descriptor with one reference, the same one each time, and
- * optionally *options (0 before) to kIOUserClientMemoryReadOnly: then the kernel keeps the application from writing, for ever; the
- * driver's own mapping stays writable. A buffer that an application has mapped writable cannot be given read-only later, nor the other
- * way round. On the default queue, no call of the connection in progress. Base: kIOReturnUnsupported.
+ * optionally *options (0 before) to kIOUserClientMemoryReadOnly: then the kernel keeps the application from writing, for ever;
+ * the driver's own mapping stays writable. A buffer that an application has mapped writable cannot be given read-only later,
+ * nor the other way round. On the default queue, no call of the connection in progress. Base: kIOReturnUnsupported.
  */
 kern_return_t IOUserClient_CopyClientMemoryForType(IOUserClient *self, uint64_t type, uint64_t *options,
                                                    IOMemoryDescriptor **memory);
@@ -147,9 +148,10 @@ kern_return_t IOUserClient_CopyClientMemoryForType(IOUserClient *self, uint64_t 
  */
 
 /*
- * Sends a completion: the application's callback gets status and asyncData[0 .. asyncDataCount - 1]. Any number of times for one
- * action, from any thread, also after the connection was closed, as long as the driver holds the action. Returns when the completion is on its
- * way; never blocks; reports nothing. More than 16 values: nothing is sent. asyncData may be NULL with a count of 0.
+ * Sends a completion: the application's callback gets status and asyncData[0 .. asyncDataCount - 1]. Any number of times for
+ * one action, from any thread, also after the connection was closed, as long as the driver holds the action. Returns when the
+ * completion is on its way; never blocks; reports nothing. More than 16 values: nothing is sent. asyncData may be NULL with a
+ * count of 0.
  */
 void IOUserClient_AsyncCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
                                   uint32_t asyncDataCount);
@@ -161,7 +163,10 @@ void IOUserClient_AsyncCompletion(IOUserClient *self, OSAction *action, IOReturn
 void IOUserClient_KernelCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
                                    uint32_t asyncDataCount);
 
-/* *entitlements: one reference to a dictionary of what the application may do, as the registry saw it at the open. 0; kIOReturnNotReady. */
+/*
+ * *entitlements: one reference to a dictionary of what the application may do, as the registry saw it at the open. 0;
+ * kIOReturnNotReady.
+ */
 kern_return_t IOUserClient_CopyClientEntitlements(IOUserClient *self, OSDictionary **entitlements);
 
 #ifdef __cplusplus

@@ -119,7 +119,7 @@ void (*amb_class_method(const OSMetaClass *meta, uint64_t id))(void);
         (((__typeof__(&Class##_##Method))amb_object_method((const OSObject *)(object), Class##_##Method##_ID))(         \
                 AMB_SELF(Class, object), ##__VA_ARGS__))
 
-/* OSObject's own implementations (what an override chains to). */
+/* OSObject's own implementations (what an override chains to); on the thread that makes, frees or compares the object. */
 bool OSObject_init(OSObject *self);                                     /* true */
 void OSObject_free(OSObject *self);                                     /* gives the memory back; chain to it last */
 bool OSObject_isEqualTo(const OSObject *self, const OSObject *other);   /* identity */
@@ -135,6 +135,7 @@ void OSObjectRelease(const void *object);
 /* References held now; for diagnostics and tests only. */
 uint32_t OSObject_getRetainCount(const void *object);
 
+/* The object's class and its name, valid as long as the program or bundle that defines it. Any thread. */
 const OSMetaClass *OSObject_getMetaClass(const void *object);
 const char *OSObject_GetClassName(const void *object);
 
