@@ -28,7 +28,7 @@ kern_return_t IOBufferMemoryDescriptor_Create(uint64_t options, uint64_t capacit
 
 /*
  * The buffer in this process: writable, the same address each time, valid as long as the descriptor. range->length: the current
- * length. 0; kIOReturnBadArgument: NULL range. Never unmap it. Any thread.
+ * length. 0; kIOReturnBadArgument: NULL range; kIOReturnNoMemory. Never unmap it. Any thread.
  */
 kern_return_t IOBufferMemoryDescriptor_GetAddressRange(IOBufferMemoryDescriptor *self, IOAddressSegment *range);
 

@@ -22,6 +22,8 @@
  * ends (amb_server_wait returns) when that directory is gone, when the daemon that answers there refuses it, or when it has
  * neither services nor connections left while no daemon is there.
  *
+ * One thread makes the host: Create, LoadModule and RegisterService in this order. The other calls: any thread.
+ *
  * Contract: lifecycle-registry 4.1 to 4.4, 4.9.
  */
 #include <DriverKit/IOService.h>
@@ -61,7 +63,7 @@ kern_return_t IOUserServer_LoadModule(IOUserServer *self, const char *path);
  */
 kern_return_t IOUserServer_RegisterService(IOUserServer *self);
 
-/* Ends the host: amb_server_wait returns. reason: for the log. Returns 0. */
+/* Ends the host: amb_server_wait returns, with 0 unless it had to end before. reason: for the log, may be NULL. Returns 0. */
 kern_return_t IOUserServer_Exit(IOUserServer *self, const char *reason);
 
 /* Waits until the host has to end; the exit status for the process. */
