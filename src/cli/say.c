@@ -40,15 +40,19 @@ void cli_say_usage_as_json(void)
         usage_json = true;
 }
 
+/* NULL: no memory. */
+static char *AMB_PRINTF(1, 0) format_text(const char *format, va_list arguments)
+{
+        char *text = NULL;
+        return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
 int cli_say_usage(const struct cli_verb *verb, const char *format, ...)
 {
-        AMB_FREE char *text = NULL;
         va_list arguments;
         va_start(arguments, format);
-        int n = vasprintf(&text, format, arguments);
+        AMB_FREE char *text = format_text(format, arguments);
         va_end(arguments);
-        if (n < 0)
-                text = NULL;
         const char *said = text ? text : "out of memory";
         if (usage_json) {
                 fputs("{\"error\": {\"message\": ", stdout);
@@ -67,13 +71,10 @@ int cli_say_option(const struct cli_verb *verb, char **argv, int option)
 
 int cli_say_failure(bool json, const char *format, ...)
 {
-        AMB_FREE char *text = NULL;
         va_list arguments;
         va_start(arguments, format);
-        int n = vasprintf(&text, format, arguments);
+        AMB_FREE char *text = format_text(format, arguments);
         va_end(arguments);
-        if (n < 0)
-                text = NULL;
         const char *said = text ? text : "out of memory";
         if (json) {
                 fputs("{\"error\": {\"message\": ", stdout);
@@ -86,13 +87,10 @@ int cli_say_failure(bool json, const char *format, ...)
 
 int cli_say_code(bool json, kern_return_t code, const char *remedy, const char *format, ...)
 {
-        AMB_FREE char *text = NULL;
         va_list arguments;
         va_start(arguments, format);
-        int n = vasprintf(&text, format, arguments);
+        AMB_FREE char *text = format_text(format, arguments);
         va_end(arguments);
-        if (n < 0)
-                text = NULL;
         const char *tried = text ? text : "out of memory", *name = mach_error_string(code);
         if (!remedy)
                 remedy = remedy_of(code);
