@@ -156,19 +156,21 @@ void contract_host_kill(void)
         world_kill(host);
 }
 
-/* "call_path_066" -> document "call-path", number 66. */
+/* "call_path_066" -> document "call-path", row 66; "memory_and_queues_M005" -> "memory-and-queues", row M5. */
 static void print_table(void)
 {
         for (struct contract_row *row = rows; row; row = row->next) {
                 char document[64];
                 snprintf(document, sizeof(document), "%s", row->name);
-                char *number = strrchr(document, '_');
+                char *number = strrchr(document, '_'), letter[2] = "";
                 *number++ = 0;
+                if (*number >= 'A' && *number <= 'Z')
+                        letter[0] = *number++;
                 for (char *c = document; *c; c++)
                         if (*c == '_')
                                 *c = '-';
-                printf("| %s %ld | %s | %s | `%s` | %s |\n", document, strtol(number, NULL, 10), row->reason ? "differs" : "kept",
-                       row->promise, row->name, row->reason ? row->reason : "");
+                printf("| %s %s%ld | %s | %s | `%s` | %s |\n", document, letter, strtol(number, NULL, 10),
+                       row->reason ? "differs" : "kept", row->promise, row->name, row->reason ? row->reason : "");
         }
 }
 
