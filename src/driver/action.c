@@ -237,10 +237,9 @@ bool amb_action_cancelled(const OSAction *action)
 
 struct callback {
         OSAction *action;
-        uint64_t time;
         void *context;
-        bool (*begin)(void *context);
-        void (*end)(void *context, bool ran);
+        amb_action_begin begin;
+        amb_action_end end;
 };
 
 static void callback_finish(struct callback *c, bool ran)
@@ -255,11 +254,29 @@ static void callback_dropped(void *context)
         callback_finish(context, false);
 }
 
+/* The method has as many parameters as its kind of callback has arguments. */
+static void call_method(const struct OSAction_ivars *a, OSAction *action, const struct amb_action_arguments *arguments)
+{
+        const uint64_t *values = arguments->values;
+
+        switch (arguments->count) {
+        case 0:
+                ((void (*)(void *, OSAction *))a->method)(a->target, action);
+                break;
+        case 1:
+                ((void (*)(void *, OSAction *, uint64_t))a->method)(a->target, action, values[0]);
+                break;
+        default:
+                ((void (*)(void *, OSAction *, uint64_t, uint64_t))a->method)(a->target, action, values[0], values[1]);
+        }
+}
+
 static void callback_run(void *context)
 {
         struct callback *c = context;
         struct OSAction_ivars *a = c->action->ivars;
         struct amb_link ready = AMB_LIST_INIT(ready);
+        struct amb_action_arguments arguments = { 0 };
         bool run;
 
         pthread_mutex_lock(&a->lock);
@@ -270,9 +287,9 @@ static void callback_run(void *context)
                 callback_finish(c, false);
                 return;
         }
-        run = c->begin(c->context);
+        run = c->begin(c->context, &arguments);
         if (run)
-                ((void (*)(void *, OSAction *, uint64_t))a->method)(a->target, c->action, c->time);
+                call_method(a, c->action, &arguments);
         pthread_mutex_lock(&a->lock);
         a->rest.running--;
         amb_rest_take(&a->rest, &ready);
@@ -281,8 +298,7 @@ static void callback_run(void *context)
         callback_finish(c, run);
 }
 
-int amb_action_submit(OSAction *action, uint64_t time, void *context, bool (*begin)(void *context),
-                      void (*end)(void *context, bool ran))
+int amb_action_submit(OSAction *action, void *context, amb_action_begin begin, amb_action_end end)
 {
         struct callback *c;
         IODispatchQueue *queue = NULL;
@@ -300,7 +316,7 @@ int amb_action_submit(OSAction *action, uint64_t time, void *context, bool (*beg
                 return -ECANCELED;
         }
         OSObject_retain(action);
-        *c = (struct callback){ .action = action, .time = time, .context = context, .begin = begin, .end = end };
+        *c = (struct callback){ .action = action, .context = context, .begin = begin, .end = end };
         r = amb_queue_async(queue, c, callback_run, callback_dropped);
         OSObject_release(queue);
         if (r < 0) {

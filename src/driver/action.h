@@ -39,12 +39,20 @@ void amb_action_let_go(OSAction *action);
 uint64_t amb_action_msgid(const OSAction *action);
 bool amb_action_cancelled(const OSAction *action);
 
+/* What a callback passes to the method after the action itself. */
+struct amb_action_arguments {
+        unsigned int count;             /* 0 to 2 */
+        uint64_t values[2];
+};
+
 /*
- * A timer's callback on the target's default queue. Before the method, begin(context) decides on that queue whether it is still wanted; after
- * it, end(context, ran). Exactly one end follows each successful submission, in any case. -ENOMEM, or -ECANCELED: no end.
+ * A callback, on the queue that serves the target's method. Before the method, begin(context, arguments) decides on that queue whether it is
+ * still wanted, and fills in the arguments (zero before); after it, end(context, ran). Exactly one end follows each successful submission,
+ * in any case. -ENOMEM, or -ECANCELED: no end.
  */
-int amb_action_submit(OSAction *action, uint64_t time, void *context, bool (*begin)(void *context),
-                      void (*end)(void *context, bool ran));
+typedef bool (*amb_action_begin)(void *context, struct amb_action_arguments *arguments);
+typedef void (*amb_action_end)(void *context, bool ran);
+int amb_action_submit(OSAction *action, void *context, amb_action_begin begin, amb_action_end end);
 
 /* What a completion needs of its connection. */
 struct amb_connection;

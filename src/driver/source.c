@@ -45,7 +45,7 @@ struct event {
 };
 
 /* On the target's queue: still wanted? */
-static bool event_begin(void *context)
+static bool event_begin(void *context, struct amb_action_arguments *arguments)
 {
         struct event *event = context;
         struct IODispatchSource_ivars *s = event->source->ivars;
@@ -58,6 +58,8 @@ static bool event_begin(void *context)
                         s->due_time = event->time;
                 } else {
                         s->rest.running++;
+                        arguments->count = 1;
+                        arguments->values[0] = event->time;
                         run = true;
                 }
         }
@@ -100,12 +102,31 @@ void amb_source_fire(IODispatchSource *source, uint64_t generation, uint64_t tim
         if (event) {
                 OSObject_retain(source);
                 *event = (struct event){ .source = source, .generation = generation, .time = time };
-                if (amb_action_submit(action, time, event, event_begin, event_end) < 0) {
+                if (amb_action_submit(action, event, event_begin, event_end) < 0) {
                         OSObject_release(source);
                         free(event);
                 }
         }
         OSObject_release(action);
+}
+
+kern_return_t amb_source_set_action(IODispatchSource *source, OSAction *action, uint64_t msgid)
+{
+        struct IODispatchSource_ivars *s = source->ivars;
+        OSAction *before;
+
+        if (action && amb_action_msgid(action) != msgid)
+                return kIOReturnBadArgument;
+        pthread_mutex_lock(&s->lock);
+        if (s->cancelled) {
+                pthread_mutex_unlock(&s->lock);
+                return kIOReturnNotReady;
+        }
+        before = s->action;
+        s->action = amb_action_hold(action);
+        pthread_mutex_unlock(&s->lock);
+        amb_action_let_go(before);
+        return kIOReturnSuccess;
 }
 
 /* After Cancel: the handler's reference and the action go. */
@@ -133,7 +154,8 @@ AMB_EXPORT kern_return_t IODispatchSource_Cancel_f(IODispatchSource *self, void 
         pthread_mutex_lock(&s->lock);
         s->cancelled = true;
         pthread_mutex_unlock(&s->lock);
-        amb_timer_disarm(self);
+        if (s->disarm)
+                s->disarm(self);
 
         pthread_mutex_lock(&s->lock);
         amb_list_append(&s->rest.handlers, &h->link);

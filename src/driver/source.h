@@ -20,6 +20,7 @@ struct IODispatchSource_ivars {
         uint64_t due_time;
         uint64_t generation;            /* of the arming; a callback of an earlier one is not wanted */
         OSAction *action;
+        void (*disarm)(IODispatchSource *source);       /* set by a subclass's init, or NULL: it has been cancelled, without a lock held */
         /* the timers' list; guarded by the timers' lock */
         struct amb_link link;           /* linked: armed, and the list holds a reference */
         IODispatchSource *source;       /* what these belong to */
@@ -33,5 +34,5 @@ void amb_source_free(OSObject *object);
 /* The event has happened: calls the handler, or remembers it while disabled. */
 void amb_source_fire(IODispatchSource *source, uint64_t generation, uint64_t time);
 
-/* Takes a cancelled source off the timers' list. */
-void amb_timer_disarm(IODispatchSource *source);
+/* SetHandler of every kind of source: NULL, or an action of this msgid, else kIOReturnBadArgument; kIOReturnNotReady: cancelled. */
+kern_return_t amb_source_set_action(IODispatchSource *source, OSAction *action, uint64_t msgid);

@@ -22,8 +22,30 @@ static struct {
         struct amb_link armed[CLOCKS];          /* IODispatchSource_ivars, by deadline */
 } timers = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+/* Takes a cancelled source off the list. */
+static void timer_disarm(IODispatchSource *source)
+{
+        bool was_armed;
+
+        pthread_mutex_lock(&timers.lock);
+        was_armed = amb_link_linked(&source->ivars->link);
+        if (was_armed)
+                amb_link_remove(&source->ivars->link);
+        pthread_mutex_unlock(&timers.lock);
+        if (was_armed)
+                OSObject_release(source);
+}
+
+static bool timer_init(OSObject *object)
+{
+        if (!amb_source_init(object))
+                return false;
+        ((IODispatchSource *)object)->ivars->disarm = timer_disarm;
+        return true;
+}
+
 static const struct amb_method timer_methods[] = {
-        AMB_OVERRIDE(OSObject, init, amb_source_init),
+        AMB_OVERRIDE(OSObject, init, timer_init),
         AMB_OVERRIDE(OSObject, free, amb_source_free),
         AMB_METHODS_END,
 };
@@ -166,22 +188,7 @@ AMB_EXPORT kern_return_t IOTimerDispatchSource_Create(IODispatchQueue *queue, IO
 
 AMB_EXPORT kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource *self, OSAction *action)
 {
-        struct IODispatchSource_ivars *s = self->source.ivars;
-        OSAction *before;
-
-        if (action && amb_action_msgid(action) != IOTimerDispatchSource_TimerOccurred_ID)
-                return kIOReturnBadArgument;
-        pthread_mutex_lock(&s->lock);
-        if (s->cancelled) {
-                pthread_mutex_unlock(&s->lock);
-                return kIOReturnNotReady;
-        }
-        amb_action_hold(action);
-        before = s->action;
-        s->action = action;
-        pthread_mutex_unlock(&s->lock);
-        amb_action_let_go(before);
-        return kIOReturnSuccess;
+        return amb_source_set_action(&self->source, action, IOTimerDispatchSource_TimerOccurred_ID);
 }
 
 static int clock_of_option(uint64_t options)
@@ -230,17 +237,4 @@ AMB_EXPORT kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource 
         }
         pthread_mutex_unlock(&timers.lock);
         return cancelled ? kIOReturnNotReady : kIOReturnSuccess;
-}
-
-void amb_timer_disarm(IODispatchSource *source)
-{
-        bool was_armed;
-
-        pthread_mutex_lock(&timers.lock);
-        was_armed = amb_link_linked(&source->ivars->link);
-        if (was_armed)
-                amb_link_remove(&source->ivars->link);
-        pthread_mutex_unlock(&timers.lock);
-        if (was_armed)
-                OSObject_release(source);
 }
