@@ -41,6 +41,7 @@
 #include <sys/types.h>
 
 #include "base/base.h"
+#include "channel/packet.h"
 
 #define AMB_SIDE_PORTS_MAX 16                           /* ports of one connection at a time, index 0 to 15 */
 #define AMB_SIDE_REGIONS_MAX 64                         /* regions of one connection that exist at a time */
@@ -85,8 +86,8 @@ _Static_assert(sizeof(struct amb_side_message) == 40, "side message: layout is p
  * With wait false the message is refused at once when the socket is full.
  */
 enum {
-        AMB_SIDE_FULL = 1,              /* only with wait false: the peer does not read */
-        AMB_SIDE_GONE = 2,              /* the peer has closed its end */
+        AMB_SIDE_FULL = AMB_PACKET_FULL,
+        AMB_SIDE_GONE = AMB_PACKET_GONE,
 };
 int amb_side_send(int socket, const struct amb_side_message *message, int fd, bool wait);
 
@@ -95,9 +96,9 @@ int amb_side_send(int socket, const struct amb_side_message *message, int fd, bo
  * false and nothing there: AMB_SIDE_NOTHING.
  */
 enum {
-        AMB_SIDE_NOTHING = 1,
-        AMB_SIDE_END = 2,               /* end of file, or a zero-length message: treat both as the end */
-        AMB_SIDE_BROKEN = 3,            /* wrong length, truncated, more than one descriptor: cut the peer off */
+        AMB_SIDE_NOTHING = AMB_PACKET_NOTHING,
+        AMB_SIDE_END = AMB_PACKET_END,
+        AMB_SIDE_BROKEN = AMB_PACKET_BROKEN,
 };
 int amb_side_receive(int socket, bool wait, struct amb_side_message *ret_message, int *ret_fd);
 
