@@ -34,6 +34,9 @@ static const char *const apart[] = {
         "call_path_194",
         "call_path_196",
         "call_path_197",
+        "memory_and_queues_M058",
+        "memory_and_queues_M084",
+        "memory_and_queues_M085",
         /* gigabytes that are looked at: a thread sanitizer keeps a note of every byte */
         "call_path_023",
         "call_path_030",
