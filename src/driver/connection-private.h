@@ -11,6 +11,7 @@
 #include "driver/connection.h"
 #include "driver/memory.h"
 #include "driver/queue.h"
+#include "driver/region.h"
 
 typedef kern_return_t (*amb_external_method)(IOUserClient *, uint64_t, IOUserClientMethodArguments *,
                                              const IOUserClientMethodDispatch *, OSObject *, void *);

@@ -3,9 +3,10 @@
 /*
  * Inside of memory descriptors and maps.
  *
- * A descriptor is a range of a memfd. Three kinds: the driver's own buffer (created here, always writable here), an application's
- * structure input (a region of the connection; mapped as a read-only copy, made at the first mapping, so that the application cannot
- * change what the driver looks at), and its structure output (a region too; mapped writable and shared).
+ * A descriptor's bytes are its *backing*: extents of files, end to end. Three kinds of descriptors: the driver's own buffer (a memfd made
+ * here, always writable here); memory of somebody else's, whose backing is asked of its *origin* at the first mapping; and descriptors
+ * that are joined of parts of others (sub and multi descriptors, joined.c), which resolve to the extents of those parts. A mapping (map.c)
+ * places the extents of its range one after the other.
  *
  * A buffer leaves the process only through amb_memory_share, which fixes its kind for ever: read-only means that the host's one
  * writable view is made first, then the file is sealed against every later writing (F_SEAL_FUTURE_WRITE), then the descriptor goes out.
@@ -17,25 +18,30 @@
 
 #include "base/base.h"
 
-/* Memory that an application has handed over: shared by the connection's table and the descriptors made of it. */
-struct amb_region {
-        uint32_t references;
-        uint32_t id, flags;
-        uint64_t size;
-        int fd;
-        struct amb_link link;           /* the connection's table */
+/* A run of bytes of a file. */
+struct amb_memory_extent { int fd; uint64_t offset, length; };
+/* What a descriptor's bytes are: extents end to end; the descriptor keeps them. */
+struct amb_memory_backing {
+        const struct amb_memory_extent *extents;
+        uint32_t count;
+        uint8_t *at;            /* a view of all of it that this process has already, guarded, or NULL */
+        bool writable;          /* may be mapped writable; `at` is then writable */
 };
-/* Consumes the fd, also on failure (NULL). One reference. */
-struct amb_region *amb_region_new(uint32_t id, uint32_t flags, uint64_t size, int fd);
-struct amb_region *amb_region_retain(struct amb_region *region);
-struct amb_region *amb_region_release(struct amb_region *region);
 
-/*
- * A descriptor of [offset, offset + length) of a region; the caller has checked the range. region NULL: the application named memory that it
- * does not have; the descriptor has its length, but every attempt to map it fails. -ENOMEM.
- */
-int amb_memory_new_region(struct amb_region *region, bool writable, uint64_t offset, uint64_t length,
-                          IOMemoryDescriptor **ret_memory);
+/* Memory that somebody else has and that is asked for at the first mapping. */
+struct amb_memory_origin;
+struct amb_memory_origin_class {
+        /* By the first mapping (again by the next if it failed); no lock is held, may take long; one thread at a time per descriptor, others
+           wait for it. 0 or -errno. What it returns stays valid until free. */
+        int (*resolve)(struct amb_memory_origin *origin, struct amb_memory_backing *ret);
+        /* The descriptor is freed; no map is left. */
+        void (*free)(struct amb_memory_origin *origin);
+};
+struct amb_memory_origin { const struct amb_memory_origin_class *class; };
+/* A descriptor of such memory; takes the origin over on success. options: direction and kIOMemoryDisableCopyOnWrite. -ENOMEM. */
+int amb_memory_new_origin(struct amb_memory_origin *origin, uint64_t options, uint64_t length, IOMemoryDescriptor **ret);
+/* The origin of a descriptor made so, else NULL. */
+struct amb_memory_origin *amb_memory_origin(const IOMemoryDescriptor *memory);
 
 /*
  * Prepares a buffer for an application. *ret_fd is borrowed: send it while the descriptor is held. Positive: AMB_MEMORY_REFUSED, a

@@ -5,6 +5,27 @@
 
 #include "driver/view.h"
 
+#define PAGE_START(position) ((position) & ~(uint64_t)(IOVMPageSize - 1))
+
+/* Bytes of all pieces, and of the first one's page before it, in whole pages. */
+static int measure(const struct amb_view_request *request, uint64_t *ret_size)
+{
+        uint64_t size = request->pieces[0].offset % IOVMPageSize;
+
+        for (uint32_t i = 0; i < request->count; i++) {
+                const struct amb_view_piece *piece = &request->pieces[i];
+
+                if (i > 0 && (size % IOVMPageSize || piece->offset % IOVMPageSize))
+                        return -EINVAL;
+                if (__builtin_add_overflow(size, piece->length, &size))
+                        return -ENOMEM;
+        }
+        if (__builtin_add_overflow(size, IOVMPageSize - 1, &size) || size > PTRDIFF_MAX)
+                return -ENOMEM;
+        *ret_size = PAGE_START(size);
+        return 0;
+}
+
 /* Reserves address space: [guard][middle][guard], the middle aligned. */
 static int reserve(struct amb_view *view, uint64_t middle, uint64_t guard, uint64_t alignment, uint8_t **ret_middle)
 {
@@ -25,66 +46,64 @@ static int reserve(struct amb_view *view, uint64_t middle, uint64_t guard, uint6
         return 0;
 }
 
-/* Puts the memory over [address, address + size), which is reserved (or, with exactly, must be free). */
-static int place(const struct amb_view_request *request, uint8_t *address, uint64_t size, uint64_t page_offset, bool exactly)
+/* Reserves exactly that address space, if nothing is there. */
+static int reserve_at(struct amb_view *view, uint64_t size, uint64_t address, uint8_t **ret_middle)
 {
-        int protection = PROT_READ | (request->writable ? PROT_WRITE : 0);
-        int how = exactly ? MAP_FIXED_NOREPLACE : MAP_FIXED;
-        void *got;
+        uint8_t *wanted = (uint8_t *)(uintptr_t)address, *got;
 
-        if (request->twin && !exactly) {
-                /* Size 0 makes a second mapping of shared pages, with the rights of the first, whatever the file is sealed against. */
-                got = mremap((void *)(request->twin - page_offset), 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, address);
-        } else if (request->twin) {
-                /* mremap replaces what is there: find out first that nothing is. */
-                got = mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | how, -1, 0);
-                if (got == address)
-                        return place(request, address, size, page_offset, false);
-        } else if (request->fd < 0) {
-                /* A copy of an application's memory, most of which may never be touched. */
-                got = mmap(address, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | how, -1, 0);
-        } else {
-                got = mmap(address, size, protection, MAP_SHARED | how, request->fd, (off_t)(request->offset - page_offset));
-        }
+        got = mmap(wanted, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
         if (got == MAP_FAILED)
                 return -errno;
-        if (got != address) {
+        if (got != wanted) {
                 munmap(got, size);
                 return -EEXIST;
         }
+        view->base = got;
+        view->size = size;
+        *ret_middle = got;
         return 0;
+}
+
+/* Puts one piece over reserved address space; `before`: bytes of its first page that come along. */
+static int place(const struct amb_view_piece *piece, bool writable, uint8_t *address, uint64_t before)
+{
+        uint64_t size = PAGE_START(before + piece->length + IOVMPageSize - 1);
+        void *got;
+
+        /* Size 0 makes a second mapping of shared pages, with the rights of the first, whatever the file is sealed against. */
+        if (piece->twin)
+                got = mremap((void *)(piece->twin - before), 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, address);
+        else
+                got = mmap(address, size, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED | MAP_FIXED, piece->fd,
+                           (off_t)(piece->offset - before));
+        return got == MAP_FAILED ? -errno : 0;
 }
 
 int amb_view_map(struct amb_view *view, const struct amb_view_request *request)
 {
-        uint64_t page_offset = request->offset % IOVMPageSize, size;
+        uint64_t before = request->pieces[0].offset % IOVMPageSize, size = 0, done = 0;
         struct amb_view made = { 0 };
         uint8_t *middle = NULL;
         int r;
 
-        if (__builtin_add_overflow(request->length, page_offset + IOVMPageSize - 1, &size))
-                return -ENOMEM;
-        size &= ~(IOVMPageSize - 1);
-        if (request->address) {
-                if (request->address % IOVMPageSize != page_offset)
-                        return -EINVAL;
-                middle = (uint8_t *)(uintptr_t)(request->address - page_offset);
-                r = place(request, middle, size, page_offset, true);
-                made.base = middle;
-                made.size = size;
-                if (r < 0)
-                        return r;
-        } else {
-                r = reserve(&made, size, request->guard, request->alignment, &middle);
-                if (r < 0)
-                        return r;
-                r = place(request, middle, size, page_offset, false);
+        r = measure(request, &size);
+        if (r < 0)
+                return r;
+        if (request->address && request->address % IOVMPageSize != before)
+                return -EINVAL;
+        r = request->address ? reserve_at(&made, size, request->address - before, &middle) :
+                               reserve(&made, size, request->guard, request->alignment, &middle);
+        if (r < 0)
+                return r;
+        for (uint32_t i = 0; i < request->count; i++) {
+                r = place(&request->pieces[i], request->writable, middle + done, i == 0 ? before : 0);
                 if (r < 0) {
                         amb_view_unmap(&made);
                         return r;
                 }
+                done += (i == 0 ? before : 0) + request->pieces[i].length;
         }
-        made.at = middle + page_offset;
+        made.at = middle + before;
         *view = made;
         return 0;
 }

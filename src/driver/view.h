@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A piece of address space with memory in its middle and inaccessible pages around it.
+ * A piece of address space with pieces of files in its middle, end to end, and inaccessible pages around it.
  *
  * Internal errors only: 0 or -errno. A view is plain data; amb_view_unmap leaves an empty one and takes an empty one.
  */
@@ -13,18 +13,24 @@ struct amb_view {
         uint8_t *at;            /* the first byte asked for */
 };
 
+struct amb_view_piece {
+        int fd;
+        uint64_t offset;        /* in the file. The first piece's may be any, its place inside the page is kept; the others start pages */
+        uint64_t length;        /* more than 0; where a piece ends and another follows, a page must end */
+        const uint8_t *twin;    /* not NULL: a second view of the pages of this shared mapping of the same bytes, instead of one of fd */
+};
+
 struct amb_view_request {
-        int fd;                 /* -1: zeroed memory of this process's own */
-        uint64_t offset;        /* in the file; any, its place inside the page is kept */
-        uint64_t length;        /* more than 0 */
+        const struct amb_view_piece *pieces;
+        uint32_t count;         /* 1 or more */
         bool writable;
         uint64_t guard;         /* bytes on each side, whole pages */
         uint64_t alignment;     /* a power of two, up to AMB_VIEW_ALIGNMENT_MOST; at least a page is given */
         uint64_t address;       /* not 0: exactly there, without guards; the range must be free */
-        const uint8_t *twin;    /* not NULL: a second view of the pages of this shared mapping instead of a mapping of fd */
 };
 #define AMB_VIEW_ALIGNMENT_MOST (2ull << 20)
 
+/* -EINVAL: pieces that do not meet at the borders of pages, or an address that does not suit the first one's place inside its page. */
 int amb_view_map(struct amb_view *view, const struct amb_view_request *request);
 void amb_view_unmap(struct amb_view *view);
 /* Takes the right to write away. */
