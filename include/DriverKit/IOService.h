@@ -126,15 +126,18 @@ kern_return_t IOService_Create(IOService *self, IOService *provider, const char 
 kern_return_t IOService_Terminate(IOService *self, uint64_t options);
 
 /*
- * Puts the methods of a queue name onto `queue` (retained): "Default", or for user clients
- * "IOUserClientQueueExternalMethod". Methods in progress finish where they are. 0. kIOReturnBadArgument: other names, NULL.
- * kIOReturnError: stopped, or not of this process.
+ * Puts the methods of a queue name onto `queue` (retained; the queue that was set before is let go). name: "Default", which is
+ * set from init on, or one that the object's class or a superclass declares for a method of its own (AMB_METHOD_ON); every user
+ * client has kIOUserClientQueueNameExternalMethod. A method whose name was never set runs on the default queue. Methods in
+ * progress finish where they are. 0. kIOReturnBadArgument: other names, NULL. kIOReturnError: stopped, or not of this process.
+ * kIOReturnNoMemory.
  */
 kern_return_t IOService_SetDispatchQueue(IOService *self, const char *name, IODispatchQueue *queue);
 
 /*
- * *queue: one reference. kIOReturnNotFound: the name was never set. kIOReturnError: stopped, or the service (or, for an unknown
- * name, its provider) is not of this process.
+ * *queue: one reference. A name that the class does not declare is looked for at the provider, and so on. On failure *queue is
+ * not written: kIOReturnNotFound: declared and never set, or declared by nobody. kIOReturnError: stopped, or the service is not
+ * of this process. kIOReturnBadArgument: NULL.
  */
 kern_return_t IOService_CopyDispatchQueue(IOService *self, const char *name, IODispatchQueue **queue);
 

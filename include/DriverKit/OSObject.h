@@ -26,10 +26,17 @@ extern "C" {
 typedef struct OSObject OSObject;
 typedef struct OSMetaClass OSMetaClass;
 
-/* A method of a class: its 64-bit id (unique within a class and its superclasses) and the implementation. */
+/*
+ * A method of a class: its 64-bit id (unique within a class and its superclasses) and the implementation. Of a service's method
+ * also the name of the queue that it runs on (IOService_SetDispatchQueue; NULL: the default queue), and of one that an OSAction
+ * calls, the class of that action (OSDefineAction; NULL: any). An override has both from the method that it overrides unless it
+ * names its own. Strings live as long as the class.
+ */
 struct amb_method {
         uint64_t id;
         void (*function)(void);
+        const char *queue;
+        const char *action;
 };
 
 /*
@@ -40,7 +47,7 @@ struct OSMetaClass {
         const char *name;                       /* C identifier, at most 127 bytes */
         const OSMetaClass *super;               /* NULL only for OSObject */
         size_t size;                            /* bytes of an instance, the superclass's instance first */
-        const struct amb_method *methods;       /* ends with { 0, NULL } */
+        const struct amb_method *methods;       /* ends with AMB_METHODS_END */
         void *const *skin;                      /* NULL, or where a C++ skin has put its vtable pointer for instances */
 };
 
@@ -72,10 +79,17 @@ extern const OSMetaClass gOSObjectMetaClass;
         { Class##_##Method##_ID,                                                                                        \
           (void (*)(void))__builtin_choose_expr(                                                                        \
                   __builtin_types_compatible_p(__typeof__(&(implementation)), __typeof__(&Class##_##Method)),           \
-                  (implementation), (struct amb_signature_differs_from_##Class##_##Method *)0) }
+                  (implementation), (struct amb_signature_differs_from_##Class##_##Method *)0), NULL, NULL }
 #endif
-#define AMB_METHOD(method_id, implementation) { (method_id), (void (*)(void))(implementation) }
-#define AMB_METHODS_END { 0, NULL }
+#define AMB_METHOD(method_id, implementation) { (method_id), (void (*)(void))(implementation), NULL, NULL }
+#define AMB_METHODS_END { 0, NULL, NULL, NULL }
+/* An own method on a queue of its own: declares that name for the class and its subclasses. */
+#define AMB_METHOD_ON(queue_name, method_id, implementation)                                                            \
+        { (method_id), (void (*)(void))(implementation), (queue_name), NULL }
+/* Methods that actions call; Class_Method_ID is the id. See OSDefineAction in <DriverKit/OSAction.h>. */
+#define AMB_ACTION_METHOD(Class, Method, implementation) AMB_ACTION_METHOD_ON(NULL, Class, Method, implementation)
+#define AMB_ACTION_METHOD_ON(queue_name, Class, Method, implementation)                                                 \
+        { Class##_##Method##_ID, (void (*)(void))(implementation), (queue_name), "OSAction_" #Class "_" #Method }
 
 /*
  * Defines and exports the class of a C driver. `struct Class` must begin with a `struct Super`.

@@ -31,6 +31,7 @@ AMB_EXPORT void IOService_free(OSObject *object)
 {
         IOService *self = (IOService *)object;
         struct IOService_ivars *s = self->ivars;
+        struct amb_named_queue *named;
 
         if (s) {
                 OSObject_release(s->provider);
@@ -38,6 +39,11 @@ AMB_EXPORT void IOService_free(OSObject *object)
                 OSObject_release(s->runtime);
                 OSObject_release(s->queue);
                 OSObject_release(s->method_queue);
+                while ((named = s->named)) {
+                        s->named = named->next;
+                        OSObject_release(named->queue);
+                        free(named);
+                }
                 free(s->name);
                 pthread_mutex_destroy(&s->lock);
                 free(s);
@@ -348,33 +354,81 @@ IODispatchQueue *amb_service_method_queue(IOService *service, uint32_t *ret_chan
         return queue;
 }
 
-/* The place of a queue name in this object; NULL: its class declares no such name. */
-static IODispatchQueue **queue_place(IOService *self, const char *name)
+/* The class's own string if it, or a superclass, declares this name for one of its methods; else NULL. */
+static const char *declared_name(IOService *self, const char *name)
+{
+        for (const OSMetaClass *meta = OSObject_getMetaClass(self); meta; meta = meta->super)
+                for (const struct amb_method *m = meta->methods; m && m->function; m++)
+                        if (m->queue && strcmp(m->queue, name) == 0)
+                                return m->queue;
+        return strcmp(name, kIOServiceDefaultQueueName) == 0 ? kIOServiceDefaultQueueName : NULL;
+}
+
+/* Under the lock: where a declared name's queue is kept; NULL: it was never set. */
+static IODispatchQueue **queue_place(struct IOService_ivars *s, const char *name)
 {
         if (strcmp(name, kIOServiceDefaultQueueName) == 0)
-                return &self->ivars->queue;
-        if (OSDynamicCast(IOUserClient, self) && strcmp(name, kIOUserClientQueueNameExternalMethod) == 0)
-                return &self->ivars->method_queue;
+                return &s->queue;
+        if (strcmp(name, kIOUserClientQueueNameExternalMethod) == 0)
+                return &s->method_queue;
+        for (struct amb_named_queue *n = s->named; n; n = n->next)
+                if (strcmp(n->name, name) == 0)
+                        return &n->queue;
         return NULL;
+}
+
+IODispatchQueue *amb_service_named_queue(IOService *service, const char *name)
+{
+        struct IOService_ivars *s = service->ivars;
+        IODispatchQueue **place, *queue;
+
+        pthread_mutex_lock(&s->lock);
+        place = name ? queue_place(s, name) : NULL;
+        queue = place && *place ? *place : s->queue;
+        OSObject_retain(queue);
+        pthread_mutex_unlock(&s->lock);
+        return queue;
+}
+
+/* Under the lock: the same for a name that is about to be set; uses up *fresh if there is no place yet. */
+static IODispatchQueue **queue_place_new(struct IOService_ivars *s, const char *name, struct amb_named_queue **fresh)
+{
+        IODispatchQueue **place = queue_place(s, name);
+        struct amb_named_queue *n;
+
+        if (place)
+                return place;
+        n = amb_steal(*fresh);
+        n->name = name;
+        n->next = s->named;
+        s->named = n;
+        return &n->queue;
 }
 
 AMB_EXPORT kern_return_t IOService_SetDispatchQueue(IOService *self, const char *name, IODispatchQueue *queue)
 {
         struct IOService_ivars *s = self->ivars;
         IODispatchQueue **place, *before = NULL;
+        struct amb_named_queue *fresh;
+        const char *declared;
         bool usable;
 
-        if (!name || !queue || !(place = queue_place(self, name)))
+        if (!name || !queue || !(declared = declared_name(self, name)))
                 return kIOReturnBadArgument;
+        fresh = calloc(1, sizeof(*fresh));
+        if (!fresh)
+                return kIOReturnNoMemory;
         pthread_mutex_lock(&s->lock);
         usable = !s->foreign && !s->did_stop;
         if (usable) {
+                place = queue_place_new(s, declared, &fresh);
                 before = *place;
                 OSObject_retain(queue);
                 *place = queue;
                 atomic_fetch_add(&s->queue_changes, 1);
         }
         pthread_mutex_unlock(&s->lock);
+        free(fresh);
         OSObject_release(before);
         return usable ? kIOReturnSuccess : kIOReturnError;
 }
@@ -385,15 +439,17 @@ AMB_EXPORT kern_return_t IOService_CopyDispatchQueue(IOService *self, const char
         IODispatchQueue **place, *found = NULL;
         IOService *provider = NULL;
         kern_return_t code = kIOReturnNotFound;
+        const char *declared;
 
         if (!name || !queue)
                 return kIOReturnBadArgument;
-        place = queue_place(self, name);
+        declared = declared_name(self, name);
         pthread_mutex_lock(&s->lock);
         if (s->foreign || s->did_stop) {
                 code = kIOReturnError;
-        } else if (place) {
-                found = *place;
+        } else if (declared) {
+                place = queue_place(s, declared);
+                found = place ? *place : NULL;
                 OSObject_retain(found);
         } else {
                 provider = s->provider;

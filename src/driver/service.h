@@ -18,6 +18,12 @@
 
 #include "base/base.h"
 
+struct amb_named_queue {
+        struct amb_named_queue *next;
+        const char *name;               /* the class's own string */
+        IODispatchQueue *queue;
+};
+
 struct IOService_ivars {
         pthread_mutex_t lock;
         uint64_t entry;
@@ -31,6 +37,7 @@ struct IOService_ivars {
         OSDictionary *properties, *runtime;
         char *name;
         IODispatchQueue *queue, *method_queue;
+        struct amb_named_queue *named;  /* the other queue names of the class, as far as they have been set */
         _Atomic uint32_t queue_changes;
         IOService *service;             /* whose these are */
         struct amb_link link;           /* the table (table.h), which retains */
@@ -41,8 +48,10 @@ int amb_service_attach(IOService *service, uint64_t entry, IOService *provider, 
 /* An object for a service that is not of this process. */
 int amb_service_new_foreign(uint64_t entry, const char *name, OSDictionary *properties, IOService **ret_service);
 
-/* One reference each. The method queue is the default queue when none was set; *ret_changes tells later whether it still is. */
+/* One reference each. The method queue is ExternalMethod's: the default queue when none was set; *ret_changes tells later whether it still is. */
 IODispatchQueue *amb_service_queue(IOService *service);
+/* The queue of this name, which the class declares; the default queue when it was never set, or for NULL. */
+IODispatchQueue *amb_service_named_queue(IOService *service, const char *name);
 IODispatchQueue *amb_service_method_queue(IOService *service, uint32_t *ret_changes);
 
 /* Runs Start on the default queue unless it has run; a registration that was asked for meanwhile is sent. The driver's code. */

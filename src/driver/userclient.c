@@ -31,7 +31,7 @@ AMB_EXPORT void IOUserClient_free(OSObject *object)
 static const struct amb_method client_methods[] = {
         AMB_OVERRIDE(OSObject, init, IOUserClient_init),
         AMB_OVERRIDE(OSObject, free, IOUserClient_free),
-        AMB_OVERRIDE(IOUserClient, ExternalMethod, IOUserClient_ExternalMethod),
+        AMB_METHOD_ON(kIOUserClientQueueNameExternalMethod, IOUserClient_ExternalMethod_ID, IOUserClient_ExternalMethod),
         AMB_OVERRIDE(IOUserClient, CopyClientMemoryForType, IOUserClient_CopyClientMemoryForType),
         AMB_METHODS_END,
 };
