@@ -8,6 +8,9 @@
  * synchronously runs on the caller's thread while the queue belongs to it. Each service has a default queue, on which its
  * methods run (IOService_CopyDispatchQueue).
  *
+ * Functions that take a block do as their `_f` forms, which take a function and its context. A block that will run later is
+ * copied; the copy goes after it has run, or when it is dropped.
+ *
  * Contract: memory-and-queues 9.1, 9.2 (D1 to D10, D18).
  */
 #include <DriverKit/IOTypes.h>
@@ -30,6 +33,11 @@ typedef void (*IODispatchFunction)(void *context);
 
 /* Options of Create: DispatchConcurrent, Sleep and Wakeup are allowed. */
 #define kIODispatchQueueReentrant 0x0000000000000001ull
+/*
+ * Methods that run on the queue need not be kept apart from each other and from its blocks. A permission: they are kept apart
+ * here all the same.
+ */
+#define kIODispatchQueueMethodsNotSynchronized 0x0000000000000002ull
 /* Of WakeupWithOptions: all sleepers, not only the one that has slept longest. */
 #define kIODispatchQueueWakeupAll 0x0000000000000001ull
 /*
@@ -39,10 +47,9 @@ typedef void (*IODispatchFunction)(void *context);
 #define kIODispatchQueueSleepReuseEvent 0x0000000000000100ull
 
 /*
- * Makes a queue. name: at most 255 bytes, the rest is cut off; for GetName and debuggers. options: 0 or
- * kIODispatchQueueReentrant; priority: 0. 0: *queue has one reference. kIOReturnUnsupported: other options (0x2 is not
- * documented on the original).
- * kIOReturnBadArgument: NULL name or queue. kIOReturnNoMemory. Any thread.
+ * Makes a queue. name: at most 255 bytes, the rest is cut off; for GetName and debuggers. options: 0 or some of the two above;
+ * priority: 0. 0: *queue has one reference. On failure *queue is not written. kIOReturnUnsupported: other options, another
+ * priority. kIOReturnBadArgument: NULL name or queue. kIOReturnNoMemory. Any thread.
  */
 kern_return_t IODispatchQueue_Create(const char *name, uint64_t options, uint64_t priority, IODispatchQueue **queue);
 
@@ -57,6 +64,9 @@ bool IODispatchQueue_OnQueue(IODispatchQueue *self);
  * then. Dropped silently when the queue is or gets cancelled before. Any thread.
  */
 void IODispatchQueue_DispatchAsync_f(IODispatchQueue *self, void *context, IODispatchFunction function);
+#ifdef __BLOCKS__
+void IODispatchQueue_DispatchAsync(IODispatchQueue *self, void (^block)(void));
+#endif
 
 /*
  * The same, but functions that are dispatched so on a reentrant queue may run side by side, each on a thread of the runtime;
@@ -64,25 +74,37 @@ void IODispatchQueue_DispatchAsync_f(IODispatchQueue *self, void *context, IODis
  * Any thread.
  */
 void IODispatchQueue_DispatchConcurrent_f(IODispatchQueue *self, void *context, IODispatchFunction function);
+#ifdef __BLOCKS__
+void IODispatchQueue_DispatchConcurrent(IODispatchQueue *self, void (^block)(void));
+#endif
 
 /*
  * Runs function(context) on the calling thread when it is its turn; returns after it. From a thread that is on this queue
  * already it runs at once. Not run when the queue has been cancelled. Any thread.
  */
 void IODispatchQueue_DispatchSync_f(IODispatchQueue *self, void *context, IODispatchFunction function);
+#ifdef __BLOCKS__
+void IODispatchQueue_DispatchSync(IODispatchQueue *self, void (^block)(void));
+#endif
 
 /*
  * The same for a function with a result, which is returned. kIOReturnAborted: the queue has been cancelled, function did not
  * run.
  */
 kern_return_t IODispatchQueue_RunAction_f(IODispatchQueue *self, void *context, kern_return_t (*function)(void *context));
+#ifdef __BLOCKS__
+kern_return_t IODispatchQueue_RunAction(IODispatchQueue *self, kern_return_t (^block)(void));
+#endif
 
 /*
  * Ends the queue: nothing more is taken from it, what waits is dropped. After what runs on it now, handler(context) runs
  * once on a thread of the runtime; handler may be NULL. Legal on the queue itself. Returns 0; a later Cancel only runs its
- * handler. The default queue of a service is not the driver's to cancel.
+ * handler. kIOReturnNoMemory. The default queue of a service is not the driver's to cancel. Any thread.
  */
 kern_return_t IODispatchQueue_Cancel_f(IODispatchQueue *self, void *context, IODispatchFunction handler);
+#ifdef __BLOCKS__
+kern_return_t IODispatchQueue_Cancel(IODispatchQueue *self, void (^handler)(void));
+#endif
 
 /*
  * --- reentrant queues ---
@@ -105,6 +127,11 @@ kern_return_t IODispatchQueue_Sleep(IODispatchQueue *self, void *event, uint64_t
  */
 kern_return_t IODispatchQueue_Wakeup(IODispatchQueue *self, void *event);
 kern_return_t IODispatchQueue_WakeupWithOptions(IODispatchQueue *self, void *event, uint64_t options);
+
+/*
+ * A deadline of kIOTimerClockMonotonicRaw or kIOTimerClockMachContinuousTime that comes while the machine sleeps is noticed late,
+ * by at most the time of that sleep.
+ */
 
 /* For debugging: `message` and the queues that the calling thread is on, a line each, through output (a printf). */
 void IODispatchQueue_Log(const char *message, int (*output)(const char *format, ...));

@@ -1,83 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include <DriverKit/IOService.h>
 #include <DriverKit/IOTimerDispatchSource.h>
 
-#include "driver/action.h"
+#include "driver/action-private.h"
 #include "driver/connection.h"
-#include "driver/pool.h"
 #include "driver/queue.h"
 #include "driver/service.h"
-
-struct OSAction_ivars {
-        pthread_mutex_t lock;
-        struct amb_rest rest;
-        _Atomic bool cancelled;
-        unsigned int holders;                   /* sources that may invoke it */
-        bool aborted;
-        void *aborted_context;
-        void (*aborted_handler)(void *context);
-        uint64_t msgid;
-        IOService *target;                      /* local: retained until cancelled or freed */
-        void (*method)(void);
-        void *memory;
-        struct amb_connection *connection;      /* completion: a reference */
-        uint32_t port;
-        uint64_t reference[8];
-};
-
-/* --- handlers that wait for callbacks in progress --- */
-
-void amb_rest_init(struct amb_rest *rest)
-{
-        amb_list_init(&rest->handlers);
-        rest->running = 0;
-}
-
-struct amb_rest_handler *amb_rest_handler_new(void *context, void (*function)(void *), void (*after)(void *), void *object)
-{
-        struct amb_rest_handler *h = calloc(1, sizeof(*h));
-
-        if (h)
-                *h = (struct amb_rest_handler){ .context = context, .function = function, .after = after, .object = object };
-        return h;
-}
-
-void amb_rest_take(struct amb_rest *rest, struct amb_link *ready)
-{
-        struct amb_rest_handler *h, *following;
-
-        if (rest->running > 0)
-                return;
-        amb_list_for_safe(h, following, &rest->handlers, link) {
-                amb_link_remove(&h->link);
-                amb_list_append(ready, &h->link);
-        }
-}
-
-static void rest_handler_run(void *context)
-{
-        struct amb_rest_handler h = *(struct amb_rest_handler *)context;
-
-        free(context);
-        if (h.function)
-                h.function(h.context);
-        if (h.after)
-                h.after(h.object);
-}
-
-void amb_rest_run(struct amb_link *ready)
-{
-        struct amb_rest_handler *h, *following;
-
-        amb_list_for_safe(h, following, ready, link) {
-                amb_link_remove(&h->link);
-                if (amb_pool_run(rest_handler_run, h) < 0)
-                        rest_handler_run(h);    /* no memory: better on this thread than never */
-        }
-}
 
 /* --- the object --- */
 
@@ -91,6 +19,7 @@ static bool action_init(OSObject *object)
         if (!self->ivars)
                 return false;
         pthread_mutex_init(&self->ivars->lock, NULL);
+        pthread_cond_init(&self->ivars->wait.changed, NULL);
         amb_rest_init(&self->ivars->rest);
         return true;
 }
@@ -99,12 +28,17 @@ static void action_free(OSObject *object)
 {
         OSAction *self = (OSAction *)object;
 
-        if (self->ivars) {
-                OSObject_release(self->ivars->target);
-                amb_connection_release(self->ivars->connection);
-                free(self->ivars->memory);
-                pthread_mutex_destroy(&self->ivars->lock);
-                free(self->ivars);
+        struct OSAction_ivars *a = self->ivars;
+
+        if (a) {
+                if (a->aborted_dropped)
+                        a->aborted_dropped(a->aborted_context);
+                OSObject_release(a->target);
+                amb_connection_release(a->connection);
+                free(a->memory);
+                pthread_cond_destroy(&a->wait.changed);
+                pthread_mutex_destroy(&a->lock);
+                free(a);
         }
         OSObject_free(object);
 }
@@ -117,8 +51,65 @@ static const struct amb_method action_methods[] = {
 
 AMB_EXPORT const OSMetaClass gOSActionMetaClass = { "OSAction", &gOSObjectMetaClass, sizeof(OSAction), action_methods, NULL };
 
-AMB_EXPORT kern_return_t OSAction_Create(OSObject *target, uint64_t targetmsgid, uint64_t msgid, size_t referenceSize,
-                                         OSAction **action)
+/* --- creation --- */
+
+/* Classes of actions are known by their names alone; each is made when the first action of it is, and stays. */
+struct action_class {
+        OSMetaClass meta;
+        struct action_class *next;
+        char name[];
+};
+static struct {
+        pthread_mutex_t lock;
+        struct action_class *first;
+} classes = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+#define CLASS_NAME_MOST 127
+
+static struct action_class *class_new(const char *name)
+{
+        size_t size = strlen(name) + 1;
+        struct action_class *c = malloc(sizeof(*c) + size);
+
+        if (!c)
+                return NULL;
+        memcpy(c->name, name, size);
+        memcpy(&c->meta, &(OSMetaClass){ c->name, OSTypeID(OSAction), sizeof(OSAction), NULL, NULL }, sizeof(c->meta));
+        c->next = classes.first;
+        classes.first = c;
+        return c;
+}
+
+/* NULL: no memory. */
+static const OSMetaClass *class_of_name(const char *name)
+{
+        struct action_class *c;
+
+        pthread_mutex_lock(&classes.lock);
+        for (c = classes.first; c; c = c->next)
+                if (strcmp(c->name, name) == 0)
+                        break;
+        if (!c)
+                c = class_new(name);
+        pthread_mutex_unlock(&classes.lock);
+        return c ? &c->meta : NULL;
+}
+
+/* What the nearest class that says anything about the method's queue, or its action's class, says. */
+static void find_traits(const OSMetaClass *meta, uint64_t id, const char **ret_queue, const char **ret_wants)
+{
+        for (; meta; meta = meta->super)
+                for (const struct amb_method *m = meta->methods; m && m->function; m++)
+                        if (m->id == id) {
+                                if (!*ret_queue)
+                                        *ret_queue = m->queue;
+                                if (!*ret_wants)
+                                        *ret_wants = m->action;
+                        }
+}
+
+static kern_return_t create(const OSMetaClass *meta, OSObject *target, uint64_t targetmsgid, uint64_t msgid, size_t referenceSize,
+                            OSAction **action)
 {
         IOService *service = OSDynamicCast(IOService, target);
         void (*method)(void);
@@ -129,7 +120,7 @@ AMB_EXPORT kern_return_t OSAction_Create(OSObject *target, uint64_t targetmsgid,
         method = amb_class_method(OSObject_getMetaClass(target), targetmsgid);
         if (!method)
                 return kIOReturnBadArgument;
-        created = (OSAction *)amb_object_new(OSTypeID(OSAction));
+        created = meta ? (OSAction *)amb_object_new(meta) : NULL;
         if (!created)
                 return kIOReturnNoMemory;
         if (referenceSize > 0 && !(created->ivars->memory = calloc(1, referenceSize))) {
@@ -140,8 +131,25 @@ AMB_EXPORT kern_return_t OSAction_Create(OSObject *target, uint64_t targetmsgid,
         created->ivars->target = service;
         created->ivars->method = method;
         created->ivars->msgid = msgid;
+        find_traits(OSObject_getMetaClass(target), targetmsgid, &created->ivars->queue, &created->ivars->wants);
         *action = created;
         return kIOReturnSuccess;
+}
+
+AMB_EXPORT kern_return_t OSAction_Create(OSObject *target, uint64_t targetmsgid, uint64_t msgid, size_t referenceSize,
+                                         OSAction **action)
+{
+        return create(OSTypeID(OSAction), target, targetmsgid, msgid, referenceSize, action);
+}
+
+AMB_EXPORT kern_return_t OSAction_CreateWithTypeName(OSObject *target, uint64_t targetmsgid, uint64_t msgid, size_t referenceSize,
+                                                     OSString *typeName, OSAction **action)
+{
+        const char *name = typeName ? OSStringGetStringPtr(typeName) : "";
+
+        if (*name == '\0' || strlen(name) > CLASS_NAME_MOST)
+                return kIOReturnBadArgument;
+        return create(class_of_name(name), target, targetmsgid, msgid, referenceSize, action);
 }
 
 AMB_EXPORT void *OSAction_GetReference(OSAction *self)
@@ -172,6 +180,7 @@ AMB_EXPORT kern_return_t OSAction_Cancel_f(OSAction *self, void *context, void (
         OSObject_retain(self);
         pthread_mutex_lock(&self->ivars->lock);
         atomic_store(&self->ivars->cancelled, true);
+        amb_action_wait_settle(self->ivars);
         amb_list_append(&self->ivars->rest.handlers, &h->link);
         amb_rest_take(&self->ivars->rest, &ready);
         pthread_mutex_unlock(&self->ivars->lock);
@@ -181,12 +190,26 @@ AMB_EXPORT kern_return_t OSAction_Cancel_f(OSAction *self, void *context, void (
 
 /* --- who may invoke it --- */
 
+void amb_action_set_aborted(OSAction *action, void *context, void (*handler)(void *context), void (*dropped)(void *context))
+{
+        struct OSAction_ivars *a = action->ivars;
+        void (*before)(void *context);
+        void *before_context;
+
+        pthread_mutex_lock(&a->lock);
+        before = a->aborted_dropped;
+        before_context = a->aborted_context;
+        a->aborted_context = context;
+        a->aborted_handler = handler;
+        a->aborted_dropped = dropped;
+        pthread_mutex_unlock(&a->lock);
+        if (before)
+                before(before_context);
+}
+
 AMB_EXPORT kern_return_t OSAction_SetAbortedHandler_f(OSAction *self, void *context, void (*handler)(void *context))
 {
-        pthread_mutex_lock(&self->ivars->lock);
-        self->ivars->aborted_context = context;
-        self->ivars->aborted_handler = handler;
-        pthread_mutex_unlock(&self->ivars->lock);
+        amb_action_set_aborted(self, context, handler, NULL);
         return kIOReturnSuccess;
 }
 
@@ -197,26 +220,41 @@ OSAction *amb_action_hold(OSAction *action)
         OSObject_retain(action);
         pthread_mutex_lock(&action->ivars->lock);
         action->ivars->holders++;
+        action->ivars->abandoned = false;
         pthread_mutex_unlock(&action->ivars->lock);
         return action;
+}
+
+/* Under the lock: the handler's one turn. */
+static void abort_action(struct OSAction_ivars *a, struct amb_link *ready)
+{
+        struct amb_rest_handler *h;
+
+        if (a->aborted)
+                return;
+        a->aborted = true;
+        if (!a->aborted_handler)
+                return;
+        h = amb_rest_handler_new(a->aborted_context, a->aborted_handler, NULL, NULL);
+        if (!h) {
+                amb_log(AMB_LOG_ERROR, "no memory for an action's aborted handler");
+                return;
+        }
+        a->aborted_handler = a->aborted_dropped = NULL;
+        amb_list_append(ready, &h->link);
 }
 
 void amb_action_let_go(OSAction *action)
 {
         struct amb_link ready = AMB_LIST_INIT(ready);
-        struct amb_rest_handler *h;
 
         if (!action)
                 return;
         pthread_mutex_lock(&action->ivars->lock);
-        if (--action->ivars->holders == 0 && !action->ivars->aborted) {
-                action->ivars->aborted = true;
-                h = action->ivars->aborted_handler ? amb_rest_handler_new(action->ivars->aborted_context,
-                                                                          action->ivars->aborted_handler, NULL, NULL) : NULL;
-                if (h)
-                        amb_list_append(&ready, &h->link);
-                else if (action->ivars->aborted_handler)
-                        amb_log(AMB_LOG_ERROR, "no memory for an action's aborted handler");
+        if (--action->ivars->holders == 0) {
+                action->ivars->abandoned = true;
+                amb_action_wait_settle(action->ivars);
+                abort_action(action->ivars, &ready);
         }
         pthread_mutex_unlock(&action->ivars->lock);
         amb_rest_run(&ready);
@@ -244,7 +282,13 @@ struct callback {
 
 static void callback_finish(struct callback *c, bool ran)
 {
+        struct OSAction_ivars *a = c->action->ivars;
+
         c->end(c->context, ran);
+        pthread_mutex_lock(&a->lock);
+        a->pending--;
+        amb_action_wait_settle(a);
+        pthread_mutex_unlock(&a->lock);
         OSObject_release(c->action);
         free(c);
 }
@@ -271,16 +315,27 @@ static void call_method(const struct OSAction_ivars *a, OSAction *action, const 
         }
 }
 
+/* The check of the method's stub: the action is of the class made for that method. */
+static bool is_of_class(const OSAction *action)
+{
+        const char *wants = action->ivars->wants;
+
+        if (!wants || strcmp(OSObject_GetClassName(action), wants) == 0)
+                return true;
+        amb_log(AMB_LOG_WARNING, "an action of class %s is no %s: dropped (kIOReturnBadArgument)", OSObject_GetClassName(action), wants);
+        return false;
+}
+
 static void callback_run(void *context)
 {
         struct callback *c = context;
         struct OSAction_ivars *a = c->action->ivars;
         struct amb_link ready = AMB_LIST_INIT(ready);
         struct amb_action_arguments arguments = { 0 };
-        bool run;
+        bool run, right_class = is_of_class(c->action);
 
         pthread_mutex_lock(&a->lock);
-        run = !atomic_load(&a->cancelled);
+        run = right_class && !atomic_load(&a->cancelled);
         a->rest.running += run;
         pthread_mutex_unlock(&a->lock);
         if (!run) {
@@ -292,6 +347,9 @@ static void callback_run(void *context)
                 call_method(a, c->action, &arguments);
         pthread_mutex_lock(&a->lock);
         a->rest.running--;
+        if (run)
+                amb_action_wait_handled(a);
+        amb_action_wait_settle(a);
         amb_rest_take(&a->rest, &ready);
         pthread_mutex_unlock(&a->lock);
         amb_rest_run(&ready);
@@ -308,8 +366,10 @@ int amb_action_submit(OSAction *action, void *context, amb_action_begin begin, a
         if (!c)
                 return amb_trace(-ENOMEM);
         pthread_mutex_lock(&action->ivars->lock);
-        if (action->ivars->target && !atomic_load(&action->ivars->cancelled))
-                queue = amb_service_queue(action->ivars->target);
+        if (action->ivars->target && !atomic_load(&action->ivars->cancelled)) {
+                queue = amb_service_named_queue(action->ivars->target, action->ivars->queue);
+                action->ivars->pending++;
+        }
         pthread_mutex_unlock(&action->ivars->lock);
         if (!queue) {
                 free(c);
@@ -320,6 +380,10 @@ int amb_action_submit(OSAction *action, void *context, amb_action_begin begin, a
         r = amb_queue_async(queue, c, callback_run, callback_dropped);
         OSObject_release(queue);
         if (r < 0) {
+                pthread_mutex_lock(&action->ivars->lock);
+                action->ivars->pending--;
+                amb_action_wait_settle(action->ivars);
+                pthread_mutex_unlock(&action->ivars->lock);
                 OSObject_release(action);
                 free(c);
         }

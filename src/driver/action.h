@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Inside of OSAction. Two kinds: a local action calls a method of a service of this process on its default queue; a completion stands
+ * Inside of OSAction. Two kinds: a local action calls a method of a service of this process on that method's queue; a completion stands
  * for one asynchronous call of an application and sends through its connection.
  *
  * Cancel is final. Its handlers run on the pool when no callback is in progress; then the target is let go.
  */
 #include <DriverKit/OSAction.h>
 
-#include "base/base.h"
-
-/* Handlers that wait until something has come to rest. Guarded by the lock of what they wait for. */
-struct amb_rest {
-        struct amb_link handlers;
-        unsigned int running;           /* callbacks in progress */
-};
-struct amb_rest_handler {
-        struct amb_link link;
-        void *context;
-        void (*function)(void *context);
-        void (*after)(void *object);    /* runs after function, with object; may be NULL */
-        void *object;
-};
-void amb_rest_init(struct amb_rest *rest);
-/* NULL: no memory. after(object) belongs to the runtime and runs also when function is NULL. */
-struct amb_rest_handler *amb_rest_handler_new(void *context, void (*function)(void *), void (*after)(void *), void *object);
-/* Under the lock: the handlers that can run now, moved to `ready` (initialised). amb_rest_run submits them, without the lock. */
-void amb_rest_take(struct amb_rest *rest, struct amb_link *ready);
-void amb_rest_run(struct amb_link *ready);
+#include "driver/rest.h"
 
 /*
  * A source holds the action that it invokes: a reference, and a holder more. When the last holder has let go, the action is aborted:
@@ -35,6 +16,9 @@ void amb_rest_run(struct amb_link *ready);
  */
 OSAction *amb_action_hold(OSAction *action);
 void amb_action_let_go(OSAction *action);
+
+/* As SetAbortedHandler_f; dropped(context) (may be NULL) runs instead of the handler when it will never have its turn. */
+void amb_action_set_aborted(OSAction *action, void *context, void (*handler)(void *context), void (*dropped)(void *context));
 
 uint64_t amb_action_msgid(const OSAction *action);
 bool amb_action_cancelled(const OSAction *action);

@@ -7,6 +7,7 @@
 
 #include <DriverKit/IOTimerDispatchSource.h>
 
+#include "driver/clock.h"
 #include "driver/pool.h"
 #include "driver/queue.h"
 
@@ -93,7 +94,7 @@ AMB_EXPORT kern_return_t IODispatchQueue_Create(const char *name, uint64_t optio
 
         if (!name || !queue)
                 return kIOReturnBadArgument;
-        if ((options & ~(uint64_t)kIODispatchQueueReentrant) || priority != 0)
+        if ((options & ~(uint64_t)(kIODispatchQueueReentrant | kIODispatchQueueMethodsNotSynchronized)) || priority != 0)
                 return kIOReturnUnsupported;
         created = (IODispatchQueue *)amb_object_new(OSTypeID(IODispatchQueue));
         if (!created)
@@ -376,6 +377,11 @@ int amb_queue_async(IODispatchQueue *queue, void *context, IODispatchFunction fu
         return dispatch(queue, context, function, dropped, false);
 }
 
+int amb_queue_concurrent(IODispatchQueue *queue, void *context, IODispatchFunction function, IODispatchFunction dropped)
+{
+        return dispatch(queue, context, function, dropped, queue->ivars->reentrant);
+}
+
 AMB_EXPORT void IODispatchQueue_DispatchAsync_f(IODispatchQueue *self, void *context, IODispatchFunction function)
 {
         if (amb_queue_async(self, context, function, NULL) < 0)
@@ -384,7 +390,7 @@ AMB_EXPORT void IODispatchQueue_DispatchAsync_f(IODispatchQueue *self, void *con
 
 AMB_EXPORT void IODispatchQueue_DispatchConcurrent_f(IODispatchQueue *self, void *context, IODispatchFunction function)
 {
-        if (dispatch(self, context, function, NULL, self->ivars->reentrant) < 0)
+        if (amb_queue_concurrent(self, context, function, NULL) < 0)
                 amb_log(AMB_LOG_ERROR, "queue %s: no memory to dispatch", self->ivars->name);
 }
 
@@ -456,21 +462,10 @@ static struct amb_queue_frame *frame_of(IODispatchQueue *queue)
         return NULL;
 }
 
-static uint64_t now(clockid_t clock)
-{
-        struct timespec time;
-
-        clock_gettime(clock, &time);
-        return (uint64_t)time.tv_sec * 1000000000ull + (uint64_t)time.tv_nsec;
-}
-
 /* Until the sleeper has its turn or it is time (in nanoseconds, of a clock that a futex knows). True: it is time. */
 static bool sleep_until(struct item *item, clockid_t clock, uint64_t deadline)
 {
-        struct timespec until = {
-                .tv_sec = (time_t)(deadline / 1000000000ull),
-                .tv_nsec = (long)(deadline % 1000000000ull),
-        };
+        struct timespec until = amb_clock_timespec(deadline);
         int operation = FUTEX_WAIT_BITSET_PRIVATE | (clock == CLOCK_REALTIME ? FUTEX_CLOCK_REALTIME : 0);
 
         while (atomic_load_explicit(&item->turn, memory_order_acquire) == 0)
@@ -509,33 +504,15 @@ static kern_return_t queue_sleep(struct IODispatchQueue_ivars *q, struct amb_que
 AMB_EXPORT kern_return_t IODispatchQueue_SleepWithDeadline(IODispatchQueue *self, void *event, uint64_t options, uint64_t deadline)
 {
         struct amb_queue_frame *frame = frame_of(self);
-        clockid_t clock = CLOCK_MONOTONIC;
-        uint64_t since_boot;
+        clockid_t clock = amb_clock_of_option(options & ~(uint64_t)kIODispatchQueueSleepReuseEvent);
 
         if (!self->ivars->reentrant)
                 return kIOReturnUnsupported;
         if (!frame)
                 return kIOReturnNotPermitted;
-        if (!event)
+        if (!event || clock < 0)
                 return kIOReturnBadArgument;
-        switch (options & ~(uint64_t)kIODispatchQueueSleepReuseEvent) {
-        case kIOTimerClockUptimeRaw:
-        case kIOTimerClockMachAbsoluteTime:
-                break;
-        case kIOTimerClockRealTime:
-                clock = CLOCK_REALTIME;
-                break;
-        case kIOTimerClockMonotonicRaw:
-        case kIOTimerClockMachContinuousTime:
-                /* A futex does not know this clock; they differ by the time that the machine has slept. */
-                since_boot = now(CLOCK_BOOTTIME);
-                deadline = deadline > since_boot ? deadline - since_boot : 0;
-                if (__builtin_add_overflow(now(CLOCK_MONOTONIC), deadline, &deadline))
-                        deadline = UINT64_MAX;
-                break;
-        default:
-                return kIOReturnBadArgument;
-        }
+        amb_clock_make_waitable(&clock, &deadline);
         return queue_sleep(self->ivars, frame, event, clock, deadline);
 }
 
@@ -543,7 +520,7 @@ AMB_EXPORT kern_return_t IODispatchQueue_SleepWithTimeout(IODispatchQueue *self,
 {
         uint64_t deadline;
 
-        if (__builtin_add_overflow(now(CLOCK_MONOTONIC), timeout, &deadline))
+        if (__builtin_add_overflow(amb_clock_now(CLOCK_MONOTONIC), timeout, &deadline))
                 deadline = UINT64_MAX;
         return IODispatchQueue_SleepWithDeadline(self, event, kIOTimerClockUptimeRaw, deadline);
 }

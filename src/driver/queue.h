@@ -36,3 +36,5 @@ void amb_queue_leave(struct amb_queue_frame *frame);
 
 /* As DispatchAsync_f; dropped(context) (may be NULL) runs instead of function when the queue is cancelled. -ENOMEM: neither will run. */
 int amb_queue_async(IODispatchQueue *queue, void *context, IODispatchFunction function, IODispatchFunction dropped);
+/* The same as DispatchConcurrent_f. */
+int amb_queue_concurrent(IODispatchQueue *queue, void *context, IODispatchFunction function, IODispatchFunction dropped);

@@ -22,9 +22,12 @@ START_TEST(create)
 
         memset(name, 'q', 300);
         name[300] = '\0';
-        ck_assert_int_eq(IODispatchQueue_Create("x", 2, 0, &queue), kIOReturnUnsupported);
+        ck_assert_int_eq(IODispatchQueue_Create("x", 4, 0, &queue), kIOReturnUnsupported);
+        ck_assert_int_eq(IODispatchQueue_Create("x", 0, 1, &queue), kIOReturnUnsupported);
         ck_assert_int_eq(IODispatchQueue_Create(NULL, 0, 0, &queue), kIOReturnBadArgument);
         ck_assert_ptr_eq(queue, (void *)1);
+        ck_assert_int_eq(IODispatchQueue_Create("x", kIODispatchQueueMethodsNotSynchronized, 0, &queue), 0);
+        OSObject_release(queue);
         queue = make(name);
         ck_assert_uint_eq(strlen(IODispatchQueue_GetName(queue)), 255);
         OSObject_release(queue);
