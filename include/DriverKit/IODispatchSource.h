@@ -25,6 +25,9 @@ extern const OSMetaClass gIODispatchSourceMetaClass;
  * the callback.
  */
 kern_return_t IODispatchSource_Cancel_f(IODispatchSource *self, void *context, IODispatchFunction handler);
+#ifdef __BLOCKS__
+kern_return_t IODispatchSource_Cancel(IODispatchSource *self, void (^handler)(void));
+#endif
 
 /*
  * Switches delivery off and on; sources are made switched on. An event that happened meanwhile is delivered once when the
@@ -35,6 +38,9 @@ kern_return_t IODispatchSource_SetEnable(IODispatchSource *self, bool enable);
 /* The same; handler(context) runs once, asynchronously, when the change is in force and no callback of before it is running. */
 kern_return_t IODispatchSource_SetEnableWithCompletion_f(IODispatchSource *self, bool enable, void *context,
                                                          IODispatchFunction handler);
+#ifdef __BLOCKS__
+kern_return_t IODispatchSource_SetEnableWithCompletion(IODispatchSource *self, bool enable, void (^handler)(void));
+#endif
 
 #ifdef __cplusplus
 }

@@ -14,7 +14,9 @@
  * do nothing for the global queues and the main queue. All calls may be made by any thread, also inside functions on
  * queues, unless they say otherwise. A forked child has empty queues and no threads.
  *
- * The forms that take a block are not here: Debian's gcc has no blocks.
+ * The forms that take a block are declared where the compiler has blocks (clang -fblocks); such a program is linked with the
+ * blocks runtime (-lBlocksRuntime, which pkg-config --libs ambidext gives). They do as the `_f` forms. dispatch_async and dispatch_after
+ * copy the block; the copy goes when it has run.
  *
  * Contract: real-code 3 'libdispatch', call-path 4.6 (queues of a notification port).
  */
@@ -29,6 +31,9 @@ typedef struct dispatch_queue_s *dispatch_queue_t;
 typedef struct dispatch_semaphore_s *dispatch_semaphore_t;
 typedef struct dispatch_queue_attr_s *dispatch_queue_attr_t;
 typedef void (*dispatch_function_t)(void *context);
+#ifdef __BLOCKS__
+typedef void (^dispatch_block_t)(void);
+#endif
 
 #ifdef __cplusplus
 typedef void *dispatch_object_t;
@@ -81,19 +86,31 @@ void dispatch_main(void) __attribute__((noreturn));
 
 /* Runs function(context) later. Returns at once. Ends the process when there is no memory. */
 void dispatch_async_f(dispatch_queue_t queue, void *context, dispatch_function_t function);
+#ifdef __BLOCKS__
+void dispatch_async(dispatch_queue_t queue, dispatch_block_t block);
+#endif
 /*
  * Runs function(context) when it is its turn, on the calling thread (the main queue's: on the main thread), and returns after
  * it. From a function on the same serial queue it waits for ever.
  */
 void dispatch_sync_f(dispatch_queue_t queue, void *context, dispatch_function_t function);
+#ifdef __BLOCKS__
+void dispatch_sync(dispatch_queue_t queue, __attribute__((noescape)) dispatch_block_t block);
+#endif
 /* Submits it at `when`, or soon after; FOREVER: never. */
 void dispatch_after_f(dispatch_time_t when, dispatch_queue_t queue, void *context, dispatch_function_t function);
+#ifdef __BLOCKS__
+void dispatch_after(dispatch_time_t when, dispatch_queue_t queue, dispatch_block_t block);
+#endif
 
 /* --- once --- */
 
 typedef intptr_t dispatch_once_t;                                       /* 0 before, static */
 /* The first caller runs function(context) on its own thread, the others wait until it has run. Not from inside the function. */
 void dispatch_once_f(dispatch_once_t *predicate, void *context, dispatch_function_t function);
+#ifdef __BLOCKS__
+void dispatch_once(dispatch_once_t *predicate, __attribute__((noescape)) dispatch_block_t block);
+#endif
 
 /* --- semaphores --- */
 

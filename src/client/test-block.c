@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The dispatch functions that take a block. Compiled by clang. */
+#include <Block.h>
+#include <check.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include <dispatch/dispatch.h>
+
+#define PATIENCE dispatch_time(DISPATCH_TIME_NOW, 20 * NSEC_PER_SEC)
+
+/* References to a block that lies on the heap: the low bits of its flags. */
+static int references(const void *block)
+{
+        return __atomic_load_n((const int *)((const char *)block + sizeof(void *)), __ATOMIC_SEQ_CST) & 0xffff;
+}
+
+START_TEST(test_blocks)
+{
+        dispatch_queue_t queue = dispatch_queue_create("blocks", DISPATCH_QUEUE_SERIAL);
+        dispatch_semaphore_t done = dispatch_semaphore_create(0);
+        __block int sum = 0;
+        dispatch_block_t block = Block_copy(^{
+                sum += 100;
+                dispatch_semaphore_signal(done);
+        });
+        int mine = references(block);
+
+        for (int i = 1; i <= 10; i++)
+                dispatch_async(queue, ^{
+                        sum += i;
+                });
+        dispatch_async(queue, block);
+        dispatch_after(DISPATCH_TIME_NOW, queue, block);
+        dispatch_after(dispatch_time(DISPATCH_TIME_NOW, 10 * NSEC_PER_MSEC), queue, block);
+        dispatch_after(DISPATCH_TIME_FOREVER, queue, block);
+        for (int i = 0; i < 3; i++)
+                ck_assert_int_eq(dispatch_semaphore_wait(done, PATIENCE), 0);
+        dispatch_sync(queue, ^{
+                ck_assert_int_eq(sum, 355);
+        });
+        while (references(block) != mine)       /* for ever: the test's time-out */
+                sched_yield();
+        Block_release(block);
+        dispatch_release(queue);
+        dispatch_release(done);
+}
+END_TEST
+
+START_TEST(test_once)
+{
+        static dispatch_once_t once;
+        __block int times = 0;
+
+        for (int i = 0; i < 3; i++)
+                dispatch_once(&once, ^{
+                        times++;
+                });
+        ck_assert_int_eq(times, 1);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("client-block");
+        TCase *tcase = tcase_create("block");
+        SRunner *runner = srunner_create(suite);
+        int failed;
+
+        tcase_set_timeout(tcase, 60);
+        tcase_add_test(tcase, test_blocks);
+        tcase_add_test(tcase, test_once);
+        suite_add_tcase(suite, tcase);
+        srunner_run_all(runner, CK_ENV);
+        failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
