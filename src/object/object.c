@@ -9,6 +9,7 @@
 #include <DriverKit/OSObject.h>
 
 #include "base/base.h"
+#include "object/alive.h"
 #include "object/value.h"
 
 #define AMB_REFERENCES_FULL 0x80000000u
@@ -147,6 +148,19 @@ void OSObject_release(const void *object)
                 amb_log(AMB_LOG_ERROR, "an object was released more often than it was retained");
                 abort();
         }
+}
+
+bool amb_object_retain_alive(const void *object)
+{
+        uint32_t *references = object_references(object), before = __atomic_load_n(references, __ATOMIC_RELAXED);
+        do {
+                /* Far more references than anybody holds, but not stuck: its free has begun, and may retain and release. */
+                if (before == 0 || (before >= AMB_REFERENCES_DYING / 2 && before < AMB_REFERENCES_FULL))
+                        return false;
+                if (before >= AMB_REFERENCES_FULL)
+                        return true;
+        } while (!__atomic_compare_exchange_n(references, &before, before + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+        return true;
 }
 
 void OSObjectRetain(const void *object)
