@@ -144,10 +144,13 @@ static void let_action_go(void *object)
 
 AMB_EXPORT kern_return_t IODispatchSource_Cancel_f(IODispatchSource *self, void *context, IODispatchFunction handler)
 {
-        struct amb_rest_handler *h = amb_rest_handler_new(context, handler, let_action_go, self);
         struct IODispatchSource_ivars *s = self->ivars;
         struct amb_link ready = AMB_LIST_INIT(ready);
+        struct amb_rest_handler *h;
 
+        if (s->cancel_refused)
+                return s->cancel_refused;
+        h = amb_rest_handler_new(context, handler, let_action_go, self);
         if (!h)
                 return kIOReturnNoMemory;
         OSObject_retain(self);
@@ -177,16 +180,20 @@ AMB_EXPORT kern_return_t IODispatchSource_SetEnableWithCompletion_f(IODispatchSo
         struct amb_link ready = AMB_LIST_INIT(ready);
         struct amb_rest_handler *h = NULL;
         uint64_t generation, time;
-        bool fire;
+        kern_return_t refused;
+        bool fire, changed;
 
         if (handler && !(h = amb_rest_handler_new(context, handler, release_source, self)))
                 return kIOReturnNoMemory;
         pthread_mutex_lock(&s->lock);
-        if (s->cancelled) {
+        refused = !s->cancelled ? kIOReturnSuccess : !s->change_refused ? kIOReturnNotReady :
+                  s->disabled == !enable ? kIOReturnSuccess : s->change_refused;
+        if (refused) {
                 pthread_mutex_unlock(&s->lock);
                 free(h);
-                return kIOReturnNotReady;
+                return refused;
         }
+        changed = s->disabled != !enable;
         s->disabled = !enable;
         fire = enable && s->due;
         time = s->due_time;
@@ -199,6 +206,8 @@ AMB_EXPORT kern_return_t IODispatchSource_SetEnableWithCompletion_f(IODispatchSo
                 amb_rest_take(&s->rest, &ready);
         }
         pthread_mutex_unlock(&s->lock);
+        if (changed && s->switched)
+                s->switched(self);
         amb_rest_run(&ready);
         if (fire)
                 amb_source_fire(self, generation, time);

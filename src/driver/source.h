@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Inside of IODispatchSource and IOTimerDispatchSource.
+ * Inside of IODispatchSource, and of timers.
  *
  * One thread of the process waits for all timers: a timerfd per clock, a sorted list per clock under one lock. It calls amb_source_fire, which
  * puts the callback on the queue of the action's target. A callback that has been replaced, disabled or cancelled in the meantime is
@@ -20,7 +20,11 @@ struct IODispatchSource_ivars {
         uint64_t due_time;
         uint64_t generation;            /* of the arming; a callback of an earlier one is not wanted */
         OSAction *action;
-        void (*disarm)(IODispatchSource *source);       /* set by a subclass's init, or NULL: it has been cancelled, without a lock held */
+        /* Set by a subclass's init, or NULL and 0. The functions are called without a lock held. */
+        void (*disarm)(IODispatchSource *source);       /* it has been cancelled */
+        void (*switched)(IODispatchSource *source);     /* it has been switched on or off */
+        kern_return_t cancel_refused;                   /* what Cancel returns instead of cancelling */
+        kern_return_t change_refused;                   /* what SetEnable returns after Cancel, if it would change anything */
         /* the timers' list; guarded by the timers' lock */
         struct amb_link link;           /* linked: armed, and the list holds a reference */
         IODispatchSource *source;       /* what these belong to */
