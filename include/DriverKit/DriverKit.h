@@ -7,6 +7,7 @@
 #include <DriverKit/IOBufferMemoryDescriptor.h>
 #include <DriverKit/IODispatchQueue.h>
 #include <DriverKit/IODispatchSource.h>
+#include <DriverKit/IOInterruptDispatchSource.h>
 #include <DriverKit/IOKitKeys.h>
 #include <DriverKit/IOLib.h>
 #include <DriverKit/IOMemoryDescriptor.h>

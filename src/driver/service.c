@@ -3,6 +3,7 @@
 #include <DriverKit/IOUserClient.h>
 
 #include "driver/bundle.h"
+#include "driver/interrupt.h"
 #include "driver/queue.h"
 #include "driver/service.h"
 #include "driver/table.h"
@@ -44,6 +45,7 @@ AMB_EXPORT void IOService_free(OSObject *object)
                         OSObject_release(named->queue);
                         free(named);
                 }
+                amb_interrupts_free(s->interrupts);
                 free(s->name);
                 pthread_mutex_destroy(&s->lock);
                 free(s);

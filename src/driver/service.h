@@ -24,6 +24,8 @@ struct amb_named_queue {
         IODispatchQueue *queue;
 };
 
+struct amb_interrupt;
+
 struct IOService_ivars {
         pthread_mutex_t lock;
         uint64_t entry;
@@ -38,6 +40,7 @@ struct IOService_ivars {
         char *name;
         IODispatchQueue *queue, *method_queue;
         struct amb_named_queue *named;  /* the other queue names of the class, as far as they have been set */
+        struct amb_interrupt *interrupts;       /* interrupt.h; members are added, and go with the service */
         _Atomic uint32_t queue_changes;
         IOService *service;             /* whose these are */
         struct amb_link link;           /* the table (table.h), which retains */
