@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A mapping of a memory descriptor in this process. It lasts as long as the object: the last release unmaps. It retains the
- * memory, so the descriptor may be released before. Any thread; the calls cannot fail.
+ * A mapping of a memory descriptor in this process (IOMemoryDescriptor_CreateMapping). It lasts as long as the object: the last
+ * release unmaps; only where the memory is an application's, the address may stay readable until the descriptor is freed. It
+ * retains the memory, so the descriptor may be released before. Any thread; the calls cannot fail.
  *
- * Contract: memory-and-queues 2.4, 2.6 (M16, M17).
+ * Contract: memory-and-queues 2.4, 2.6 (M16, M17, M18, M22, M27).
  */
 #include <DriverKit/IOTypes.h>
 #include <DriverKit/OSObject.h>

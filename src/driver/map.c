@@ -2,8 +2,8 @@
 /*
  * IOMemoryMap, and how one is made: CreateMapping and Map of every kind of descriptor. Contract: memory-and-queues 2.4 to 2.6.
  *
- * A map retains its descriptor, unless it belongs to it (Map). A part of a map retains the bigger one. A map has pages of its own, but for such
- * a part and for memory that this process has a suitable view of already.
+ * A map retains its descriptor, unless it belongs to it (Map). A part of a map retains the bigger one. A map has pages of its own,
+ * but for such a part and for memory that this process has a suitable view of already.
  */
 #include "driver/memory-private.h"
 
@@ -303,8 +303,8 @@ static kern_return_t create_mapping(IOMemoryDescriptor *self, const struct map_r
         pthread_mutex_lock(&amb_maps_lock);
         found = find_map(d, request, owned);
         /*
-         * One that the descriptor keeps does not keep the descriptor: who is given a reference gets a part of it, which does. Otherwise the
-         * application's region would be used for other calls under the eyes of a driver that has kept the map.
+         * One that the descriptor keeps does not keep the descriptor: who is given a reference gets a part of it, which does.
+         * Otherwise the application's region would be used for other calls under the eyes of a driver that has kept the map.
          */
         if (found && (owned || !amb_link_linked(&found->ivars->owned)) && found->ivars->offset == request->offset &&
             found->ivars->length == request->length) {

@@ -43,9 +43,10 @@ int amb_memory_resolve(IOMemoryDescriptor *memory);
 /* Under the lock: this process's own view of a buffer. */
 int amb_memory_whole(struct IOMemoryDescriptor_ivars *buffer);
 /*
- * What [offset, offset + length) of a descriptor consists of, none of it joined; at least one part. *ret is the caller's to free; the
- * parts are retained by the descriptor only. -ENOMEM.
+ * What [offset, offset + length) of a descriptor consists of, none of it joined; at least one part. *ret is the caller's to free;
+ * the parts are retained by the descriptor only. -ENOMEM.
  */
-int amb_memory_range(IOMemoryDescriptor *memory, uint64_t offset, uint64_t length, struct amb_memory_part **ret, uint32_t *ret_count);
+int amb_memory_range(IOMemoryDescriptor *memory, uint64_t offset, uint64_t length, struct amb_memory_part **ret,
+                     uint32_t *ret_count);
 /* Releases the maps that the descriptor owns; it is being freed. */
 void amb_maps_free(struct IOMemoryDescriptor_ivars *memory);

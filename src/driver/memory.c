@@ -135,14 +135,15 @@ int amb_memory_resolve(IOMemoryDescriptor *memory)
         return r;
 }
 
-int amb_memory_range(IOMemoryDescriptor *memory, uint64_t offset, uint64_t length, struct amb_memory_part **ret, uint32_t *ret_count)
+int amb_memory_range(IOMemoryDescriptor *memory, uint64_t offset, uint64_t length, struct amb_memory_part **ret,
+                     uint32_t *ret_count)
 {
         const struct IOMemoryDescriptor_ivars *d = memory->ivars;
         struct amb_memory_part self = { memory, 0, d->capacity }, *found;
         const struct amb_memory_part *parts = d->kind == AMB_MEMORY_JOINED ? d->parts : &self;
         uint32_t part_count = d->kind == AMB_MEMORY_JOINED ? d->part_count : 1, count = 0;
 
-        found = calloc(part_count, sizeof(*found));
+        found = calloc(part_count ? part_count : 1, sizeof(*found));
         if (!found)
                 return amb_trace(-ENOMEM);
         for (uint32_t i = 0; i < part_count && length > 0; i++) {

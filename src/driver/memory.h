@@ -3,14 +3,14 @@
 /*
  * Inside of memory descriptors and maps.
  *
- * A descriptor's bytes are its *backing*: extents of files, end to end. Three kinds of descriptors: the driver's own buffer (a memfd made
- * here, always writable here); memory of somebody else's, whose backing is asked of its *origin* at the first mapping; and descriptors
- * that are joined of parts of others (sub and multi descriptors, joined.c), which resolve to the extents of those parts. A mapping (map.c)
- * places the extents of its range one after the other.
+ * A descriptor's bytes are its *backing*: extents of files, end to end. Three kinds of descriptors: the driver's own buffer (a
+ * memfd made here, always writable here); memory of somebody else's, whose backing is asked of its *origin* at the first mapping;
+ * and descriptors that are joined of parts of others (sub and multi descriptors, joined.c), which resolve to the extents of those
+ * parts. A mapping (map.c) places the extents of its range one after the other.
  *
  * A buffer leaves the process only through amb_memory_share, which fixes its kind for ever: read-only means that the host's one
- * writable view is made first, then the file is sealed against every later writing (F_SEAL_FUTURE_WRITE), then the descriptor goes out.
- * Later views of the host's are copies of that first one's mapping.
+ * writable view is made first, then the file is sealed against every later writing (F_SEAL_FUTURE_WRITE), then the descriptor goes
+ * out. Later views of the host's are copies of that first one's mapping.
  *
  * Maps are listed with their descriptor, so that the same request finds the same map; one lock for all lists: mapping is rare.
  */

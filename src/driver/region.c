@@ -85,7 +85,8 @@ static int output_resolve(struct amb_memory_origin *origin, struct amb_memory_ba
 /* Files for the copy, which keeps the range's place inside its first page. */
 static int copy_files(struct range *range)
 {
-        uint64_t before = range->offset % IOVMPageSize, whole = before + range->length, count = (whole + SNAPSHOT_FILE - 1) / SNAPSHOT_FILE;
+        uint64_t before = range->offset % IOVMPageSize, whole = before + range->length;
+        uint64_t count = (whole + SNAPSHOT_FILE - 1) / SNAPSHOT_FILE;
 
         range->extents = calloc(count, sizeof(*range->extents));
         if (!range->extents)
@@ -108,12 +109,17 @@ static int copy_files(struct range *range)
 static int copy_view(struct range *range)
 {
         AMB_FREE struct amb_view_piece *pieces = calloc(range->count, sizeof(*pieces));
-        const struct amb_view_request request = { .pieces = pieces, .count = range->count, .writable = true, .guard = IOVMPageSize };
+        const struct amb_view_request request = {
+                .pieces = pieces, .count = range->count, .writable = true, .guard = IOVMPageSize,
+        };
 
         if (!pieces)
                 return amb_trace(-ENOMEM);
-        for (uint32_t i = 0; i < range->count; i++)
-                pieces[i] = (struct amb_view_piece){ range->extents[i].fd, range->extents[i].offset, range->extents[i].length, NULL };
+        for (uint32_t i = 0; i < range->count; i++) {
+                const struct amb_memory_extent *extent = &range->extents[i];
+
+                pieces[i] = (struct amb_view_piece){ extent->fd, extent->offset, extent->length, NULL };
+        }
         return amb_trace(amb_view_map(&range->copy, &request));
 }
 

@@ -15,9 +15,9 @@ struct amb_view {
 
 struct amb_view_piece {
         int fd;
-        uint64_t offset;        /* in the file. The first piece's may be any, its place inside the page is kept; the others start pages */
+        uint64_t offset;        /* in the file. The first piece may start anywhere, its place inside the page is kept; others start pages */
         uint64_t length;        /* more than 0; where a piece ends and another follows, a page must end */
-        const uint8_t *twin;    /* not NULL: a second view of the pages of this shared mapping of the same bytes, instead of one of fd */
+        const uint8_t *twin;    /* not NULL: a second view of the pages of this shared mapping of the same bytes, not of fd */
 };
 
 struct amb_view_request {
@@ -30,7 +30,7 @@ struct amb_view_request {
 };
 #define AMB_VIEW_ALIGNMENT_MOST (2ull << 20)
 
-/* -EINVAL: pieces that do not meet at the borders of pages, or an address that does not suit the first one's place inside its page. */
+/* -EINVAL: pieces that do not meet at borders of pages, or an address that does not suit the first one's place inside its page. */
 int amb_view_map(struct amb_view *view, const struct amb_view_request *request);
 void amb_view_unmap(struct amb_view *view);
 /* Takes the right to write away. */
