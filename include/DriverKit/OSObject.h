@@ -160,6 +160,9 @@ void *amb_object_cast(const void *object, const OSMetaClass *meta);
 void *amb_object_cast_required(const void *object, const OSMetaClass *meta);
 #define OSRequiredCast(Class, object) ((struct Class *)amb_object_cast_required((object), OSTypeID(Class)))
 
+/* Releases what the variable holds, if it is not NULL. */
+#define OSSafeRelease(pointer) OSObject_release(pointer)
+/* And sets it to NULL. */
 #define OSSafeReleaseNULL(pointer)                                                                                      \
         do {                                                                                                            \
                 if (pointer) {                                                                                          \
@@ -167,6 +170,17 @@ void *amb_object_cast_required(const void *object, const OSMetaClass *meta);
                         (pointer) = NULL;                                                                               \
                 }                                                                                                       \
         } while (0)
+#define OSObjectSafeReleaseNULL(pointer) OSSafeReleaseNULL(pointer)
+
+/*
+ * A type of blocks: AMB_BLOCK_TYPE(Name, result, arguments). A compiler without blocks sees a pointer: what another one made
+ * can be handed on.
+ */
+#ifdef __BLOCKS__
+#define AMB_BLOCK_TYPE(name, result, ...) typedef result (^name)(__VA_ARGS__)
+#else
+#define AMB_BLOCK_TYPE(name, result, ...) typedef const void *name
+#endif
 
 #ifdef __cplusplus
 }

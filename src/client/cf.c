@@ -43,14 +43,19 @@ CFIndex CFGetRetainCount(CFTypeRef object)
         return OSObject_getRetainCount(object);
 }
 
-/* The class below OSObject: a subclass that only we know of has its superclass's type. */
+static bool is_abstract(const OSMetaClass *meta)
+{
+        return meta == &gOSObjectMetaClass || meta == &gOSContainerMetaClass || meta == &gOSCollectionMetaClass;
+}
+
+/* The class below the abstract ones: a subclass that only we know of has its superclass's type. */
 CFTypeID CFGetTypeID(CFTypeRef object)
 {
         const OSMetaClass *meta = OSObject_getMetaClass(object);
 
         if (meta == &amb_float_class)
                 return CFNumberGetTypeID();
-        while (meta->super && meta->super != &gOSObjectMetaClass)
+        while (meta->super && !is_abstract(meta->super))
                 meta = meta->super;
         return (CFTypeID)(uintptr_t)meta;
 }

@@ -9,32 +9,6 @@
 enum { SMALL = 24 };
 #define NONE ((size_t)-1)
 
-static void dictionary_free(OSObject *object)
-{
-        OSDictionary *dictionary = (OSDictionary *)object;
-        for (size_t i = 0; i < dictionary->count; i++) {
-                OSObject_release(dictionary->entries[i].key);
-                OSObject_release(dictionary->entries[i].value);
-        }
-        free(dictionary->entries);
-        free(dictionary->slots);
-        OSObject_free(object);
-}
-
-static bool dictionary_is_equal(const OSObject *self, const OSObject *other)
-{
-        return OSObjectIsEqual(self, other);
-}
-
-static const struct amb_method dictionary_methods[] = {
-        AMB_OVERRIDE(OSObject, free, dictionary_free),
-        AMB_OVERRIDE(OSObject, isEqualTo, dictionary_is_equal),
-        AMB_METHODS_END,
-};
-
-const OSMetaClass gOSDictionaryMetaClass = { "OSDictionary", &gOSObjectMetaClass, sizeof(OSDictionary), dictionary_methods,
-                                             NULL };
-
 /* --- finding --- */
 
 static bool entry_is(const struct amb_pair *entry, const char *key, size_t length, uint32_t hash)
@@ -86,11 +60,10 @@ static bool slots_build(OSDictionary *dictionary, size_t capacity)
         return true;
 }
 
-static bool dictionary_make_room(OSDictionary *dictionary)
+bool amb_dictionary_reserve(OSDictionary *dictionary, size_t capacity)
 {
-        if (dictionary->count < dictionary->capacity)
+        if (capacity <= dictionary->capacity)
                 return true;
-        size_t capacity = dictionary->capacity ? dictionary->capacity * 2 : 6;
         if (capacity > UINT32_MAX / 4)
                 return false;
         if (capacity > SMALL && !slots_build(dictionary, capacity))
@@ -101,6 +74,13 @@ static bool dictionary_make_room(OSDictionary *dictionary)
         dictionary->entries = entries;
         dictionary->capacity = capacity;
         return true;
+}
+
+static bool dictionary_make_room(OSDictionary *dictionary)
+{
+        if (dictionary->count < dictionary->capacity)
+                return true;
+        return amb_dictionary_reserve(dictionary, dictionary->capacity ? dictionary->capacity * 2 : 6);
 }
 
 static bool dictionary_append(OSDictionary *dictionary, const char *key, size_t length, uint32_t hash, OSObject *value)
@@ -179,6 +159,118 @@ bool OSDictionaryRemoveValue(OSDictionary *dictionary, const char *key)
         OSObject_release(old.value);
         return true;
 }
+
+/* --- what every collection can do --- */
+
+static OSDictionary *dictionary_of(const OSCollection *collection)
+{
+        return (OSDictionary *)collection;
+}
+
+static uint32_t dictionary_count(const OSCollection *self)
+{
+        return (uint32_t)dictionary_of(self)->count;
+}
+
+static uint32_t dictionary_capacity(const OSCollection *self)
+{
+        return (uint32_t)dictionary_of(self)->capacity;
+}
+
+static uint32_t dictionary_ensure(OSCollection *self, uint32_t capacity)
+{
+        (void)amb_dictionary_reserve(dictionary_of(self), capacity);
+        return dictionary_capacity(self);
+}
+
+/* Emptied before the members go: the free of one may come back to this dictionary. */
+static void dictionary_flush(OSCollection *self)
+{
+        OSDictionary *dictionary = dictionary_of(self);
+        struct amb_pair *entries = dictionary->entries;
+        size_t count = dictionary->count;
+        free(dictionary->slots);
+        dictionary->entries = NULL;
+        dictionary->slots = NULL;
+        dictionary->count = dictionary->capacity = dictionary->slot_count = 0;
+        for (size_t i = 0; i < count; i++) {
+                OSObject_release(entries[i].key);
+                OSObject_release(entries[i].value);
+        }
+        free(entries);
+}
+
+/* Both are held during the call, which may take them out. */
+static bool entry_visit(const struct amb_pair *entry, void *context, OSDictionaryIterateFunction function)
+{
+        struct amb_pair held = *entry;
+        OSObject_retain(held.key);
+        OSObject_retain(held.value);
+        bool stop = function(context, &held.key->object, held.value);
+        OSObject_release(held.key);
+        OSObject_release(held.value);
+        return stop;
+}
+
+struct key_walk {
+        void *context;
+        OSCollectionIterateFunction function;
+};
+
+static bool key_visit(void *context, OSObject *key, OSObject *value)
+{
+        const struct key_walk *walk = context;
+        return walk->function(walk->context, key);
+}
+
+static bool dictionary_iterate(const OSCollection *self, void *context, OSCollectionIterateFunction function)
+{
+        struct key_walk walk = { context, function };
+        return OSDictionary_iterateObjects_f(dictionary_of(self), &walk, key_visit);
+}
+
+static OSCollection *dictionary_copy(const OSCollection *self, OSDictionary *cycle)
+{
+        if (!cycle)
+                return OSCollection_copyCollection(self, NULL);
+        const OSDictionary *original = dictionary_of(self);
+        OSDictionary *copy = OSDictionaryCreate();
+        OSCollection *done;
+        if (amb_copy_begin(cycle, original, copy, &done))
+                return done;
+        for (size_t i = 0; i < original->count; i++) {
+                const struct amb_pair *entry = &original->entries[i];
+                OSObject *member = amb_copy_member(cycle, entry->value);
+                bool put = member && dictionary_append(copy, entry->key->bytes, entry->key->length, entry->hash, member);
+                OSObject_release(member);
+                if (!put)
+                        return amb_copy_fail(cycle, original, copy);
+        }
+        return (OSCollection *)copy;
+}
+
+static void dictionary_free(OSObject *object)
+{
+        dictionary_flush((OSCollection *)object);
+        OSObject_free(object);
+}
+
+static const struct amb_method dictionary_methods[] = {
+        AMB_OVERRIDE(OSObject, free, dictionary_free),
+        AMB_OVERRIDE(OSObject, isEqualTo, amb_value_is_equal),
+        AMB_OVERRIDE(OSCollection, getCount, dictionary_count),
+        AMB_OVERRIDE(OSCollection, getCapacity, dictionary_capacity),
+        AMB_OVERRIDE(OSCollection, ensureCapacity, dictionary_ensure),
+        AMB_OVERRIDE(OSCollection, flushCollection, dictionary_flush),
+        AMB_OVERRIDE(OSCollection, iterateObjects_f, dictionary_iterate),
+        AMB_OVERRIDE(OSCollection, copyCollection, dictionary_copy),
+        AMB_METHODS_END,
+};
+
+const OSMetaClass gOSDictionaryMetaClass = { "OSDictionary", &gOSCollectionMetaClass, sizeof(OSDictionary), dictionary_methods,
+                                             NULL };
+
+/* --- C functions --- */
 
 OSDictionary *OSDictionaryCreate(void)
 {
@@ -282,4 +374,164 @@ bool OSDictionarySetUInt64Value(OSDictionary *dictionary, const char *key, uint6
 bool OSDictionarySetBooleanValue(OSDictionary *dictionary, const char *key, bool value)
 {
         return OSDictionarySetValue(dictionary, key, value ? kOSBooleanTrue : kOSBooleanFalse);
+}
+
+/* --- methods --- */
+
+/* A key's text; NULL for what is no string. */
+static const char *key_text(const void *key)
+{
+        const OSString *string = OSDynamicCast(OSString, key);
+        return string ? OSStringGetStringPtr(string) : NULL;
+}
+
+OSDictionary *OSDictionary_withCapacity(uint32_t capacity)
+{
+        OSDictionary *dictionary = OSDictionaryCreate();
+        if (dictionary && !amb_dictionary_reserve(dictionary, capacity))
+                OSSafeReleaseNULL(dictionary);
+        return dictionary;
+}
+
+/* Room for a copy of `count` members; NULL when they would not fit into a capacity that was asked for. */
+static OSDictionary *dictionary_for(size_t count, uint32_t capacity)
+{
+        return capacity && capacity < count ? NULL : OSDictionary_withCapacity(capacity ? capacity : (uint32_t)count);
+}
+
+OSDictionary *OSDictionary_withObjects(OSObject *const values[], OSObject *const keys[], uint32_t count, uint32_t capacity)
+{
+        OSDictionary *dictionary = dictionary_for(count, capacity);
+        for (uint32_t i = 0; dictionary && i < count; i++)
+                if (!OSDictionary_setObject(dictionary, keys[i], values[i]))
+                        OSSafeReleaseNULL(dictionary);
+        return dictionary;
+}
+
+OSDictionary *OSDictionary_withDictionary(const OSDictionary *dictionary, uint32_t capacity)
+{
+        OSDictionary *copy = dictionary ? dictionary_for(dictionary->count, capacity) : NULL;
+        if (copy && !OSDictionaryMerge(copy, dictionary))
+                OSSafeReleaseNULL(copy);
+        return copy;
+}
+
+uint32_t OSDictionary_getCount(const OSDictionary *self)
+{
+        return (uint32_t)OSDictionaryGetCount(self);
+}
+
+uint32_t OSDictionary_getCapacity(const OSDictionary *self)
+{
+        return self ? (uint32_t)self->capacity : 0;
+}
+
+uint32_t OSDictionary_ensureCapacity(OSDictionary *self, uint32_t capacity)
+{
+        return self ? dictionary_ensure((OSCollection *)self, capacity) : 0;
+}
+
+void OSDictionary_flushCollection(OSDictionary *self)
+{
+        if (self)
+                dictionary_flush((OSCollection *)self);
+}
+
+OSCollection *OSDictionary_copyCollection(const OSDictionary *self, OSDictionary *cycleDict)
+{
+        return self ? dictionary_copy((const OSCollection *)self, cycleDict) : NULL;
+}
+
+bool OSDictionary_setObject(OSDictionary *self, const void *key, void *object)
+{
+        return OSDictionarySetValue(self, key_text(key), object);
+}
+
+bool OSDictionary_setObject_cString(OSDictionary *self, const char *key, void *object)
+{
+        return OSDictionarySetValue(self, key, object);
+}
+
+OSObject *OSDictionary_getObject(const OSDictionary *self, const void *key)
+{
+        return OSDictionaryGetValue(self, key_text(key));
+}
+
+OSObject *OSDictionary_getObject_cString(const OSDictionary *self, const char *key)
+{
+        return OSDictionaryGetValue(self, key);
+}
+
+bool OSDictionary_removeObject(OSDictionary *self, const void *key)
+{
+        return OSDictionaryRemoveValue(self, key_text(key));
+}
+
+bool OSDictionary_removeObject_cString(OSDictionary *self, const char *key)
+{
+        return OSDictionaryRemoveValue(self, key);
+}
+
+bool OSDictionary_merge(OSDictionary *self, const OSDictionary *other)
+{
+        return OSDictionaryMerge(self, other);
+}
+
+bool OSDictionary_iterateObjects_f(const OSDictionary *self, void *context, OSDictionaryIterateFunction function)
+{
+        bool stop = false;
+        for (size_t i = 0; !stop && i < OSDictionaryGetCount(self); i++)
+                stop = entry_visit(&self->entries[i], context, function);
+        return self != NULL;
+}
+
+bool OSDictionary_iterateObjects(const OSDictionary *self, OSDictionaryIterateBlock block)
+{
+        return OSDictionary_iterateObjects_f(self, (void *)block, AMB_BLOCK_FUNCTION(block, OSDictionaryIterateFunction));
+}
+
+struct text_walk {
+        void *context;
+        OSDictionaryApplierFunction function;
+};
+
+static bool text_visit(void *context, OSObject *key, OSObject *value)
+{
+        const struct text_walk *walk = context;
+        return walk->function(walk->context, ((OSString *)key)->bytes, value);
+}
+
+bool OSDictionaryApply_f(const OSDictionary *dictionary, void *context, OSDictionaryApplierFunction applier)
+{
+        struct text_walk walk = { context, applier };
+        return OSDictionary_iterateObjects_f(dictionary, &walk, text_visit);
+}
+
+bool OSDictionaryApply(const OSDictionary *dictionary, OSDictionaryApplier applier)
+{
+        return OSDictionaryApply_f(dictionary, (void *)applier, AMB_BLOCK_FUNCTION(applier, OSDictionaryApplierFunction));
+}
+
+bool OSDictionary_isEqualTo(const OSDictionary *self, const void *object)
+{
+        return self && OSObjectIsEqual(self, object);
+}
+
+struct comparison {
+        const OSDictionary *one, *other;
+        bool equal;
+};
+
+static bool key_compare(void *context, OSObject *key)
+{
+        struct comparison *c = context;
+        OSObject *value = OSDictionary_getObject(c->one, key);
+        c->equal = value && OSObjectIsEqual(value, OSDictionary_getObject(c->other, key));
+        return !c->equal;
+}
+
+bool OSDictionary_isEqualTo_keys(const OSDictionary *self, const OSDictionary *other, const OSCollection *keys)
+{
+        struct comparison c = { self, other, true };
+        return OSCollection_iterateObjects_f(keys, &c, key_compare) && self && other && c.equal;
 }

@@ -78,7 +78,7 @@ static void write_class(FILE *out, const OSObject *object)
 static void write_value(FILE *out, const OSObject *value, unsigned depth)
 {
         enum amb_value_kind kind = amb_value_kind(value);
-        if (depth >= AMB_PLIST_MAX_DEPTH && (kind == AMB_VALUE_ARRAY || kind == AMB_VALUE_DICTIONARY))
+        if (depth >= AMB_PLIST_MAX_DEPTH && (amb_value_members(value) || kind == AMB_VALUE_DICTIONARY))
                 kind = AMB_VALUE_NONE;
         switch (kind) {
         case AMB_VALUE_STRING:
@@ -96,7 +96,9 @@ static void write_value(FILE *out, const OSObject *value, unsigned depth)
                 fputs(((const OSBoolean *)value)->value ? "true" : "false", out);
                 return;
         case AMB_VALUE_ARRAY:
-                write_array(out, (const OSArray *)value, depth + 1);
+        case AMB_VALUE_SET:
+        case AMB_VALUE_ORDERED_SET:
+                write_array(out, amb_value_members(value), depth + 1);
                 return;
         case AMB_VALUE_DICTIONARY:
                 write_dictionary(out, (const OSDictionary *)value, depth + 1);

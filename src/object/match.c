@@ -32,7 +32,7 @@ static bool data_alike(const OSData *one, const OSData *other)
 }
 
 /* Drivers publish C strings as data, with their NUL or without. */
-static bool string_alike_data(const OSString *string, const OSData *data)
+bool amb_string_is_data(const OSString *string, const OSData *data)
 {
         bool terminated = data->length == string->length + 1 && data->bytes[string->length] == 0;
         return (terminated || data->length == string->length) && bytes_alike(string->bytes, data->bytes, string->length);
@@ -45,6 +45,25 @@ static bool array_alike(const OSArray *one, const OSArray *other, const struct r
         for (size_t i = 0; i < one->count; i++)
                 if (!value_alike(one->members[i], other->members[i], rules, depth))
                         return false;
+        return true;
+}
+
+/* Each member of one has a member of the other to itself. Being alike is transitive, so the first one that is alike will do. */
+static bool set_alike(const OSArray *one, const OSArray *other, const struct rules *rules, unsigned depth)
+{
+        if (one->count != other->count)
+                return false;
+        AMB_FREE bool *taken = calloc(one->count + 1, sizeof(*taken));
+        if (!taken)
+                return false;
+        for (size_t i = 0; i < one->count; i++) {
+                size_t at = 0;
+                while (at < other->count && (taken[at] || !value_alike(one->members[i], other->members[at], rules, depth)))
+                        at++;
+                if (at == other->count)
+                        return false;
+                taken[at] = true;
+        }
         return true;
 }
 
@@ -68,9 +87,9 @@ static bool value_alike(const OSObject *one, const OSObject *other, const struct
                 return false;
         enum amb_value_kind kind = amb_value_kind(one), other_kind = amb_value_kind(other);
         if (rules->string_is_data && kind == AMB_VALUE_STRING && other_kind == AMB_VALUE_DATA)
-                return string_alike_data((const OSString *)one, (const OSData *)other);
+                return amb_string_is_data((const OSString *)one, (const OSData *)other);
         if (rules->string_is_data && kind == AMB_VALUE_DATA && other_kind == AMB_VALUE_STRING)
-                return string_alike_data((const OSString *)other, (const OSData *)one);
+                return amb_string_is_data((const OSString *)other, (const OSData *)one);
         if (kind != other_kind)
                 return false;
         switch (kind) {
@@ -83,7 +102,10 @@ static bool value_alike(const OSObject *one, const OSObject *other, const struct
         case AMB_VALUE_BOOLEAN:
                 return ((const OSBoolean *)one)->value == ((const OSBoolean *)other)->value;
         case AMB_VALUE_ARRAY:
-                return array_alike((const OSArray *)one, (const OSArray *)other, rules, depth + 1);
+        case AMB_VALUE_ORDERED_SET:
+                return array_alike(amb_value_members(one), amb_value_members(other), rules, depth + 1);
+        case AMB_VALUE_SET:
+                return set_alike(amb_value_members(one), amb_value_members(other), rules, depth + 1);
         case AMB_VALUE_DICTIONARY:
                 return dictionary_alike((const OSDictionary *)one, (const OSDictionary *)other, rules, depth + 1);
         case AMB_VALUE_NONE:
@@ -101,12 +123,25 @@ enum amb_value_kind amb_value_kind(const void *object)
                 { &gOSStringMetaClass, AMB_VALUE_STRING },   { &gOSNumberMetaClass, AMB_VALUE_NUMBER },
                 { &gOSBooleanMetaClass, AMB_VALUE_BOOLEAN }, { &gOSDataMetaClass, AMB_VALUE_DATA },
                 { &gOSArrayMetaClass, AMB_VALUE_ARRAY },     { &gOSDictionaryMetaClass, AMB_VALUE_DICTIONARY },
+                { &gOSSetMetaClass, AMB_VALUE_SET },         { &gOSOrderedSetMetaClass, AMB_VALUE_ORDERED_SET },
         };
         for (const OSMetaClass *m = OSObject_getMetaClass(object); m; m = m->super)
                 for (size_t i = 0; i < AMB_ARRAY_LENGTH(kinds); i++)
                         if (kinds[i].meta == m)
                                 return kinds[i].kind;
         return AMB_VALUE_NONE;
+}
+
+const OSArray *amb_value_members(const void *object)
+{
+        switch (amb_value_kind(object)) {
+        case AMB_VALUE_ARRAY:
+        case AMB_VALUE_SET:
+        case AMB_VALUE_ORDERED_SET:
+                return object;
+        default:
+                return NULL;
+        }
 }
 
 bool OSObjectIsEqual(const void *one, const void *other)

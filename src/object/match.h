@@ -9,6 +9,7 @@
  *      data            by length and bytes
  *      booleans        only with booleans
  *      arrays          as many members, each satisfied at its index
+ *      sets            as many members; a set in any order, an ordered one each at its place
  *      dictionaries    the same keys, each satisfied
  *
  * Everything else is unequal; so is NULL, also with NULL. Containers nested deeper than 64 are unequal unless they
@@ -18,6 +19,9 @@
  */
 #include <stdbool.h>
 
-#include <DriverKit/OSObject.h>
+#include <DriverKit/OSCollections.h>
 
 bool amb_value_matches(const OSObject *wanted, const OSObject *property);
+
+/* The rule for a string and data alone; neither is NULL. */
+bool amb_string_is_data(const OSString *string, const OSData *data);

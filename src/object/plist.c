@@ -256,7 +256,7 @@ static int plist_from_value(struct writing *w, const OSObject *value, unsigned d
         int r = 0;
         if (++w->nodes > AMB_PLIST_MAX_NODES)
                 return AMB_PLIST_TOO_BIG;
-        if (depth >= AMB_PLIST_MAX_DEPTH && (kind == AMB_VALUE_ARRAY || kind == AMB_VALUE_DICTIONARY))
+        if (depth >= AMB_PLIST_MAX_DEPTH && (amb_value_members(value) || kind == AMB_VALUE_DICTIONARY))
                 return AMB_PLIST_TOO_BIG;
         switch (kind) {
         case AMB_VALUE_STRING:
@@ -274,8 +274,10 @@ static int plist_from_value(struct writing *w, const OSObject *value, unsigned d
                 node = plist_new_bool(((const OSBoolean *)value)->value);
                 break;
         case AMB_VALUE_ARRAY:
+        case AMB_VALUE_SET:
+        case AMB_VALUE_ORDERED_SET:
                 node = plist_new_array();
-                r = node ? plist_from_array(w, (const OSArray *)value, depth, node) : 0;
+                r = node ? plist_from_array(w, amb_value_members(value), depth, node) : 0;
                 break;
         case AMB_VALUE_DICTIONARY:
                 node = plist_new_dict();

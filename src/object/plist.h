@@ -52,7 +52,8 @@ int amb_plist_parse(const char *bytes, size_t length, OSObject **ret, char **ret
 int amb_plist_read_file(int directory_fd, const char *path, OSObject **ret, char **ret_why);
 
 /*
- * Writes a value as an XML or binary property list; *ret_bytes is malloc'ed, NUL-terminated beyond its length.
+ * Writes a value as an XML or binary property list, a set as an array; *ret_bytes is malloc'ed, NUL-terminated beyond its
+ * length.
  * Numbers above INT64_MAX are written as negative ones and read back as they were. AMB_PLIST_UNSUPPORTED: an object that is
  * no property value, a string that is not UTF-8 or, in XML, has control characters. AMB_PLIST_TOO_BIG: deeper than
  * AMB_PLIST_MAX_DEPTH or more than AMB_PLIST_MAX_NODES values (this also ends on containers that contain themselves).
@@ -60,7 +61,7 @@ int amb_plist_read_file(int directory_fd, const char *path, OSObject **ret, char
 int amb_plist_write(const OSObject *value, bool binary, char **ret_bytes, size_t *ret_length);
 
 /*
- * A value as compact JSON (RFC 8259) in one malloc'ed line, NULL without memory. Data becomes {"data":"BASE64"}; bytes of a
+ * A value as compact JSON (RFC 8259) in one malloc'ed line, NULL without memory. Data becomes {"data":"BASE64"}, a set an array; bytes of a
  * string that are no UTF-8 become U+FFFD; what is no property value becomes {"class":"NAME"}, and so does a container that is
  * nested deeper than AMB_PLIST_MAX_DEPTH. A NULL value is null.
  */

@@ -4,20 +4,14 @@
 #include "object/match.h"
 #include "object/value.h"
 
-/* All values compare by contents; which contents are alike is written in one place, match.c. */
-static bool value_is_equal(const OSObject *self, const OSObject *other)
-{
-        return OSObjectIsEqual(self, other);
-}
-
 /* --- strings --- */
 
 static const struct amb_method string_methods[] = {
-        AMB_OVERRIDE(OSObject, isEqualTo, value_is_equal),
+        AMB_OVERRIDE(OSObject, isEqualTo, amb_value_is_equal),
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSStringMetaClass = { "OSString", &gOSObjectMetaClass, sizeof(OSString), string_methods, NULL };
+const OSMetaClass gOSStringMetaClass = { "OSString", &gOSContainerMetaClass, sizeof(OSString), string_methods, NULL };
 
 OSString *OSStringCreate(const char *cstring, size_t length)
 {
@@ -43,21 +37,72 @@ size_t OSStringGetLength(const OSString *string)
         return string ? string->length : 0;
 }
 
+OSString *OSString_withCString(const char *cString)
+{
+        return OSStringCreate(cString, (size_t)-1);
+}
+
+OSString *OSString_withCString_length(const char *cString, size_t length)
+{
+        return OSStringCreate(cString, length);
+}
+
+OSString *OSString_withCStringNoCopy(const char *cString)
+{
+        OSString *string = cString ? (OSString *)amb_object_alloc(&gOSStringMetaClass) : NULL;
+        if (!string)
+                return NULL;
+        string->bytes = cString;
+        string->length = strlen(cString);
+        return string;
+}
+
+OSString *OSString_withString(const OSString *string)
+{
+        return string ? OSStringCreate(OSStringGetStringPtr(string), string->length) : NULL;
+}
+
+size_t OSString_getLength(const OSString *self)
+{
+        return OSStringGetLength(self);
+}
+
+const char *OSString_getCStringNoCopy(const OSString *self)
+{
+        return OSStringGetStringPtr(self);
+}
+
+bool OSString_isEqualTo(const OSString *self, const void *object)
+{
+        return self && OSObjectIsEqual(self, object);
+}
+
+bool OSString_isEqualTo_cString(const OSString *self, const char *cString)
+{
+        return self && cString && strcmp(OSStringGetStringPtr(self), cString) == 0;
+}
+
+bool OSString_isEqualTo_data(const OSString *self, const OSData *data)
+{
+        return self && data && amb_string_is_data(self, data);
+}
+
 /* --- data --- */
 
 static void data_free(OSObject *object)
 {
-        free(((OSData *)object)->bytes);
+        if (!((OSData *)object)->borrowed)
+                free(((OSData *)object)->bytes);
         OSObject_free(object);
 }
 
 static const struct amb_method data_methods[] = {
         AMB_OVERRIDE(OSObject, free, data_free),
-        AMB_OVERRIDE(OSObject, isEqualTo, value_is_equal),
+        AMB_OVERRIDE(OSObject, isEqualTo, amb_value_is_equal),
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSDataMetaClass = { "OSData", &gOSObjectMetaClass, sizeof(OSData), data_methods, NULL };
+const OSMetaClass gOSDataMetaClass = { "OSData", &gOSContainerMetaClass, sizeof(OSData), data_methods, NULL };
 
 OSData *OSDataCreate(const void *bytes, size_t length)
 {
@@ -92,6 +137,8 @@ static bool data_grow(OSData *data, size_t wanted)
 {
         if (wanted <= data->capacity)
                 return true;
+        if (data->borrowed)
+                return false;
         /* The first bytes get just their room (most data never grows), later ones double it. */
         size_t capacity = data->capacity ? data->capacity * 2 : wanted;
         if (capacity < wanted)
@@ -129,20 +176,101 @@ bool OSDataAppendBytes(OSData *data, const void *bytes, size_t length)
 bool amb_data_refill(OSData *data, const void *bytes, size_t length)
 {
         /* Acquire: what the others did with it before they released it. */
-        if (!data || __atomic_load_n(&data->object.references, __ATOMIC_ACQUIRE) != 1)
+        if (!data || data->borrowed || __atomic_load_n(&data->object.references, __ATOMIC_ACQUIRE) != 1)
                 return false;
         data->length = 0;
         return OSDataAppendBytes(data, bytes, length);
 }
 
+OSData *OSData_withCapacity(uint32_t capacity)
+{
+        OSData *data = (OSData *)amb_object_alloc(&gOSDataMetaClass);
+        if (data && !data_grow(data, capacity))
+                OSSafeReleaseNULL(data);
+        return data;
+}
+
+OSData *OSData_withBytes(const void *bytes, size_t length)
+{
+        return bytes || !length ? OSDataCreate(bytes, length) : NULL;
+}
+
+OSData *OSData_withBytesNoCopy(void *bytes, size_t length)
+{
+        OSData *data = bytes || !length ? (OSData *)amb_object_alloc(&gOSDataMetaClass) : NULL;
+        if (!data)
+                return NULL;
+        data->bytes = bytes;
+        data->length = data->capacity = length;
+        data->borrowed = true;
+        return data;
+}
+
+OSData *OSData_withData(const OSData *data)
+{
+        return data ? OSDataCreate(data->bytes, data->length) : NULL;
+}
+
+OSData *OSData_withData_range(const OSData *data, size_t start, size_t length)
+{
+        if (!data || start > data->length || length > data->length - start)
+                return NULL;
+        return OSDataCreate(OSDataGetBytesPtr(data, start, length), length);
+}
+
+size_t OSData_getLength(const OSData *self)
+{
+        return OSDataGetLength(self);
+}
+
+size_t OSData_getCapacity(const OSData *self)
+{
+        return self ? self->capacity : 0;
+}
+
+const void *OSData_getBytesNoCopy(const OSData *self)
+{
+        return OSDataGetBytesPtr(self, 0, OSDataGetLength(self));
+}
+
+const void *OSData_getBytesNoCopy_range(const OSData *self, size_t start, size_t length)
+{
+        return OSDataGetBytesPtr(self, start, length);
+}
+
+bool OSData_appendBytes(OSData *self, const void *bytes, size_t length)
+{
+        return (bytes || !length) && OSDataAppendBytes(self, bytes, length);
+}
+
+bool OSData_appendBytes_data(OSData *self, const OSData *other)
+{
+        return other && OSDataAppendBytes(self, other->bytes, other->length);
+}
+
+bool OSData_isEqualTo(const OSData *self, const void *object)
+{
+        return self && OSObjectIsEqual(self, object);
+}
+
+bool OSData_isEqualTo_bytes(const OSData *self, const void *bytes, size_t length)
+{
+        return self && self->length == length && (!length || (bytes && memcmp(self->bytes, bytes, length) == 0));
+}
+
+bool OSData_isEqualTo_string(const OSData *self, const OSString *string)
+{
+        return OSString_isEqualTo_data(string, self);
+}
+
 /* --- numbers --- */
 
 static const struct amb_method number_methods[] = {
-        AMB_OVERRIDE(OSObject, isEqualTo, value_is_equal),
+        AMB_OVERRIDE(OSObject, isEqualTo, amb_value_is_equal),
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSNumberMetaClass = { "OSNumber", &gOSObjectMetaClass, sizeof(OSNumber), number_methods, NULL };
+const OSMetaClass gOSNumberMetaClass = { "OSNumber", &gOSContainerMetaClass, sizeof(OSNumber), number_methods, NULL };
 
 OSNumber *OSNumberCreate(uint64_t value, size_t bits)
 {
@@ -171,14 +299,64 @@ size_t OSNumberGetBits(const OSNumber *number)
         return number ? number->bits : 0;
 }
 
+OSNumber *OSNumber_withNumber(uint64_t value, size_t numberOfBits)
+{
+        return OSNumberCreate(value, numberOfBits);
+}
+
+OSNumber *OSNumber_withNumber_cString(const char *value, size_t numberOfBits)
+{
+        if (!value)
+                return NULL;
+        char *end;
+        errno = 0;
+        uint64_t number = strtoull(value, &end, 0);
+        return errno || end == value || *end ? NULL : OSNumberCreate(number, numberOfBits);
+}
+
+uint32_t OSNumber_numberOfBits(const OSNumber *self)
+{
+        return (uint32_t)OSNumberGetBits(self);
+}
+
+uint32_t OSNumber_numberOfBytes(const OSNumber *self)
+{
+        return OSNumber_numberOfBits(self) / 8;
+}
+
+uint8_t OSNumber_unsigned8BitValue(const OSNumber *self)
+{
+        return (uint8_t)OSNumberGetUInt64Value(self);
+}
+
+uint16_t OSNumber_unsigned16BitValue(const OSNumber *self)
+{
+        return (uint16_t)OSNumberGetUInt64Value(self);
+}
+
+uint32_t OSNumber_unsigned32BitValue(const OSNumber *self)
+{
+        return (uint32_t)OSNumberGetUInt64Value(self);
+}
+
+uint64_t OSNumber_unsigned64BitValue(const OSNumber *self)
+{
+        return OSNumberGetUInt64Value(self);
+}
+
+bool OSNumber_isEqualTo(const OSNumber *self, const void *object)
+{
+        return self && OSObjectIsEqual(self, object);
+}
+
 /* --- booleans --- */
 
 static const struct amb_method boolean_methods[] = {
-        AMB_OVERRIDE(OSObject, isEqualTo, value_is_equal),
+        AMB_OVERRIDE(OSObject, isEqualTo, amb_value_is_equal),
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSBooleanMetaClass = { "OSBoolean", &gOSObjectMetaClass, sizeof(OSBoolean), boolean_methods, NULL };
+const OSMetaClass gOSBooleanMetaClass = { "OSBoolean", &gOSContainerMetaClass, sizeof(OSBoolean), boolean_methods, NULL };
 
 static OSBoolean boolean_true = { { NULL, AMB_REFERENCES_STUCK, 0, &gOSBooleanMetaClass }, true };
 static OSBoolean boolean_false = { { NULL, AMB_REFERENCES_STUCK, 0, &gOSBooleanMetaClass }, false };

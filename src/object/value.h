@@ -16,6 +16,7 @@ struct OSData {
         OSObject object;
         size_t length, capacity;
         uint8_t *bytes;
+        bool borrowed;                  /* the bytes are the caller's: neither freed nor moved */
 };
 
 /*
@@ -35,10 +36,17 @@ struct OSBoolean {
         bool value;
 };
 
+/* Both kinds of sets are arrays inside, whose members differ. */
 struct OSArray {
         OSObject object;
         size_t count, capacity;
         OSObject **members;
+};
+struct OSSet {
+        struct OSArray array;
+};
+struct OSOrderedSet {
+        struct OSArray array;
 };
 
 struct amb_pair {
@@ -56,7 +64,11 @@ struct OSDictionary {
         size_t slot_count;
 };
 
-/* Which of the six an object is, by its class or a superclass. */
+struct OSCollection {
+        OSObject object;
+};
+
+/* Which of them an object is, by its class or a superclass. */
 enum amb_value_kind {
         AMB_VALUE_NONE,
         AMB_VALUE_STRING,
@@ -65,8 +77,13 @@ enum amb_value_kind {
         AMB_VALUE_BOOLEAN,
         AMB_VALUE_ARRAY,
         AMB_VALUE_DICTIONARY,
+        AMB_VALUE_SET,
+        AMB_VALUE_ORDERED_SET,
 };
 enum amb_value_kind amb_value_kind(const void *object);
+
+/* The members of an array or a set, as an array; NULL for everything else. */
+const OSArray *amb_value_members(const void *object);
 
 /* The reference count of an object that is never freed; retain and release leave it alone. */
 #define AMB_REFERENCES_STUCK 0xc0000000u
@@ -81,6 +98,47 @@ OSString *amb_dictionary_key(const OSDictionary *dictionary, size_t index);
  * A dictionary that serves as a set of keys: adds `key` and says whether it is new. 0: new. 1: it was there. -ENOMEM.
  */
 int amb_dictionary_claim(OSDictionary *dictionary, const char *key);
+
+/*
+ * What a walk through a collection calls: the function with its context first, or, without one, the block that the context is.
+ * A block begins with what struct amb_block says; that is all of its layout that a call needs.
+ */
+struct amb_block {
+        const void *class;
+        int32_t flags, reserved;
+        void (*invoke)(void);
+};
+#define AMB_BLOCK_FUNCTION(block, type) ((type)((const struct amb_block *)(const void *)(block))->invoke)
+
+/*
+ * The parts of copyCollection. Every copy is in `cycle` under its original before its members are copied, so that a
+ * collection inside itself finds it there.
+ * begin: true when *ret is the answer (a copy with a reference, or NULL: no memory), false when `copy` shall be filled. member: a
+ * reference to the member's copy, or to the member; NULL: no memory. fail: takes an unfinished copy back; NULL.
+ */
+bool amb_copy_begin(OSDictionary *cycle, const void *original, void *copy, OSCollection **ret);
+OSObject *amb_copy_member(OSDictionary *cycle, OSObject *member);
+OSCollection *amb_copy_fail(OSDictionary *cycle, const void *original, void *copy);
+
+/* Room for that many members at least; false: no memory. */
+bool amb_array_reserve(OSArray *array, size_t capacity);
+bool amb_dictionary_reserve(OSDictionary *dictionary, size_t capacity);
+
+/* An empty array or set with room, NULL: no memory. least: the count that the capacity must hold, unless it is 0. */
+void *amb_array_new(const OSMetaClass *meta, size_t least, size_t capacity);
+
+/* What the three array-like classes share: their entries of the method tables, but for isEqualTo and copyCollection. */
+void amb_array_free(OSObject *object);
+uint32_t amb_array_count(const OSCollection *collection);
+uint32_t amb_array_capacity(const OSCollection *collection);
+uint32_t amb_array_ensure(OSCollection *collection, uint32_t capacity);
+void amb_array_flush(OSCollection *collection);
+bool amb_array_iterate(const OSCollection *collection, void *context, OSCollectionIterateFunction function);
+/* Copies the members of `original` into the empty `copy`, whose reference it takes. */
+OSCollection *amb_array_copy_into(const OSArray *original, OSArray *copy, OSDictionary *cycle);
+
+/* isEqualTo of all values. */
+bool amb_value_is_equal(const OSObject *self, const OSObject *other);
 
 /* SipHash-1-3 under a key that each process draws for itself: a peer cannot choose strings that collide. */
 uint32_t amb_string_hash(const char *bytes, size_t length);
