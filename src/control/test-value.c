@@ -152,6 +152,33 @@ START_TEST(containers)
 END_TEST
 
 /* Arrays in arrays: `depth` of them. */
+START_TEST(sets_arrive_as_arrays)
+{
+        OSDictionary *dictionary = OSDictionaryCreate();
+        OSSet *set = OSSet_withCapacity(1);
+        OSOrderedSet *ordered = OSOrderedSet_withCapacity(1);
+        sd_bus_message *m = message_new();
+        OSObject *back = NULL;
+        size_t bytes = 0;
+
+        ck_assert(OSSet_setObject(set, ordered) && OSOrderedSet_setObject(ordered, kOSBooleanTrue));
+        ck_assert(OSDictionarySetValue(dictionary, "set", set));
+        ck_assert_int_eq(amb_dictionary_measure(dictionary, &bytes), 0);
+        ck_assert_int_eq(amb_value_append(m, (OSObject *)dictionary), 0);
+        message_turn(m);
+        ck_assert_int_eq(amb_value_read(m, &back), 0);
+        OSArray *array = OSDictionaryGetArrayValue((OSDictionary *)back, "set");
+        OSArray *inner = OSDynamicCast(OSArray, OSArrayGetValue(array, 0));
+        ck_assert_uint_eq(OSArrayGetCount(inner), 1);
+        ck_assert_ptr_eq(OSArrayGetValue(inner, 0), kOSBooleanTrue);
+        sd_bus_message_unref(m);
+        OSObject_release(set);
+        OSObject_release(ordered);
+        OSObject_release(dictionary);
+        OSObject_release(back);
+}
+END_TEST
+
 static OSArray *nest(unsigned depth)
 {
         OSArray *outer = OSArrayCreate();
@@ -325,6 +352,7 @@ int main(void)
         tcase_add_checked_fixture(tests, set_up, tear_down);
         tcase_add_test(tests, scalars);
         tcase_add_test(tests, containers);
+        tcase_add_test(tests, sets_arrive_as_arrays);
         tcase_add_test(tests, our_own_limits);
         tcase_add_test(tests, foreign_types);
         tcase_add_test(tests, key_twice);

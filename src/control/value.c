@@ -148,7 +148,7 @@ static const char *value_signature(const OSObject *value)
                 return "b";
         if (OSDynamicCast(OSData, value))
                 return "ay";
-        if (OSDynamicCast(OSArray, value))
+        if (amb_value_members(value))
                 return "av";
         if (OSDynamicCast(OSDictionary, value))
                 return "a{sv}";
@@ -177,7 +177,7 @@ static int append_contents(sd_bus_message *m, const OSObject *value, const char 
                 if (signature[1] == 'y')
                         return append_data(m, (const OSData *)value, budget);
                 if (signature[1] == 'v')
-                        return append_array(m, (const OSArray *)value, budget);
+                        return append_array(m, amb_value_members(value), budget);
                 return append_dictionary(m, (const OSDictionary *)value, budget);
         default:
                 r = budget_node(budget, 0);
@@ -309,7 +309,7 @@ static int measure_array(const OSArray *array, struct budget *budget)
 static int measure(const OSObject *value, struct budget *budget)
 {
         const OSDictionary *dictionary = OSDynamicCast(OSDictionary, value);
-        const OSArray *array = OSDynamicCast(OSArray, value);
+        const OSArray *array = amb_value_members(value);
         const OSString *string = OSDynamicCast(OSString, value);
         const OSData *data = OSDynamicCast(OSData, value);
         int r;

@@ -5,6 +5,8 @@
  *
  *      string `s`   data `ay`   boolean `b`   number `y` `q` `u` `t` by width   array `av`   dictionary `a{sv}`
  *
+ * The bus has no type for sets: both kinds are sent as arrays and arrive as such.
+ *
  * Who may do what wrong: the peer everything. A message is read once, into new objects, and refused with -EBADMSG as soon as
  * it is not a value of the table above, is nested deeper than AMB_VALUE_DEPTH, or holds more than AMB_VALUE_NODES values or
  * AMB_VALUE_BYTES bytes of strings, data and keys in one reading. The same limits hold for what we append (-E2BIG), so that
