@@ -30,8 +30,9 @@ extern const OSMetaClass gIOTimerDispatchSourceMetaClass;
 #define kIOTimerClockMachAbsoluteTime 0xc8ull           /* mach_absolute_time() */
 
 /*
- * Makes a timer, switched on, not armed. queue: must not be NULL; callbacks run on the default queue of the action's target.
- * 0: *timer has one reference. kIOReturnBadArgument, kIOReturnNoMemory, kIOReturnNoResources (no descriptor for the clock).
+ * Makes a timer, switched on, not armed. queue: must not be NULL; callbacks run on the queue of the action's method, else on the
+ * default queue of its target. 0: *timer has one reference. On failure *timer is not written. kIOReturnBadArgument,
+ * kIOReturnNoMemory, kIOReturnNoResources (no descriptor for the clock).
  */
 kern_return_t IOTimerDispatchSource_Create(IODispatchQueue *queue, IOTimerDispatchSource **timer);
 
@@ -43,8 +44,10 @@ kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource *self, OSAc
 
 /*
  * Arms the timer: one callback at `deadline` (absolute) or soon after; one that is pending is replaced; a deadline in the past
- * is due at once. options: one of the clocks above. leeway (nanoseconds): accepted, the timer is as exact as the clock.
- * The method gets the time at which the timer was noticed, in the same clock. kIOReturnBadArgument: unknown clock.
+ * is due at once. options: one of the clocks above; a deadline of kIOTimerClockRealTime comes earlier or later when that clock
+ * is set. leeway (nanoseconds, ticks for the Mach clocks): how much later the callback may come if others of the clock are due
+ * within it, to be called together with them; without others the timer is as exact as the clock. The method gets the time at
+ * which the timer was noticed, in the same clock, never before the deadline. 0. kIOReturnBadArgument: unknown clock.
  * kIOReturnNotReady: cancelled. Any thread.
  */
 kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline,

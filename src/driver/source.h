@@ -3,7 +3,8 @@
 /*
  * Inside of IODispatchSource, and of timers.
  *
- * One thread of the process waits for all timers: a timerfd per clock, a sorted list per clock under one lock. It calls amb_source_fire, which
+ * One thread of the process waits for all timers: a timerfd per clock, a sorted list per clock under one lock. Deadlines are absolute: those
+ * of the wall clock move with it when it is set, as the kernel's do, and what is due is decided by the clock after every wake-up. It calls amb_source_fire, which
  * puts the callback on the queue of the action's target. A callback that has been replaced, disabled or cancelled in the meantime is
  * stopped at the last moment, on that queue. Lock order: timers, then source.
  */
@@ -29,7 +30,7 @@ struct IODispatchSource_ivars {
         struct amb_link link;           /* linked: armed, and the list holds a reference */
         IODispatchSource *source;       /* what these belong to */
         unsigned int clock;
-        uint64_t deadline;
+        uint64_t deadline, latest;      /* latest: with the leeway */
 };
 
 bool amb_source_init(OSObject *object);

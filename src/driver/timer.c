@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
+#include "driver/clock.h"
 #include "driver/pool.h"
 #include "driver/source.h"
 
@@ -54,23 +54,32 @@ AMB_EXPORT const OSMetaClass gIOTimerDispatchSourceMetaClass = {
         "IOTimerDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOTimerDispatchSource), timer_methods, NULL,
 };
 
-static uint64_t clock_now(unsigned int clock)
+/*
+ * Under the lock, some timer armed: when to wake up. Alone a timer is as exact as the clock; while the next one's deadline lies within the
+ * leeway of all before it, they wait for that one and are called together.
+ */
+static uint64_t wake_time(unsigned int clock)
 {
-        struct timespec now;
+        uint64_t at = 0, latest = UINT64_MAX;
+        struct IODispatchSource_ivars *s;
 
-        clock_gettime(clocks[clock], &now);
-        return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+        amb_list_for(s, &timers.armed[clock], link) {
+                if (s->deadline > latest)
+                        break;
+                at = s->deadline;
+                if (s->latest < latest)
+                        latest = s->latest;
+        }
+        return at;
 }
 
-/* Under the lock: sets the clock's timerfd to the first deadline, or switches it off. */
+/* Under the lock: sets the clock's timerfd to the next time to wake up, or switches it off. */
 static void program(unsigned int clock)
 {
-        struct IODispatchSource_ivars *first = amb_list_first(&timers.armed[clock], struct IODispatchSource_ivars, link);
         struct itimerspec at = { 0 };
 
-        if (first) {
-                at.it_value.tv_sec = (time_t)(first->deadline / 1000000000ull);
-                at.it_value.tv_nsec = (long)(first->deadline % 1000000000ull);
+        if (!amb_list_empty(&timers.armed[clock])) {
+                at.it_value = amb_clock_timespec(wake_time(clock));
                 /* All zeros would switch it off; and far beyond any clock's end is the same as never. */
                 if (at.it_value.tv_sec == 0 && at.it_value.tv_nsec == 0)
                         at.it_value.tv_nsec = 1;
@@ -101,7 +110,7 @@ static IODispatchSource *take_due(unsigned int clock, uint64_t *ret_generation, 
 
         pthread_mutex_lock(&timers.lock);
         s = amb_list_first(&timers.armed[clock], struct IODispatchSource_ivars, link);
-        *ret_now = clock_now(clock);
+        *ret_now = amb_clock_now(clocks[clock]);
         if (s && s->deadline <= *ret_now) {
                 amb_link_remove(&s->link);
                 *ret_generation = s->generation;
@@ -191,27 +200,22 @@ AMB_EXPORT kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource 
         return amb_source_set_action(&self->source, action, IOTimerDispatchSource_TimerOccurred_ID);
 }
 
-static int clock_of_option(uint64_t options)
+/* The list of the clock that an option names; -1: no such clock. */
+static int list_of_option(uint64_t options)
 {
-        switch (options) {
-        case kIOTimerClockUptimeRaw:
-        case kIOTimerClockMachAbsoluteTime:
-                return CLOCK_UPTIME;
-        case kIOTimerClockMonotonicRaw:
-        case kIOTimerClockMachContinuousTime:
-                return CLOCK_SINCE_BOOT;
-        case kIOTimerClockRealTime:
-                return CLOCK_WALL;
-        default:
-                return -1;
-        }
+        clockid_t id = amb_clock_of_option(options);
+
+        for (int i = 0; i < CLOCKS; i++)
+                if (id >= 0 && clocks[i] == id)
+                        return i;
+        return -1;
 }
 
 AMB_EXPORT kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline,
                                                           uint64_t leeway)
 {
         struct IODispatchSource_ivars *s = self->source.ivars;
-        int clock = clock_of_option(options);
+        int clock = list_of_option(options);
         bool was_armed, cancelled;
 
         if (clock < 0)
@@ -231,6 +235,8 @@ AMB_EXPORT kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource 
                 else
                         OSObject_retain(self);
                 s->deadline = deadline;
+                if (__builtin_add_overflow(deadline, leeway, &s->latest))
+                        s->latest = UINT64_MAX;
                 s->clock = (unsigned int)clock;
                 insert(s);
                 program(s->clock);
