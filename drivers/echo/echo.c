@@ -231,7 +231,7 @@ static kern_return_t echo_external_method(IOUserClient *self, uint64_t selector,
 
 /* --- the user client --- */
 
-#define ECHO_TIMER_FIRED 0x6563686f00000001ull
+#define EchoUserClient_TimerFired_ID 0x6563686f00000001ull
 
 static void echo_timer_fired(EchoUserClient *self, OSAction *action, uint64_t time)
 {
@@ -241,6 +241,8 @@ static void echo_timer_fired(EchoUserClient *self, OSAction *action, uint64_t ti
         IOUserClient_AsyncCompletion(&self->client, late, kIOReturnSuccess, &time, 1);
         OSObject_release(late);
 }
+
+OSDefineAction(EchoUserClient, TimerFired, IOTimerDispatchSource_TimerOccurred_ID);
 
 static bool echo_client_init(OSObject *object)
 {
@@ -267,7 +269,7 @@ static kern_return_t echo_client_start(IOService *service, IOService *provider)
         if (code == kIOReturnSuccess)
                 code = IOTimerDispatchSource_Create(queue, &self->timer);
         if (code == kIOReturnSuccess)
-                code = OSAction_Create(&service->object, ECHO_TIMER_FIRED, IOTimerDispatchSource_TimerOccurred_ID, 0, &self->timer_action);
+                code = EchoUserClient_CreateActionTimerFired(self, 0, &self->timer_action);
         if (code == kIOReturnSuccess)
                 code = IOTimerDispatchSource_SetHandler(self->timer, self->timer_action);
         OSObject_release(queue);
@@ -329,7 +331,7 @@ static const struct amb_method echo_client_methods[] = {
         AMB_OVERRIDE(IOService, Stop, echo_client_stop),
         AMB_OVERRIDE(IOUserClient, ExternalMethod, echo_external_method),
         AMB_OVERRIDE(IOUserClient, CopyClientMemoryForType, echo_client_memory),
-        AMB_METHOD(ECHO_TIMER_FIRED, echo_timer_fired),
+        AMB_ACTION_METHOD(EchoUserClient, TimerFired, echo_timer_fired),
         AMB_METHODS_END,
 };
 OSDefineMetaClass(EchoUserClient, IOUserClient, echo_client_methods);

@@ -11,7 +11,7 @@
  * needs a lock.
  */
 
-#define CLIENT_TICK_ID 0x53656e736f720002ull
+#define SensorsUserClient_Tick_ID 0x53656e736f720002ull
 #define CORES_IN_EVENT ((uint32_t)(SENSORS_EVENT_COUNT_MAX - SENSORS_EVENT_CORES))
 
 struct SensorsUserClient {
@@ -240,6 +240,8 @@ static kern_return_t client_copy_memory(IOUserClient *client, uint64_t type, uin
 
 /* --- life --- */
 
+OSDefineAction(SensorsUserClient, Tick, IOTimerDispatchSource_TimerOccurred_ID);
+
 static kern_return_t tick_create(struct SensorsUserClient *self)
 {
         IODispatchQueue *queue = NULL;
@@ -249,7 +251,7 @@ static kern_return_t tick_create(struct SensorsUserClient *self)
                 r = IOTimerDispatchSource_Create(queue, &self->timer);
         OSSafeReleaseNULL(queue);
         if (r == kIOReturnSuccess)
-                r = OSAction_Create((OSObject *)self, CLIENT_TICK_ID, IOTimerDispatchSource_TimerOccurred_ID, 0, &self->tick);
+                r = SensorsUserClient_CreateActionTick(self, 0, &self->tick);
         if (r == kIOReturnSuccess)
                 r = IOTimerDispatchSource_SetHandler(self->timer, self->tick);
         return r;
@@ -314,7 +316,7 @@ static const struct amb_method client_methods[] = {
         AMB_OVERRIDE(IOService, Stop, client_stop),
         AMB_OVERRIDE(IOUserClient, ExternalMethod, client_external_method),
         AMB_OVERRIDE(IOUserClient, CopyClientMemoryForType, client_copy_memory),
-        AMB_METHOD(CLIENT_TICK_ID, client_tick),
+        AMB_ACTION_METHOD(SensorsUserClient, Tick, client_tick),
         AMB_METHODS_END,
 };
 

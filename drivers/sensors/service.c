@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#define SENSORS_TICK_ID 0x53656e736f720001ull
+#define Sensors_Tick_ID 0x53656e736f720001ull
 #define HARDWARE_EVERY 20u                      /* samples between two readings of hwmon, where some chips are slow */
 
 struct sensors_state {
@@ -162,6 +162,8 @@ static void sensors_tick(struct Sensors *self, OSAction *action, uint64_t time)
         tick_arm(state);
 }
 
+OSDefineAction(Sensors, Tick, IOTimerDispatchSource_TimerOccurred_ID);
+
 static kern_return_t tick_create(struct Sensors *self)
 {
         struct sensors_state *state = self->state;
@@ -173,7 +175,7 @@ static kern_return_t tick_create(struct Sensors *self)
                 r = IOTimerDispatchSource_Create(queue, &state->timer);
         OSSafeReleaseNULL(queue);
         if (r == kIOReturnSuccess)
-                r = OSAction_Create((OSObject *)self, SENSORS_TICK_ID, IOTimerDispatchSource_TimerOccurred_ID, 0, &state->tick);
+                r = Sensors_CreateActionTick(self, 0, &state->tick);
         if (r == kIOReturnSuccess)
                 r = IOTimerDispatchSource_SetHandler(state->timer, state->tick);
         if (r == kIOReturnSuccess)
@@ -254,7 +256,7 @@ static const struct amb_method sensors_methods[] = {
         AMB_OVERRIDE(IOService, Start, sensors_start),
         AMB_OVERRIDE(IOService, Stop, sensors_stop),
         AMB_OVERRIDE(IOService, NewUserClient, sensors_new_user_client),
-        AMB_METHOD(SENSORS_TICK_ID, sensors_tick),
+        AMB_ACTION_METHOD(Sensors, Tick, sensors_tick),
         AMB_METHODS_END,
 };
 
