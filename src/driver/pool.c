@@ -5,6 +5,7 @@
 #include "driver/pool.h"
 
 #define IDLE_SECONDS 5
+#define IDLE_MOST 32
 
 static struct {
         pthread_mutex_t lock;
@@ -17,7 +18,7 @@ static struct {
         .waiting = AMB_LIST_INIT(pool.waiting),
 };
 
-/* Waits for work, with the lock held; NULL: nothing came for a while. */
+/* Waits for work, with the lock held; NULL: nothing came for a while, or enough others wait. */
 static struct amb_work *take(void)
 {
         struct timespec until;
@@ -26,7 +27,7 @@ static struct amb_work *take(void)
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += IDLE_SECONDS;
         pool.idle++;
-        while (amb_list_empty(&pool.waiting))
+        while (amb_list_empty(&pool.waiting) && pool.idle <= IDLE_MOST)
                 if (pthread_cond_timedwait(&pool.work, &pool.lock, &until) == ETIMEDOUT)
                         break;
         pool.idle--;
@@ -38,10 +39,13 @@ static struct amb_work *take(void)
         return work;
 }
 
-static void *worker(void *context)
+/* Counted already. With something to do before it looks at the list, or NULL. */
+static void *worker(void *first)
 {
-        struct amb_work *work;
+        struct amb_work *work = first;
 
+        if (work)
+                work->run(work);
         pthread_mutex_lock(&pool.lock);
         while ((work = take())) {
                 pthread_mutex_unlock(&pool.lock);
@@ -63,8 +67,9 @@ void amb_pool_submit(struct amb_work *work)
         start = ++pool.queued > pool.idle && pool.threads < AMB_POOL_THREADS_MOST;
         if (start)
                 pool.threads++;
-        pthread_cond_signal(&pool.work);
         pthread_mutex_unlock(&pool.lock);
+        /* Not under the lock, which whoever wakes up wants first. */
+        pthread_cond_signal(&pool.work);
 
         if (start && amb_thread_start(worker, NULL, AMB_THREAD_STACK) < 0) {
                 pthread_mutex_lock(&pool.lock);
@@ -101,4 +106,49 @@ int amb_pool_run(void (*function)(void *context), void *context)
         call->context = context;
         amb_pool_submit(&call->work);
         return 0;
+}
+
+static void call_run_apart(struct amb_work *work)
+{
+        pthread_mutex_lock(&pool.lock);
+        pool.threads--;
+        pthread_mutex_unlock(&pool.lock);
+        call_run(work);
+        pthread_mutex_lock(&pool.lock);
+        pool.threads++;
+        pthread_mutex_unlock(&pool.lock);
+}
+
+int amb_pool_run_apart(void (*function)(void *context), void *context)
+{
+        struct call *call = calloc(1, sizeof(*call));
+        bool idle;
+        int r;
+
+        if (!call)
+                return amb_trace(-ENOMEM);
+        call->work.run = call_run_apart;
+        call->function = function;
+        call->context = context;
+        pthread_mutex_lock(&pool.lock);
+        idle = pool.queued < pool.idle;
+        if (idle) {
+                amb_list_append(&pool.waiting, &call->work.link);
+                pool.queued++;
+        } else {
+                pool.threads++;
+        }
+        pthread_mutex_unlock(&pool.lock);
+        if (idle) {
+                pthread_cond_signal(&pool.work);
+                return 0;
+        }
+        r = amb_thread_start(worker, &call->work, AMB_THREAD_STACK);
+        if (r < 0) {
+                pthread_mutex_lock(&pool.lock);
+                pool.threads--;
+                pthread_mutex_unlock(&pool.lock);
+                free(call);
+        }
+        return r;
 }

@@ -24,3 +24,9 @@ void amb_pool_submit(struct amb_work *work);
 
 /* function(context) on a thread of the pool. -ENOMEM. */
 int amb_pool_run(void (*function)(void *context), void *context);
+
+/*
+ * The same for what may take for ever: at once, on a thread that is not the pool's meanwhile, so that other work does not wait for it. It is
+ * an idle one of the pool's or a new one, and comes to the pool afterwards. -ENOMEM, or another -errno: no thread.
+ */
+int amb_pool_run_apart(void (*function)(void *context), void *context);

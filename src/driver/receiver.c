@@ -196,7 +196,7 @@ static bool role_wait(struct amb_receiver *me)
         return received;
 }
 
-static void *receiver_run(void *context)
+static void receiver_run(void *context)
 {
         struct amb_receiver *me = context;
         struct amb_connection *c = me->connection;
@@ -219,7 +219,6 @@ static void *receiver_run(void *context)
         receiver_free(me);
         pthread_mutex_lock(&c->lock);
         thread_end(c);
-        return NULL;
 }
 
 static int receiver_start(struct amb_receiver *receiver)
@@ -230,7 +229,7 @@ static int receiver_start(struct amb_receiver *receiver)
         pthread_mutex_lock(&c->lock);
         c->threads++;
         pthread_mutex_unlock(&c->lock);
-        r = amb_thread_start(receiver_run, receiver, AMB_THREAD_STACK);
+        r = amb_pool_run_apart(receiver_run, receiver);
         if (r < 0) {
                 /* Never the last one: the caller is another, or nothing has begun. */
                 pthread_mutex_lock(&c->lock);
