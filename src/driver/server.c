@@ -77,10 +77,15 @@ const char *amb_uplink_server_name(void)
 
 void amb_server_post(struct amb_server *server, struct amb_post *post)
 {
+        bool first;
+
         pthread_mutex_lock(&server->lock);
+        first = amb_list_empty(&server->posts);
         amb_list_append(&server->posts, &post->link);
         pthread_mutex_unlock(&server->lock);
-        (void)eventfd_write(server->post_fd, 1);
+        /* Otherwise the control thread is already on its way to the list, which it empties. */
+        if (first)
+                (void)eventfd_write(server->post_fd, 1);
 }
 
 static int on_posts(sd_event_source *source, int fd, uint32_t events, void *userdata)
