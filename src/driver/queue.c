@@ -284,6 +284,19 @@ bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
         return true;
 }
 
+bool amb_queue_pass(IODispatchQueue *queue)
+{
+        struct IODispatchQueue_ivars *q = queue->ivars;
+        uint32_t nobody = 0;
+        bool cancelled;
+
+        if (!atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed))
+                return false;
+        cancelled = atomic_load_explicit(&q->cancelled, memory_order_relaxed);
+        leave(queue);
+        return !cancelled;
+}
+
 /* --- asynchronous items --- */
 
 static void item_finish(struct item *item, bool run)

@@ -34,6 +34,12 @@ struct amb_queue_frame {
 bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame);
 void amb_queue_leave(struct amb_queue_frame *frame);
 
+/*
+ * Enters and leaves without waiting. False: it cannot, because the queue belongs to somebody or has been cancelled. Otherwise nobody was
+ * on it, and whoever enters from now on sees what the caller has done before.
+ */
+bool amb_queue_pass(IODispatchQueue *queue);
+
 /* As DispatchAsync_f; dropped(context) (may be NULL) runs instead of function when the queue is cancelled. -ENOMEM: neither will run. */
 int amb_queue_async(IODispatchQueue *queue, void *context, IODispatchFunction function, IODispatchFunction dropped);
 /* The same as DispatchConcurrent_f. */

@@ -291,7 +291,7 @@ void amb_connection_go_on_mapping(struct amb_link *mappings)
         }
 }
 
-/* On the method queue: no call is in progress but those that sleep, and `maps` keeps the next one from starting. */
+/* On the method queue, or after passing it: no call is in progress but those that sleep, and `maps` keeps the next one from starting. */
 static void mapping_alone(void *context)
 {
         struct mapping *mapping = context;
@@ -331,7 +331,9 @@ static void map(struct amb_connection *c, const struct amb_side_message *m)
                 return;
         }
         queue = amb_service_method_queue(&mapping->client->service, &changes);
-        if (amb_queue_async(queue, mapping, mapping_alone, mapping_dropped) < 0)
+        if (amb_queue_pass(queue))
+                mapping_alone(mapping);
+        else if (amb_queue_async(queue, mapping, mapping_alone, mapping_dropped) < 0)
                 mapping_dropped(mapping);
         OSObject_release(queue);
 }
