@@ -116,6 +116,12 @@ size_t amb_channel_size(void);
  */
 void amb_channel_shutdown(struct amb_channel *channel);
 
+/*
+ * Host: is every call that the app has sent so far (before what has made the caller ask) taken, and the thread that takes them waiting for
+ * the next? Any thread. A call whose receiver has let another thread take its place may still be in progress.
+ */
+bool amb_channel_idle(struct amb_channel *channel);
+
 /* Host: says that no reply and no completion will come any more, and wakes all callers: they return PEER_DIED, later ones CLOSED. */
 void amb_channel_close(struct amb_channel *channel);
 

@@ -134,6 +134,17 @@ int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, vo
         return 0;
 }
 
+bool amb_channel_idle(struct amb_channel *channel)
+{
+        uint32_t position = amb_load_ordered(&channel->position);
+
+        if (amb_channel_foreign(channel) ||
+            amb_load_ordered(&channel->memory->ring[position % AMB_LAYOUT_RING].sequence) == position + 1)
+                return false;
+        /* Last: who waits now has come back from whatever was taken before we read the position. */
+        return amb_load_ordered(&channel->waiting) != 0;
+}
+
 static bool result_fits(const struct amb_request *request, const struct amb_result *result)
 {
         uint32_t most = request->capacity < AMB_CHANNEL_BYTES ? request->capacity : AMB_CHANNEL_BYTES;

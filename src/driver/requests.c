@@ -382,6 +382,24 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
         return wrong;
 }
 
+/*
+ * CLOSE, under the default locking. An app that has nothing in progress need not wait until the receiver has woken up to say so; otherwise
+ * that one answers, at the end of the calls.
+ */
+static void close_locked(struct amb_connection *c, const struct amb_side_message *m)
+{
+        bool idle = amb_channel_idle(c->channel);
+
+        pthread_mutex_lock(&c->lock);
+        idle = idle && c->sleepers == 0 && atomic_load(&c->maps) == 0;
+        if (!idle)
+                c->close_serial = m->serial;
+        pthread_mutex_unlock(&c->lock);
+        if (idle)
+                answer_code(c, m->serial, kIOReturnSuccess);
+        amb_connection_app_gone(c);
+}
+
 bool amb_connection_serve_side(struct amb_connection *c)
 {
         struct amb_side_message message;
@@ -408,11 +426,9 @@ bool amb_connection_serve_side(struct amb_connection *c)
                 pthread_mutex_lock(&c->lock);
                 if (message.serial != 0 && ++c->pending > AMB_SIDE_PENDING_MAX)
                         wrong = "too many requests at a time";
-                if (message.kind == AMB_SIDE_CLOSE && c->locking)
-                        c->close_serial = message.serial;
                 pthread_mutex_unlock(&c->lock);
                 if (message.kind == AMB_SIDE_CLOSE && c->locking) {
-                        amb_connection_app_gone(c);
+                        close_locked(c, &message);
                         return false;
                 }
                 if (!wrong)
