@@ -135,15 +135,14 @@ static int side_send(struct amb_connection *connection, const struct amb_side_me
 
 static int side_receive(struct amb_connection *connection, uint32_t serial, struct amb_side_message *ret, int *ret_fd)
 {
+        bool alive;
         int r;
 
-        while ((r = amb_side_receive(connection->side, false, ret, ret_fd)) == AMB_SIDE_NOTHING) {
-                if (side_wait(connection, POLLIN))
-                        continue;
-                /* Dead; what it said before still counts. */
+        /* Waits first: an answer takes its time. A host that is dead may still have answered. */
+        do {
+                alive = side_wait(connection, POLLIN);
                 r = amb_side_receive(connection->side, false, ret, ret_fd);
-                break;
-        }
+        } while (r == AMB_SIDE_NOTHING && alive);
         if (r == 0 && (ret->kind != AMB_SIDE_ANSWER || ret->serial != serial)) {
                 amb_fd_close(*ret_fd);
                 r = AMB_SIDE_BROKEN;
