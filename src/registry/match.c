@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The matching rules of lifecycle-registry 5.1: one evaluator for drivers, look-ups and notifications.
- *
- * A key that is unknown, or whose value has an unexpected type, is no criterion. Dictionaries come from apps and bundles, and
- * IOParentMatch inside IOParentMatch multiplies work, so an evaluation has a budget; one that needs more does not match.
+ * The matching rules of lifecycle-registry 5.1 for drivers, look-ups and notifications: what concerns the service alone is
+ * in object/match.h, its place in the registry here. IOParentMatch inside IOParentMatch multiplies work, so a whole evaluation has one
+ * budget; one that needs more does not match.
  */
 #include "registry/internal.h"
 
@@ -16,85 +15,19 @@ struct evaluation {
         OSObject **ret_name;
 };
 
-enum { BUDGET = 100000 };
-
-static bool spend(const struct evaluation *evaluation)
+static bool conforms(const void *entry, const char *class_name)
 {
-        return *evaluation->budget && (*evaluation->budget)--;
+        return amb_class_conforms(((const struct amb_entry *)entry)->class, class_name);
 }
 
-static const char *string_of(const OSObject *value)
+static const OSObject *property(const void *entry, const char *key)
 {
-        const OSString *string = amb_object_cast(value, &gOSStringMetaClass);
-
-        return string ? OSStringGetStringPtr(string) : NULL;
+        return amb_entry_property(entry, key);
 }
 
-typedef bool (*string_test)(const struct evaluation *evaluation, const char *string, const OSObject *value);
-
-static bool has_key(const struct evaluation *evaluation, const char *key, const OSObject *value)
+static struct amb_match_service service_of(const struct amb_entry *entry)
 {
-        return amb_entry_property(evaluation->entry, key);
-}
-
-static bool has_name(const struct evaluation *evaluation, const char *name, const OSObject *value)
-{
-        if (strcmp(evaluation->entry->name, name))
-                return false;
-        if (evaluation->ret_name)
-                *evaluation->ret_name = (OSObject *)value;
-        return true;
-}
-
-/* A string, or a collection of strings (of a dictionary: the keys), of which any or all pass. Another type: no criterion. */
-static bool strings(const struct evaluation *evaluation, const OSObject *value, string_test test, bool all)
-{
-        const OSArray *array = amb_object_cast(value, &gOSArrayMetaClass);
-        const OSDictionary *dictionary = amb_object_cast(value, &gOSDictionaryMetaClass);
-        size_t count = array ? OSArrayGetCount(array) : dictionary ? OSDictionaryGetCount(dictionary) : 0;
-
-        if (string_of(value))
-                return test(evaluation, string_of(value), value);
-        if (!array && !dictionary)
-                return true;
-        for (size_t i = 0; i < count; i++) {
-                const OSObject *member = array ? OSArrayGetValue(array, i) : NULL;
-                const char *string = array ? string_of(member) : OSDictionaryGetKeyAt(dictionary, i);
-
-                if (!spend(evaluation))
-                        return false;
-                bool passed = string && test(evaluation, string, member);
-                if (passed != all)
-                        return passed;
-        }
-        return all;
-}
-
-/* All keys of a dictionary equal the entry's properties; an array of dictionaries: any of them. */
-static bool properties_equal(const struct evaluation *evaluation, const OSObject *wanted)
-{
-        const OSDictionary *dictionary = amb_object_cast(wanted, &gOSDictionaryMetaClass);
-        const OSArray *array = amb_object_cast(wanted, &gOSArrayMetaClass);
-
-        if (dictionary) {
-                for (size_t i = 0; i < OSDictionaryGetCount(dictionary); i++)
-                        if (!spend(evaluation) ||
-                            !amb_value_matches(OSDictionaryGetValueAt(dictionary, i),
-                                               amb_entry_property(evaluation->entry, OSDictionaryGetKeyAt(dictionary, i))))
-                                return false;
-                return true;
-        }
-        if (!array)
-                return true;
-        for (size_t i = 0; i < OSArrayGetCount(array); i++) {
-                const OSObject *member = OSArrayGetValue(array, i);
-
-                if (!spend(evaluation))
-                        return false;
-                if (amb_object_cast(member, &gOSDictionaryMetaClass) && properties_equal(evaluation, member))
-                        return true;
-        }
-        return false;
+        return (struct amb_match_service){ entry, entry->name, entry->id, conforms, property };
 }
 
 /* Active clients with a category: drivers, and what is being started. */
@@ -108,27 +41,16 @@ static uint64_t matched_services(const struct amb_entry *entry)
         return count;
 }
 
-static bool identity(const struct evaluation *evaluation, const OSDictionary *table)
+/* Who it is in the tree. */
+static bool placed(const struct evaluation *evaluation, const OSDictionary *table)
 {
-        static const char *const bsd[] = { "BSD Name", "BSD Major", "BSD Minor", "BSD Unit" };
         const struct amb_entry *entry = evaluation->entry;
-        const OSNumber *number = amb_object_cast(OSDictionaryGetValue(table, "IORegistryEntryID"), &gOSNumberMetaClass);
         const OSNumber *services = amb_object_cast(OSDictionaryGetValue(table, "IOMatchedServiceCountMatch"), &gOSNumberMetaClass);
         const char *path = OSDictionaryGetStringValue(table, "IOPathMatch");
 
         if (path && amb_registry_from_path(evaluation->registry, path) != entry->id)
                 return false;
-        if (number && OSNumberGetUInt64Value(number) != entry->id)
-                return false;
-        if (services && OSNumberGetUInt64Value(services) != matched_services(entry))
-                return false;
-        for (size_t i = 0; i < AMB_ARRAY_LENGTH(bsd); i++) {
-                const OSObject *wanted = OSDictionaryGetValue(table, bsd[i]);
-
-                if (wanted && !amb_value_matches(wanted, amb_entry_property(entry, bsd[i])))
-                        return false;
-        }
-        return true;
+        return !services || OSNumberGetUInt64Value(services) == matched_services(entry);
 }
 
 static bool evaluate(const struct evaluation *evaluation, const OSDictionary *table);
@@ -147,38 +69,24 @@ static bool some_parent(const struct evaluation *evaluation, const OSDictionary 
 static bool evaluate(const struct evaluation *evaluation, const OSDictionary *table)
 {
         const struct amb_entry *entry = evaluation->entry;
-        const char *class = OSDictionaryGetStringValue(table, "IOProviderClass");
-        const OSObject *names = OSDictionaryGetValue(table, "IONameMatch");
-        const OSObject *wanted = OSDictionaryGetValue(table, "IOPropertyMatch");
-        const OSObject *keys = OSDictionaryGetValue(table, "IOPropertyExistsMatch");
+        struct amb_match_service service = service_of(entry);
         const OSObject *resources = OSDictionaryGetValue(table, "IOResourceMatch");
         const OSDictionary *parent = OSDictionaryGetDictionaryValue(table, "IOParentMatch");
 
-        if (!spend(evaluation))
+        if (!amb_match_spend(evaluation->budget))
                 return false;
-        if (class && !amb_class_conforms(entry->class, class))
-                return false;
-        if (names && !strings(evaluation, names, has_name, false))
-                return false;
-        /* No entry has a location, so none is at the one that is asked for. */
-        if (OSDictionaryGetStringValue(table, "IOLocationMatch"))
-                return false;
-        if (wanted && !properties_equal(evaluation, wanted))
-                return false;
-        if (keys && !strings(evaluation, keys, has_key, false))
-                return false;
-        if (!identity(evaluation, table))
+        if (!amb_match_service(&service, table, evaluation->budget, evaluation->ret_name) || !placed(evaluation, table))
                 return false;
         /* A criterion on the two resource services only; elsewhere it is a wait before the driver's launch. */
         if (resources && (entry == evaluation->registry->resources || entry == evaluation->registry->user_resources) &&
-            !strings(evaluation, resources, has_key, true))
+            !amb_match_all_keys(&service, resources, evaluation->budget))
                 return false;
         return !parent || some_parent(evaluation, parent);
 }
 
 bool amb_match(const struct amb_registry *registry, const struct amb_entry *entry, const OSDictionary *table, OSObject **ret_name)
 {
-        uint32_t budget = BUDGET;
+        uint32_t budget = AMB_MATCH_BUDGET;
         struct evaluation evaluation = { registry, entry, &budget, ret_name };
 
         /* The root is no service. */
@@ -189,8 +97,9 @@ bool amb_match(const struct amb_registry *registry, const struct amb_entry *entr
 bool amb_match_resource(const struct amb_registry *registry, const OSObject *requirement)
 {
         const OSDictionary *dictionary = amb_object_cast(requirement, &gOSDictionaryMetaClass);
+        const OSString *key = amb_object_cast(requirement, &gOSStringMetaClass);
 
-        if (string_of(requirement))
-                return OSDictionaryGetValue(registry->resources->properties, string_of(requirement));
+        if (key)
+                return OSDictionaryGetValue(registry->resources->properties, OSStringGetStringPtr(key));
         return !dictionary || amb_match(registry, registry->resources, dictionary, NULL);
 }
