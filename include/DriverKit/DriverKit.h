@@ -15,6 +15,8 @@
 #include <DriverKit/IOMemoryMap.h>
 #include <DriverKit/IOReturn.h>
 #include <DriverKit/IOService.h>
+#include <DriverKit/IOServiceNotificationDispatchSource.h>
+#include <DriverKit/IOServiceStateNotificationDispatchSource.h>
 #include <DriverKit/IOTimerDispatchSource.h>
 #include <DriverKit/IOTypes.h>
 #include <DriverKit/IOUserClient.h>

@@ -109,6 +109,21 @@ kern_return_t IOService_CopyProperties(IOService *self, OSDictionary **propertie
 kern_return_t IOService_RemoveProperty(IOService *self, OSString *propertyName);
 
 /*
+ * Items of the service's state: named dictionaries, for IOServiceStateNotificationDispatchSource. They are no properties, and
+ * only this process sees them. Create: the item exists, without a value if it is new; schema is accepted and not looked at. Set:
+ * makes it if need be, gives it a copy of the value, and tells who waits for a change. 0; kIOReturnBadArgument: NULL (schema may
+ * be), or no dictionary; kIOReturnUnsupported: the service is not of this process; kIOReturnNoMemory.
+ */
+kern_return_t IOService_StateNotificationItemCreate(IOService *self, OSString *itemName, OSDictionary *schema);
+kern_return_t IOService_StateNotificationItemSet(IOService *self, OSString *itemName, OSDictionary *value);
+
+/*
+ * *value: one reference to a copy of the item's value. 0. kIOReturnNotFound: no such item, or it has no value; *value is not
+ * written. kIOReturnBadArgument: NULL. kIOReturnNoMemory.
+ */
+kern_return_t IOService_StateNotificationItemCopy(IOService *self, OSString *itemName, OSDictionary **value);
+
+/*
  * Makes an object out of a dictionary among this service's personality properties: for user clients ("IOClass" is
  * "IOUserUserClient") inside NewUserClient, and for child services ("IOClass" is "IOUserService"), which are started by
  * themselves. The object's class is the dictionary's "IOUserClass"; its properties are a copy of the dictionary.

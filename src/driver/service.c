@@ -4,8 +4,10 @@
 
 #include "driver/bundle.h"
 #include "driver/interrupt.h"
+#include "driver/notify-source.h"
 #include "driver/queue.h"
 #include "driver/service.h"
+#include "driver/state-source.h"
 #include "driver/table.h"
 #include "driver/uplink.h"
 
@@ -46,6 +48,7 @@ AMB_EXPORT void IOService_free(OSObject *object)
                         free(named);
                 }
                 amb_interrupts_free(s->interrupts);
+                amb_state_items_free(s->state_items);
                 free(s->name);
                 pthread_mutex_destroy(&s->lock);
                 free(s);
@@ -203,8 +206,10 @@ kern_return_t amb_service_start(IOService *service, IOService *provider)
         pthread_mutex_unlock(&s->lock);
         amb_queue_leave(&frame);
         OSObject_release(queue);
-        if (send)
+        if (send) {
+                amb_notify_published(service);
                 amb_uplink_register(entry);
+        }
         return code;
 }
 
@@ -262,6 +267,7 @@ void amb_service_stop(IOService *service)
                 return;
         }
         OSObject_retain(service);
+        amb_notify_ended(service);
         queue = amb_service_queue(service);
         /* A driver that has cancelled its own default queue is stopped all the same. */
         entered = amb_queue_enter(queue, &frame);
@@ -295,6 +301,7 @@ void amb_service_discard(IOService *service)
         s->stopping = s->stop_returned = s->did_stop = true;
         gone = amb_steal(s->provider);
         pthread_mutex_unlock(&s->lock);
+        amb_notify_ended(service);
         OSObject_release(gone);
         amb_table_remove(service);
 }
@@ -316,6 +323,8 @@ AMB_EXPORT kern_return_t IOService_RegisterService(IOService *self)
         s->registered |= send;
         entry = s->entry;
         pthread_mutex_unlock(&s->lock);
+        if (send && !s->foreign)
+                amb_notify_published(self);
         if (send && entry != 0)
                 amb_uplink_register(entry);
         return kIOReturnSuccess;

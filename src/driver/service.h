@@ -25,6 +25,7 @@ struct amb_named_queue {
 };
 
 struct amb_interrupt;
+struct amb_state_item;
 
 struct IOService_ivars {
         pthread_mutex_t lock;
@@ -41,6 +42,9 @@ struct IOService_ivars {
         IODispatchQueue *queue, *method_queue;
         struct amb_named_queue *named;  /* the other queue names of the class, as far as they have been set */
         struct amb_interrupt *interrupts;       /* interrupt.h; members are added, and go with the service */
+        bool announced;                 /* notify-source.h's; under its lock */
+        _Atomic bool ended;
+        struct amb_state_item *state_items;     /* state-source.h's; under its lock */
         _Atomic uint32_t queue_changes;
         IOService *service;             /* whose these are */
         struct amb_link link;           /* the table (table.h), which retains */

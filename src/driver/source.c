@@ -67,10 +67,10 @@ static bool event_begin(void *context, struct amb_action_arguments *arguments)
         return run;
 }
 
-static void event_end(void *context, bool ran)
+/* After a callback, with its reference. */
+static void callback_end(IODispatchSource *source, bool ran)
 {
-        struct event *event = context;
-        struct IODispatchSource_ivars *s = event->source->ivars;
+        struct IODispatchSource_ivars *s = source->ivars;
         struct amb_link ready = AMB_LIST_INIT(ready);
 
         if (ran) {
@@ -80,7 +80,14 @@ static void event_end(void *context, bool ran)
                 pthread_mutex_unlock(&s->lock);
                 amb_rest_run(&ready);
         }
-        OSObject_release(event->source);
+        OSObject_release(source);
+}
+
+static void event_end(void *context, bool ran)
+{
+        struct event *event = context;
+
+        callback_end(event->source, ran);
         free(event);
 }
 
@@ -107,6 +114,37 @@ void amb_source_fire(IODispatchSource *source, uint64_t generation, uint64_t tim
                         free(event);
                 }
         }
+        OSObject_release(action);
+}
+
+static bool notice_begin(void *context, struct amb_action_arguments *arguments)
+{
+        struct IODispatchSource_ivars *s = ((IODispatchSource *)context)->ivars;
+
+        pthread_mutex_lock(&s->lock);
+        s->rest.running++;
+        pthread_mutex_unlock(&s->lock);
+        return true;
+}
+
+static void notice_end(void *context, bool ran)
+{
+        callback_end(context, ran);
+}
+
+void amb_source_notify(IODispatchSource *source)
+{
+        OSAction *action;
+
+        pthread_mutex_lock(&source->ivars->lock);
+        action = source->ivars->action;
+        OSObject_retain(action);
+        pthread_mutex_unlock(&source->ivars->lock);
+        if (!action)
+                return;
+        OSObject_retain(source);
+        if (amb_action_submit(action, source, notice_begin, notice_end) < 0)
+                OSObject_release(source);
         OSObject_release(action);
 }
 

@@ -41,5 +41,8 @@ void amb_source_free(OSObject *object);
 /* The event has happened: calls the handler, or remembers it while disabled. */
 void amb_source_fire(IODispatchSource *source, uint64_t generation, uint64_t time);
 
+/* Calls the handler without arguments, of a source that cannot be switched off. Not with a lock held. */
+void amb_source_notify(IODispatchSource *source);
+
 /* SetHandler of every kind of source: NULL, or an action of this msgid, else kIOReturnBadArgument; kIOReturnNotReady: cancelled. */
 kern_return_t amb_source_set_action(IODispatchSource *source, OSAction *action, uint64_t msgid);
