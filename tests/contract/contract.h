@@ -119,6 +119,9 @@ void contract_hook_add(struct contract_hook *hook);
                         return iokit_vendor_specific_err(__LINE__);                                                     \
         } while (0)
 
+/* A queue name that the driver's service declares for a method of its own, and never sets. */
+#define CONTRACT_SERVICE_QUEUE "ContractServiceQueue"
+
 /* The driver's default: a ContractUserClient made by IOService::Create from "UserClientProperties". */
 kern_return_t contract_new_client(IOService *self, uint32_t type, IOUserClient **client);
 

@@ -130,7 +130,14 @@ static kern_return_t service_stop(IOService *self, IOService *provider)
         return IOService_Stop(self, provider);
 }
 
+/* A method on a queue of its own (CONTRACT_SERVICE_QUEUE); nobody calls it. */
+#define ContractService_Aside_ID 0x436f6e7472000001ull
+static void service_aside(struct ContractService *self)
+{
+}
+
 static const struct amb_method service_methods[] = {
+        AMB_METHOD_ON(CONTRACT_SERVICE_QUEUE, ContractService_Aside_ID, service_aside),
         AMB_OVERRIDE(IOService, Start, service_start),
         AMB_OVERRIDE(IOService, Stop, service_stop),
         AMB_OVERRIDE(IOService, NewUserClient, service_new_user_client),
