@@ -82,6 +82,15 @@ struct amb_message *amb_message_of_interest(mach_port_t service, IOServiceIntere
         return message;
 }
 
+struct amb_message *amb_message_empty(void)
+{
+        struct amb_message *message = calloc(1, sizeof(*message));
+
+        if (message)
+                message->header.msgh_size = sizeof(message->header);
+        return message;
+}
+
 struct amb_message *amb_message_free(struct amb_message *message)
 {
         if (message && message->held)

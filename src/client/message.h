@@ -25,4 +25,6 @@ struct amb_message *amb_message_of_matching(uint32_t type, mach_port_t iterator,
 /* `held`: takes over one user reference of `service`. */
 struct amb_message *amb_message_of_interest(mach_port_t service, IOServiceInterestCallback callback, void *refcon,
                                             uint32_t message_type, uint64_t argument);
+/* A header alone: that there is something to look at is all it says. IODispatchCalloutFromMessage() ignores it. */
+struct amb_message *amb_message_empty(void);
 struct amb_message *amb_message_free(struct amb_message *message);

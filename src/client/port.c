@@ -82,6 +82,7 @@ int amb_port_new(struct amb_port **ret)
         amb_target_init(&port->target, &port_class);
         port->epoll = port->wake_read = port->wake_write = -1;
         amb_list_init(&port->queue);
+        atomic_init(&port->queue_limit, AMB_PORT_LIMIT);
         amb_list_init(&port->links);
         pthread_mutex_init(&port->queue_lock, NULL);
         pthread_mutex_init(&port->links_lock, NULL);
@@ -260,6 +261,38 @@ void amb_port_queue(struct amb_port *port, struct amb_message *message, bool wak
         pthread_mutex_unlock(&port->queue_lock);
         if (wake)
                 amb_side_port_wake(port->wake_write);
+}
+
+/* Under queue_lock. */
+static bool queue_holds(const struct amb_port *port, uint32_t count)
+{
+        const struct amb_link *link = &port->queue;
+
+        while (count > 0 && (link = link->next) != &port->queue)
+                count--;
+        return count == 0;
+}
+
+int amb_port_post(struct amb_port *port, struct amb_message *message)
+{
+        int r = 0;
+
+        if (!message)
+                return amb_trace(-ENOMEM);
+        message->header.msgh_local_port = port->target.handle;
+        pthread_mutex_lock(&port->queue_lock);
+        if (atomic_load(&port->destroyed))
+                r = AMB_PORT_GONE;
+        else if (queue_holds(port, atomic_load(&port->queue_limit)))
+                r = AMB_PORT_FULL;
+        else
+                amb_list_append(&port->queue, &message->link);
+        pthread_mutex_unlock(&port->queue_lock);
+        if (r)
+                amb_message_free(message);
+        else
+                amb_side_port_wake(port->wake_write);
+        return r;
 }
 
 void amb_port_gather(struct amb_port *port)

@@ -48,6 +48,7 @@ struct amb_port {
 
         pthread_mutex_t queue_lock;
         struct amb_link queue;
+        _Atomic uint32_t queue_limit;           /* messages beside which nothing is posted */
 
         pthread_mutex_t links_lock;
         struct amb_link links;
@@ -91,6 +92,14 @@ void amb_ports_sweep(struct amb_connection *connection);
 
 /* Appends; dropped when the port is destroyed. Takes over the message. `wake`: another thread may be polling. */
 void amb_port_queue(struct amb_port *port, struct amb_message *message, bool wake);
+
+/*
+ * The same for what this process itself sends, within the port's limit; never waits, and takes over the message in any case. FULL: the
+ * port holds as many messages as its limit. GONE: destroyed. -ENOMEM: message is NULL.
+ */
+enum { AMB_PORT_FULL = 1, AMB_PORT_GONE };
+#define AMB_PORT_LIMIT 5u                       /* Mach's, unless a port is told otherwise */
+int amb_port_post(struct amb_port *port, struct amb_message *message);
 
 /* --- subscriptions (subscription.c) --- */
 
