@@ -2,21 +2,6 @@
 #include "channel/dataqueue.h"
 #include "channel/layout.h"
 
-/* A size word may stand at any byte of a packed ring. Volatile: it is shared, and read or written exactly once. */
-struct word {
-        uint32_t value;
-} __attribute__((packed));
-
-static uint32_t word_load(const uint8_t *at)
-{
-        return ((const volatile struct word *)at)->value;
-}
-
-static void word_store(uint8_t *at, uint32_t value)
-{
-        ((volatile struct word *)at)->value = value;
-}
-
 void amb_dataqueue_padded(struct amb_dataqueue *queue, void *memory, uint32_t size)
 {
         uint32_t *words = memory;
@@ -92,8 +77,8 @@ bool amb_dataqueue_publish(const struct amb_dataqueue *queue, const struct amb_d
 {
         if (place->at != place->tail && queue->size - place->tail >= AMB_DATAQUEUE_ENTRY_HEADER)
                 /* A size that does not fit where it stands sends the reader to the start. */
-                word_store(queue->ring + place->tail, (place->size + queue->rounding) & ~queue->rounding);
-        word_store(queue->ring + place->at, place->size);
+                amb_dataqueue_word_store(queue->ring + place->tail, (place->size + queue->rounding) & ~queue->rounding);
+        amb_dataqueue_word_store(queue->ring + place->at, place->size);
         /* Release: entry and size are there before the reader sees the new tail. */
         amb_store_release(queue->tail, place->next);
         if (place->tail == place->head)
@@ -127,7 +112,7 @@ static bool entry_at(const struct amb_dataqueue *queue, uint32_t at, uint32_t li
         /* Before the load: where no size word has room there is none. */
         if (limit - at < AMB_DATAQUEUE_ENTRY_HEADER)
                 return false;
-        size = word_load(queue->ring + at);
+        size = amb_dataqueue_word_load(queue->ring + at);
         if (footprint(queue, size) > limit - at)
                 return false;
         ret->data = queue->ring + at + AMB_DATAQUEUE_ENTRY_HEADER;

@@ -82,5 +82,18 @@ void amb_dataqueue_consume(const struct amb_dataqueue *queue, const struct amb_d
 bool amb_dataqueue_was_full(const struct amb_dataqueue *queue);
 void amb_dataqueue_full_clear(const struct amb_dataqueue *queue);
 
+/* A shared word at any byte, where words of a packed queue may stand; loaded or stored exactly once. */
+struct amb_dataqueue_word {
+        uint32_t value;
+} __attribute__((packed));
+static inline uint32_t amb_dataqueue_word_load(const uint8_t *at)
+{
+        return ((const volatile struct amb_dataqueue_word *)at)->value;
+}
+static inline void amb_dataqueue_word_store(uint8_t *at, uint32_t value)
+{
+        ((volatile struct amb_dataqueue_word *)at)->value = value;
+}
+
 /* Either side: head and tail differ. */
 bool amb_dataqueue_holds_data(const struct amb_dataqueue *queue);

@@ -10,6 +10,7 @@
 
 #include "client/cancel.h"
 #include "client/connection.h"
+#include "client/mapped.h"
 
 struct amb_mapping {
         struct amb_mapping *next;
@@ -17,6 +18,7 @@ struct amb_mapping {
         bool read_only;
         void *address;
         size_t length;                  /* of the mapping; what the app is told may be less */
+        struct amb_mapped mapped;
 };
 
 void amb_mappings_free(struct amb_connection *connection)
@@ -25,6 +27,7 @@ void amb_mappings_free(struct amb_connection *connection)
 
         while ((mapping = connection->mappings)) {
                 connection->mappings = mapping->next;
+                amb_mapped_remove(&mapping->mapped);
                 munmap(mapping->address, mapping->length);
                 free(mapping);
         }
@@ -73,6 +76,7 @@ static kern_return_t mapping_new(struct amb_connection *connection, const struct
         mapping->identity = answer->identity;
         mapping->read_only = read_only;
         mapping->length = length;
+        amb_mapped_add(&mapping->mapped, mapping->address, length);
         mapping->next = connection->mappings;
         connection->mappings = mapping;
         *ret_address = mapping->address;
@@ -149,6 +153,7 @@ static kern_return_t connection_unmap(struct amb_connection *connection, uint32_
         if (link) {
                 mapping = *link;
                 *link = mapping->next;
+                amb_mapped_remove(&mapping->mapped);
                 munmap(mapping->address, mapping->length);
                 free(mapping);
                 code = KERN_SUCCESS;
