@@ -24,7 +24,7 @@ void OSArray_flushCollection(OSArray *self);
 OSCollection *OSArray_copyCollection(const OSArray *self, OSDictionary *cycleDict);
 
 bool OSArray_setObject(OSArray *self, void *object);                            /* at the end */
-bool OSArray_setObject_at(OSArray *self, uint32_t index, void *object);         /* before the one there; index = count: at the end */
+bool OSArray_setObject_at(OSArray *self, uint32_t index, void *object);  /* before the one there; index = count: at the end */
 bool OSArray_replaceObject(OSArray *self, uint32_t index, void *object);
 bool OSArray_removeObject(OSArray *self, uint32_t index);                       /* the others move down */
 bool OSArray_merge(OSArray *self, const OSArray *other);                        /* other's members at the end, all or none */

@@ -145,6 +145,8 @@ OSSerialization *OSCreateSerializationFromObject(const void *object);
 typedef void (*OSSerializationFreeBufferFunction)(void *context, const void *bytes, size_t length);
 OSSerialization *OSCreateSerializationFromBytes_f(const void *bytes, size_t length, void *context,
                                                   OSSerializationFreeBufferFunction freeBytes);
+AMB_BLOCK_TYPE(OSSerializationFreeBufferHandler, void, const void *bytes, size_t length);
+OSSerialization *OSCreateSerializationFromBytes(const void *bytes, size_t length, OSSerializationFreeBufferHandler freeBytes);
 const void *OSSerializationGetBytes(const OSSerialization *serialization, size_t *length);     /* valid as long as it is */
 /* A new value, one reference; whatever the bytes are. NULL also: they are no serialization. */
 OSObject *OSCreateObjectFromSerialization(const OSSerialization *serialization);

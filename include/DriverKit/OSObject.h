@@ -179,7 +179,7 @@ void *amb_object_cast_required(const void *object, const OSMetaClass *meta);
 #ifdef __BLOCKS__
 #define AMB_BLOCK_TYPE(name, result, ...) typedef result (^name)(__VA_ARGS__)
 #else
-#define AMB_BLOCK_TYPE(name, result, ...) typedef const void *name
+#define AMB_BLOCK_TYPE(name, result, ...) typedef void *name
 #endif
 
 #ifdef __cplusplus

@@ -61,8 +61,8 @@ int amb_plist_read_file(int directory_fd, const char *path, OSObject **ret, char
 int amb_plist_write(const OSObject *value, bool binary, char **ret_bytes, size_t *ret_length);
 
 /*
- * A value as compact JSON (RFC 8259) in one malloc'ed line, NULL without memory. Data becomes {"data":"BASE64"}, a set an array; bytes of a
- * string that are no UTF-8 become U+FFFD; what is no property value becomes {"class":"NAME"}, and so does a container that is
- * nested deeper than AMB_PLIST_MAX_DEPTH. A NULL value is null.
+ * A value as compact JSON (RFC 8259) in one malloc'ed line, NULL without memory. Data becomes {"data":"BASE64"}, a set an
+ * array; bytes of a string that are no UTF-8 become U+FFFD; what is no property value becomes {"class":"NAME"}, and so does a
+ * container that is nested deeper than AMB_PLIST_MAX_DEPTH. A NULL value is null.
  */
 char *amb_value_json(const OSObject *value);

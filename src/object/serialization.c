@@ -139,7 +139,7 @@ OSSerialization *OSCreateSerializationFromBytes_f(const void *bytes, size_t leng
 {
         OSSerialization *s = bytes ? (OSSerialization *)amb_object_alloc(&gOSSerializationMetaClass) : NULL;
         if (!s) {
-                if (bytes && freeBytes)
+                if (freeBytes)
                         freeBytes(context, bytes, length);
                 return NULL;
         }
@@ -148,6 +148,21 @@ OSSerialization *OSCreateSerializationFromBytes_f(const void *bytes, size_t leng
         s->context = context;
         s->free_bytes = freeBytes;
         return s;
+}
+
+static void free_by_block(void *context, const void *bytes, size_t length)
+{
+        AMB_BLOCK_FUNCTION(context, OSSerializationFreeBufferFunction)(context, bytes, length);
+        _Block_release(context);
+}
+
+OSSerialization *OSCreateSerializationFromBytes(const void *bytes, size_t length, OSSerializationFreeBufferHandler freeBytes)
+{
+        void *copy = freeBytes ? _Block_copy((void *)freeBytes) : NULL;
+        if (!freeBytes || copy)
+                return OSCreateSerializationFromBytes_f(bytes, length, copy, copy ? free_by_block : NULL);
+        AMB_BLOCK_FUNCTION(freeBytes, OSSerializationFreeBufferFunction)((void *)freeBytes, bytes, length);
+        return NULL;
 }
 
 const void *OSSerializationGetBytes(const OSSerialization *serialization, size_t *length)

@@ -55,7 +55,8 @@ START_TEST(data)
         ck_assert_mem_eq(OSData_getBytesNoCopy_range(bytes, 8, 2), "89", 2);
         ck_assert_ptr_null(OSData_getBytesNoCopy_range(bytes, 9, 2));
         ck_assert_ptr_null(OSData_withBytes(NULL, 1));
-        OSData *part = OSData_withData_range(bytes, 2, 3), *copy = OSData_withData(bytes), *end = OSData_withData_range(bytes, 10, 0);
+        OSData *part = OSData_withData_range(bytes, 2, 3), *copy = OSData_withData(bytes);
+        OSData *end = OSData_withData_range(bytes, 10, 0);
         ck_assert(OSData_isEqualTo_bytes(part, "234", 3) && OSData_isEqualTo(copy, bytes) && OSData_isEqualTo(end, none));
         ck_assert(!OSData_isEqualTo(copy, part) && !OSData_isEqualTo(copy, NULL) && !OSData_isEqualTo_bytes(copy, NULL, 10));
         ck_assert_ptr_null(OSData_withData_range(bytes, 8, 3));
@@ -247,7 +248,8 @@ START_TEST(ordered_sets)
         ck_assert(!OSOrderedSet_setFirstObject(s, n[2]) && !OSOrderedSet_setObject_at(s, 9, n[0]));
         for (uint32_t i = 0; i < 3; i++)
                 ck_assert_ptr_eq(OSOrderedSet_getObject(s, i), n[i]);
-        ck_assert(OSOrderedSet_setObject(t, n[2]) && OSOrderedSet_setObject_at(t, 0, n[1]) && OSOrderedSet_setObject_at(t, 2, n[0]));
+        ck_assert(OSOrderedSet_setObject(t, n[2]) && OSOrderedSet_setObject_at(t, 0, n[1]));
+        ck_assert(OSOrderedSet_setObject_at(t, 2, n[0]));
         ck_assert(!OSOrderedSet_isEqualTo(s, t) && OSOrderedSet_getCount(t) == 3);
         ck_assert(OSOrderedSet_removeObject(t, n[0]) && OSOrderedSet_setFirstObject(t, n[0]) && OSOrderedSet_isEqualTo(s, t));
         ck_assert_ptr_eq(OSOrderedSet_getFirstObject(s), n[0]);
@@ -355,15 +357,15 @@ START_TEST(blocks)
         ck_assert(OSArrayAppendStringValue(a, "x") && OSArrayAppendStringValue(a, "y"));
         struct walk w = { 0 };
         struct block block = { .head.invoke = (void (*)(void))block_object, .captured = &w };
-        ck_assert(OSCollection_iterateObjects((OSCollection *)a, (const void *)&block) && w.calls == 2);
+        ck_assert(OSCollection_iterateObjects((OSCollection *)a, &block) && w.calls == 2);
         ck_assert_ptr_eq(w.last, OSArray_getObject(a, 1));
         block.head.invoke = (void (*)(void))block_pair;
-        ck_assert(OSDictionary_iterateObjects(d, (const void *)&block) && w.calls == 4);
+        ck_assert(OSDictionary_iterateObjects(d, &block) && w.calls == 4);
         block.head.invoke = (void (*)(void))block_text;
-        ck_assert(OSDictionaryApply(d, (const void *)&block) && w.calls == 6);
+        ck_assert(OSDictionaryApply(d, &block) && w.calls == 6);
         w.calls = 0;
         block.head.invoke = (void (*)(void))block_index;
-        ck_assert(OSArrayApply(a, (const void *)&block) && w.calls == 2);
+        ck_assert(OSArrayApply(a, &block) && w.calls == 2);
         RELEASE(a, d);
 }
 END_TEST
@@ -473,6 +475,33 @@ static void lent_free(void *context, const void *bytes, size_t length)
         free((void *)bytes);
 }
 
+static void block_free(struct block *self, const void *bytes, size_t length)
+{
+        self->captured->calls += length;
+        free((void *)bytes);
+}
+
+START_TEST(lent_by_block)
+{
+        struct walk w = { 0 };
+        /* One without a destructor, as the compiler makes it: its size is what is copied. */
+        static const struct {
+                unsigned long reserved, size;
+        } descriptor = { 0, sizeof(struct block) };
+        extern void *_NSConcreteStackBlock[];
+        struct block block = { .head = { .isa = _NSConcreteStackBlock, .invoke = (void (*)(void))block_free },
+                               .descriptor = &descriptor, .captured = &w };
+        OSSerialization *s = OSCreateSerializationFromBytes(calloc(1, 10), 10, &block);
+        memset(&block, 0, sizeof(block)); /* its copy is what runs later */
+        ck_assert_uint_eq(w.calls, 0);
+        OSObject_release(s);
+        ck_assert_uint_eq(w.calls, 10);
+        s = OSCreateSerializationFromBytes("", 0, NULL);
+        ck_assert_ptr_null(OSCreateObjectFromSerialization(s));
+        OSObject_release(s);
+}
+END_TEST
+
 /* Every prefix of good bytes, and every byte of them changed: an object or NULL, and the lender gets his bytes back. */
 START_TEST(broken_serializations)
 {
@@ -538,7 +567,8 @@ int main(void)
         Suite *suite = suite_create("object-methods");
         const TTest *const all[] = {
                 strings, data, borrowed_data_cannot_grow, numbers, arrays, array_values_by_number_and_text, dictionaries, sets,
-                ordered_sets, walks, blocks, deep_copies, copies_of_circles, serialize_and_back, broken_serializations, types,
+                ordered_sets, walks, blocks, deep_copies, copies_of_circles, serialize_and_back, lent_by_block, broken_serializations,
+                types,
         };
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(all); i++)
                 tcase_add_test(tests, all[i]);

@@ -6,6 +6,8 @@
  */
 #include <DriverKit/OSCollections.h>
 
+#include "base/block.h"
+
 struct OSString {
         OSObject object;
         size_t length;
@@ -99,16 +101,8 @@ OSString *amb_dictionary_key(const OSDictionary *dictionary, size_t index);
  */
 int amb_dictionary_claim(OSDictionary *dictionary, const char *key);
 
-/*
- * What a walk through a collection calls: the function with its context first, or, without one, the block that the context is.
- * A block begins with what struct amb_block says; that is all of its layout that a call needs.
- */
-struct amb_block {
-        const void *class;
-        int32_t flags, reserved;
-        void (*invoke)(void);
-};
-#define AMB_BLOCK_FUNCTION(block, type) ((type)((const struct amb_block *)(const void *)(block))->invoke)
+/* A block's function, for the `_f` form with the block as context. */
+#define AMB_BLOCK_FUNCTION(block, type) ((type)((struct amb_block *)(void *)(block))->invoke)
 
 /*
  * The parts of copyCollection. Every copy is in `cycle` under its original before its members are copied, so that a
