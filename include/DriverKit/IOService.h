@@ -20,6 +20,7 @@
  * Contract: lifecycle-registry 1.2 to 1.9; memory-and-queues 9.3 (D11 to D17).
  */
 #include <DriverKit/IODispatchQueue.h>
+#include <DriverKit/IOLib.h>
 #include <DriverKit/OSCollections.h>
 
 #ifdef __cplusplus

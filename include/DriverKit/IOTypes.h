@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include <DriverKit/IOReturn.h>
+/* Drivers that include <time.h> and any of these headers find Apple's clocks. */
+#include <mach/mach_time.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -30,6 +30,8 @@ kern_return_t mach_timebase_info(mach_timebase_info_t info);
 #ifdef CLOCK_MONOTONIC
 #ifndef CLOCK_UPTIME_RAW
 #define CLOCK_UPTIME_RAW CLOCK_MONOTONIC
+#define CLOCK_UPTIME_RAW_APPROX CLOCK_MONOTONIC
+#define CLOCK_MONOTONIC_RAW_APPROX CLOCK_MONOTONIC_RAW
 #endif
 
 /* Nanoseconds of a clock of <time.h>; 0 for an unknown clock. */

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Byte order: OSSwapInt16 and its relatives turn a number round; OSSwapLittleToHostInt16 and its relatives only where the machine's
+ * order is another. Pure functions of their argument. Contract: memory-and-queues 13.
+ */
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+static inline uint16_t OSSwapInt16(uint16_t number)
+{
+        return __builtin_bswap16(number);
+}
+
+static inline uint32_t OSSwapInt32(uint32_t number)
+{
+        return __builtin_bswap32(number);
+}
+
+static inline uint64_t OSSwapInt64(uint64_t number)
+{
+        return __builtin_bswap64(number);
+}
+
+/* Constant where the argument is. */
+#define OSSwapConstInt16(number) __builtin_bswap16(number)
+#define OSSwapConstInt32(number) __builtin_bswap32(number)
+#define OSSwapConstInt64(number) __builtin_bswap64(number)
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define OSSwapLittleToHostInt16(number) ((uint16_t)(number))
+#define OSSwapLittleToHostInt32(number) ((uint32_t)(number))
+#define OSSwapLittleToHostInt64(number) ((uint64_t)(number))
+#define OSSwapBigToHostInt16(number) OSSwapInt16(number)
+#define OSSwapBigToHostInt32(number) OSSwapInt32(number)
+#define OSSwapBigToHostInt64(number) OSSwapInt64(number)
+#else
+#define OSSwapLittleToHostInt16(number) OSSwapInt16(number)
+#define OSSwapLittleToHostInt32(number) OSSwapInt32(number)
+#define OSSwapLittleToHostInt64(number) OSSwapInt64(number)
+#define OSSwapBigToHostInt16(number) ((uint16_t)(number))
+#define OSSwapBigToHostInt32(number) ((uint32_t)(number))
+#define OSSwapBigToHostInt64(number) ((uint64_t)(number))
+#endif
+#define OSSwapHostToLittleInt16(number) OSSwapLittleToHostInt16(number)
+#define OSSwapHostToLittleInt32(number) OSSwapLittleToHostInt32(number)
+#define OSSwapHostToLittleInt64(number) OSSwapLittleToHostInt64(number)
+#define OSSwapHostToBigInt16(number) OSSwapBigToHostInt16(number)
+#define OSSwapHostToBigInt32(number) OSSwapBigToHostInt32(number)
+#define OSSwapHostToBigInt64(number) OSSwapBigToHostInt64(number)
+
+#ifdef __cplusplus
+}
+#endif
