@@ -66,6 +66,7 @@ static int environment_build(struct environment *environment, const struct amb_d
         environment_add(environment, AMB_HOST_BUNDLE_ID_VARIABLE, host->bundle_id);
         environment_add(environment, AMB_HOST_BUNDLE_VARIABLE, host->path);
         environment_pass(environment, "JOURNAL_STREAM");
+        environment_pass(environment, "AMBIDEXT_BOOT_ARGS");
         for (size_t i = 0; daemon->options.developer && i < AMB_ARRAY_LENGTH(developer); i++)
                 environment_pass(environment, developer[i]);
         return environment->incomplete ? -ENOMEM : 0;
