@@ -8,6 +8,7 @@
 #include <DriverKit/IODataQueueDispatchSource.h>
 #include <DriverKit/IODispatchQueue.h>
 #include <DriverKit/IODispatchSource.h>
+#include <DriverKit/IOEventLink.h>
 #include <DriverKit/IOInterruptDispatchSource.h>
 #include <DriverKit/IOKitKeys.h>
 #include <DriverKit/IOLib.h>
@@ -24,4 +25,5 @@
 #include <DriverKit/OSAction.h>
 #include <DriverKit/OSCollections.h>
 #include <DriverKit/OSObject.h>
+#include <DriverKit/IOWorkGroup.h>
 #include <os/log.h>

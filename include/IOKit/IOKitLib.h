@@ -272,6 +272,27 @@ kern_return_t IOConnectMapMemory64(io_connect_t connect, uint32_t type, task_por
 kern_return_t IOConnectUnmapMemory(io_connect_t connect, uint32_t type, task_port_t from_task, vm_address_t address);
 kern_return_t IOConnectUnmapMemory64(io_connect_t connect, uint32_t type, task_port_t from_task, mach_vm_address_t address);
 
+/* --- traps (memory-and-queues 10.5, rows N9 to N11) --- */
+
+/*
+ * Index 0 joins an event link of the driver's (<DriverKit/IOEventLink.h>), 1 a work group: p1 is its name (const char *), p2 the
+ * name's length in bytes, p3 the port with which this process joins. Any other index: 0, without effect.
+ *
+ * kIOReturnBadArgument: connect is 0, dead, or no connection; the length is not that of the name, or above 64; name NULL; p3 is
+ * no live port. kIOReturnNotFound: the driver has nothing under this name. kIOReturnUnsupported: it has, but nothing can
+ * be joined on this system: there are no ports of event links or work groups. A trap with fewer parameters has 0 for the
+ * others.
+ */
+kern_return_t IOConnectTrap0(io_connect_t connect, uint32_t index);
+kern_return_t IOConnectTrap1(io_connect_t connect, uint32_t index, uintptr_t p1);
+kern_return_t IOConnectTrap2(io_connect_t connect, uint32_t index, uintptr_t p1, uintptr_t p2);
+kern_return_t IOConnectTrap3(io_connect_t connect, uint32_t index, uintptr_t p1, uintptr_t p2, uintptr_t p3);
+kern_return_t IOConnectTrap4(io_connect_t connect, uint32_t index, uintptr_t p1, uintptr_t p2, uintptr_t p3, uintptr_t p4);
+kern_return_t IOConnectTrap5(io_connect_t connect, uint32_t index, uintptr_t p1, uintptr_t p2, uintptr_t p3, uintptr_t p4,
+                             uintptr_t p5);
+kern_return_t IOConnectTrap6(io_connect_t connect, uint32_t index, uintptr_t p1, uintptr_t p2, uintptr_t p3, uintptr_t p4,
+                             uintptr_t p5, uintptr_t p6);
+
 /* --- notification ports (call-path 4.3 to 4.7, rows 110 to 152; lifecycle-registry 6.10) --- */
 
 /*

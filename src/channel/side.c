@@ -24,11 +24,12 @@ int amb_side_receive(int socket, bool wait, struct amb_side_message *ret_message
 
 bool amb_side_request_valid(const struct amb_side_message *m, bool with_fd)
 {
-        bool needs_fd = m->kind == AMB_SIDE_PORT || m->kind == AMB_SIDE_REGION;
+        bool needs_fd = m->kind == AMB_SIDE_PORT || m->kind == AMB_SIDE_REGION || m->kind == AMB_SIDE_TRAP;
+        bool has_size = m->kind == AMB_SIDE_REGION || m->kind == AMB_SIDE_TRAP;
 
         if ((m->serial == 0 && m->kind != AMB_SIDE_PORT_DROP) || m->code || m->filler || m->identity || with_fd != needs_fd)
                 return false;
-        if (m->kind != AMB_SIDE_REGION && (m->flags || m->size))
+        if ((m->kind != AMB_SIDE_REGION && m->flags) || (!has_size && m->size))
                 return false;
         switch (m->kind) {
         case AMB_SIDE_PORT:
@@ -43,6 +44,8 @@ bool amb_side_request_valid(const struct amb_side_message *m, bool with_fd)
         case AMB_SIDE_UNMAP:
         case AMB_SIDE_FETCH:
                 return true;
+        case AMB_SIDE_TRAP:
+                return m->id <= AMB_SIDE_TRAP_WORK_GROUP && m->size > 0 && m->size <= AMB_SIDE_NAME_MAX;
         case AMB_SIDE_CLOSE:
                 return m->id == 0;
         default:

@@ -16,6 +16,7 @@
  *      MAP          memory type      -                -        -              size (bytes), identity, READ_ONLY, sealed memfd
  *      UNMAP        memory type      -                -        -              identity (0: the driver gave no memory), READ_ONLY
  *      FETCH        output id        -                -        -              size (bytes), sealed memfd (none for size 0)
+ *      TRAP         AMB_SIDE_TRAP_*  -                bytes    sealed memfd   - (kIOReturnNotFound: no such name)
  *      CLOSE        -                -                -        -              - (every call in progress has returned; or at once, see below)
  *
  * A port's name (channel.h) is an index below AMB_SIDE_PORTS_MAX and the app's number above it. PORT puts a port in the place of the one
@@ -29,6 +30,8 @@
  * code is the driver's, unchanged. identity names the memory descriptor object: equal identity and equal READ_ONLY mean the
  * same memory; never reused within a host. The memfd covers the whole capacity; map from its start. A read-only memory cannot be
  * mapped or made writable by the app: the kernel refuses (F_SEAL_FUTURE_WRITE).
+ *
+ * TRAP asks whether the driver has given the user client something under a name, which the memfd holds, without a NUL.
  *
  * After the answer to CLOSE the host closes its end; but if the channel says that a close does not wait for calls (amb_channel_unlocked), it
  * answers at once, goes on serving for the sake of the calls in progress, and the app closes its end after the last of them.
@@ -47,6 +50,7 @@
 #define AMB_SIDE_REGIONS_MAX 64                         /* regions of one connection that exist at a time */
 #define AMB_SIDE_REGION_BYTES_MAX (1ull << 34)          /* their sum, per connection; of memory that is used only where written */
 #define AMB_SIDE_OUTPUTS_MAX 64                         /* variable outputs that wait for FETCH; the oldest one goes first */
+#define AMB_SIDE_NAME_MAX 64                            /* bytes of a name in a TRAP */
 #define AMB_SIDE_PENDING_MAX 64                         /* requests without an answer */
 
 enum amb_side_kind {
@@ -58,7 +62,13 @@ enum amb_side_kind {
         AMB_SIDE_UNMAP,
         AMB_SIDE_FETCH,
         AMB_SIDE_CLOSE,
+        AMB_SIDE_TRAP,
         AMB_SIDE_ANSWER = 64,
+};
+
+enum {
+        AMB_SIDE_TRAP_EVENT_LINK = 0,
+        AMB_SIDE_TRAP_WORK_GROUP = 1,
 };
 
 enum {

@@ -145,6 +145,17 @@ START_TEST(requests)
         ck_assert(!amb_side_request_valid(&m, true));
         m.kind = AMB_SIDE_PORT_DROP;
         ck_assert(amb_side_request_valid(&m, false));
+        const struct amb_side_message trap = { .kind = AMB_SIDE_TRAP, .serial = 1, .id = 1, .size = AMB_SIDE_NAME_MAX };
+        ck_assert(amb_side_request_valid(&trap, true));
+        ck_assert(!amb_side_request_valid(&trap, false));
+        for (int wrong = 0; wrong < 4; wrong++) {
+                m = trap;
+                m.id += wrong == 0;
+                m.size += wrong == 1;
+                m.size = wrong == 2 ? 0 : m.size;
+                m.flags = wrong == 3;
+                ck_assert_msg(!amb_side_request_valid(&m, true), "%d", wrong);
+        }
         m = (struct amb_side_message){ .kind = AMB_SIDE_CLOSE, .serial = 1 };
         ck_assert(amb_side_request_valid(&m, false));
         m.size = 1;

@@ -9,6 +9,7 @@
 #include <mach/kern_return.h>
 
 #include "driver/connection-private.h"
+#include "driver/eventlink.h"
 #include "driver/queue.h"
 #include "driver/service.h"
 
@@ -338,6 +339,29 @@ static void map(struct amb_connection *c, const struct amb_side_message *m)
         OSObject_release(queue);
 }
 
+/* --- traps --- */
+
+/* Consumes fd. What has a name is known without asking the driver. */
+static const char *trap(struct amb_connection *c, const struct amb_side_message *m, int fd)
+{
+        AMB_FD memory = fd;
+        char name[AMB_SIDE_NAME_MAX];
+        kern_return_t code = kIOReturnNotFound;
+        IOUserClient *client;
+
+        if (!amb_side_memory_check(memory, m->size, 0) || pread(memory, name, m->size, 0) != (ssize_t)m->size)
+                return "a name that is no sealed memory of its length";
+        pthread_mutex_lock(&c->lock);
+        client = c->client;
+        OSObject_retain(client);
+        pthread_mutex_unlock(&c->lock);
+        if (client && amb_named_exists(client, m->id == AMB_SIDE_TRAP_EVENT_LINK ? AMB_NAMED_EVENT_LINK : AMB_NAMED_WORK_GROUP, name, m->size))
+                code = kIOReturnSuccess;
+        OSObject_release(client);
+        answer_code(c, m->serial, code);
+        return NULL;
+}
+
 /* --- all requests --- */
 
 /* Consumes fd. NULL: fine; otherwise what the peer did wrong. */
@@ -371,6 +395,8 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
         case AMB_SIDE_UNMAP:
                 map(c, m);
                 return NULL;
+        case AMB_SIDE_TRAP:
+                return trap(c, m, fd);
         case AMB_SIDE_CLOSE:
                 /* Without the default locking: nobody waits for calls. Those in progress get their answers until the end of file. */
                 amb_connection_stop_ahead(c);

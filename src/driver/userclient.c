@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "driver/action.h"
 #include "driver/connection.h"
+#include "driver/eventlink.h"
 #include "driver/service.h"
 #include "driver/userclient.h"
 
@@ -22,6 +23,7 @@ AMB_EXPORT void IOUserClient_free(OSObject *object)
 {
         IOUserClient *self = (IOUserClient *)object;
 
+        amb_named_forget(self);
         if (self->ivars)
                 OSObject_release(self->ivars->entitlements);
         free(self->ivars);

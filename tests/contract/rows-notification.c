@@ -402,6 +402,121 @@ KEPT(memory_and_queues_N007, "an item that is not there, or has no value: NotFou
         check(34007);
 }
 
+/* --- N8 to N11: event links, work groups and traps --- */
+
+DRIVER(34008)
+{
+        OSString *name = string("link");
+        OSString *longest = string("0123456789012345678901234567890123456789012345678901234567890123");
+        OSString *longer = string("01234567890123456789012345678901234567890123456789012345678901234");
+        IOUserClient *client = &self->client, *other = (IOUserClient *)IOService_GetProvider(&client->service);
+        IOEventLink *link = NULL;
+        IOWorkGroup *group = NULL;
+
+        D_EXPECT(IOEventLink_Create(NULL, client, &link) == kIOReturnBadArgument);
+        D_EXPECT(IOEventLink_Create(longer, client, &link) == kIOReturnBadArgument);
+        D_EXPECT(IOEventLink_Create(name, other, &link) == kIOReturnBadArgument);
+        D_EXPECT(IOEventLink_Create(name, NULL, &link) == kIOReturnBadArgument);
+        D_EXPECT(IOWorkGroup_Create(NULL, client, &group) == kIOReturnBadArgument);
+        D_EXPECT(IOWorkGroup_Create(longer, client, &group) == kIOReturnBadArgument);
+        D_EXPECT(IOWorkGroup_Create(name, other, &group) == kIOReturnBadArgument);
+        D_EXPECT(!link && !group);
+        D_EXPECT(IOEventLink_Create(longest, client, &link) == kIOReturnSuccess);
+        D_EXPECT(IOEventLink_Invalidate(link, other) == kIOReturnBadArgument);
+        D_EXPECT(IOEventLink_Invalidate(link, client) == kIOReturnSuccess);
+        OSObject_release(link);
+        OSObject_release(name);
+        OSObject_release(longest);
+        OSObject_release(longer);
+        return kIOReturnSuccess;
+}
+KEPT(memory_and_queues_N008, "event links: no name, 65 bytes, or no user client: BadArgument")
+{
+        check(34008);
+}
+
+static ROW_UNUSED kern_return_t join(io_connect_t connection, uint32_t index, const char *name, size_t length, mach_port_t port)
+{
+        return IOConnectTrap3(connection, index, (uintptr_t)name, length, port);
+}
+
+KEPT(memory_and_queues_N009, "a trap's length that is not the name's: BadArgument")
+{
+        io_connect_t connection = contract_open(0);
+        IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
+        mach_port_t name = IONotificationPortGetMachPort(port);
+
+        ck_code(join(connection, 0, "x", 2, name), kIOReturnBadArgument);
+        ck_code(join(connection, 0, "xyz", 2, name), kIOReturnBadArgument);
+        ck_code(join(connection, 1, "x", 2, name), kIOReturnBadArgument);
+        ck_code(join(connection, 0, NULL, 0, name), kIOReturnBadArgument);
+        ck_code(join(connection, 0, "01234567890123456789012345678901234567890123456789012345678901234", 65, name), kIOReturnBadArgument);
+        IONotificationPortDestroy(port);
+}
+
+static ROW_UNUSED IOEventLink *links[2];
+static ROW_UNUSED IOWorkGroup *group;
+
+/* "link" is put up, replaced, and taken back; "group" is freed. */
+DRIVER(34010)
+{
+        OSString *link = string("link"), *work = string("group");
+
+        D_EXPECT(IOEventLink_Create(link, &self->client, &links[0]) == kIOReturnSuccess);
+        D_EXPECT(IOEventLink_Create(link, &self->client, &links[1]) == kIOReturnSuccess);
+        D_EXPECT(IOEventLink_Invalidate(links[0], &self->client) == kIOReturnBadArgument);
+        D_EXPECT(IOWorkGroup_Create(work, &self->client, &group) == kIOReturnSuccess);
+        OSObject_release(link);
+        OSObject_release(work);
+        return kIOReturnSuccess;
+}
+DRIVER(134010)
+{
+        D_EXPECT(IOEventLink_Invalidate(links[1], &self->client) == kIOReturnSuccess);
+        OSObject_release(links[0]);
+        OSObject_release(links[1]);
+        OSObject_release(group);
+        return kIOReturnSuccess;
+}
+KEPT(memory_and_queues_N010, "a trap for a name that the driver has not put up: NotFound")
+{
+        io_connect_t connection = contract_open(0), other = contract_open(0);
+        IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
+        mach_port_t name = IONotificationPortGetMachPort(port);
+
+        ck_code(join(connection, 0, "unknown", 7, name), kIOReturnNotFound);
+        ck_code(join(connection, 1, "unknown", 7, name), kIOReturnNotFound);
+        ck_code(IOConnectCallScalarMethod(connection, 34010, NULL, 0, NULL, NULL), kIOReturnSuccess);
+        /* What is put up is found, by its kind and on its connection only. There are no ports with which it could be joined. */
+        ck_code(join(connection, 0, "link", 4, name), kIOReturnUnsupported);
+        ck_code(join(connection, 1, "group", 5, name), kIOReturnUnsupported);
+        ck_code(join(connection, 0, "link", 4, MACH_PORT_NULL), kIOReturnBadArgument);
+        ck_code(join(connection, 1, "link", 4, name), kIOReturnNotFound);
+        ck_code(join(connection, 0, "lin", 3, name), kIOReturnNotFound);
+        ck_code(join(other, 0, "link", 4, name), kIOReturnNotFound);
+        ck_code(IOConnectCallScalarMethod(connection, 134010, NULL, 0, NULL, NULL), kIOReturnSuccess);
+        ck_code(join(connection, 0, "link", 4, name), kIOReturnNotFound);
+        ck_code(join(connection, 1, "group", 5, name), kIOReturnNotFound);
+        IONotificationPortDestroy(port);
+}
+
+KEPT(memory_and_queues_N011, "a trap of another index: success without effect; of no live connection: BadArgument")
+{
+        io_connect_t connection = contract_open(0);
+        io_service_t service = contract_service();
+
+        ck_code(IOConnectTrap0(connection, 5), kIOReturnSuccess);
+        ck_code(IOConnectTrap6(connection, 2, 1, 2, 3, 4, 5, 6), kIOReturnSuccess);
+        ck_code(IOConnectTrap0(connection, 0), kIOReturnBadArgument);
+        ck_code(IOConnectTrap0(MACH_PORT_NULL, 5), kIOReturnBadArgument);
+        ck_code(IOConnectTrap0(service, 5), kIOReturnBadArgument);
+        ck_code(IOConnectAddRef(connection), kIOReturnSuccess);
+        ck_code(IOServiceClose(connection), kIOReturnSuccess);
+        ck_code(IOConnectTrap0(connection, 5), kIOReturnBadArgument);
+        ck_code(join(connection, 0, "unknown", 7, service), kIOReturnBadArgument);
+        IOObjectRelease(service);
+}
+
 /* --- R30: properties --- */
 
 static ROW_UNUSED kern_return_t properties(struct watch *w, IOService *service)
