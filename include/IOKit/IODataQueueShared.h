@@ -10,10 +10,11 @@
 #include <mach/message.h>
 #include <stdint.h>
 
+/* Stands at any byte, hence packed. */
 typedef struct _IODataQueueEntry {
         uint32_t size;                  /* bytes of data */
         uint8_t data[4];                /* as many as that */
-} IODataQueueEntry;
+} __attribute__((packed)) IODataQueueEntry;
 
 typedef struct _IODataQueueMemory {
         uint32_t queueSize;             /* bytes of the ring */

@@ -193,9 +193,48 @@ START_TEST(source_and_action)
 }
 END_TEST
 
+/* These run before the call returns, so nothing is copied. */
+START_TEST(data_queue)
+{
+        IODataQueueDispatchSource *source;
+        bool flag = false;
+        __block size_t seen = 0;
+        __block int runs = 0;
+        void (^look)(const void *, size_t) = ^(const void *data, size_t size) {
+                ck_assert_mem_eq(data, "abcde", size);
+                seen = size;
+                runs++;
+        };
+
+        ck_assert_int_eq(IODataQueueDispatchSource_Create(64, NULL, &source), 0);
+        ck_assert_int_eq(IODataQueueDispatchSource_Enqueue(source, 5, ^(void *data, size_t size) {
+                memcpy(data, "abcde", size);
+                seen = size;
+        }), 0);
+        ck_assert_uint_eq(seen, 5);
+        ck_assert_int_eq(IODataQueueDispatchSource_EnqueueWithCoalesce(source, 3, &flag, ^(void *data, size_t size) {
+                memcpy(data, "abc", size);
+        }), 0);
+        ck_assert(!flag);
+        ck_assert_int_eq(IODataQueueDispatchSource_Peek(source, look), 0);
+        ck_assert_int_eq(IODataQueueDispatchSource_Dequeue(source, look), 0);
+        ck_assert_uint_eq(seen, 5);
+        ck_assert_int_eq(IODataQueueDispatchSource_DequeueWithCoalesce(source, &flag, look), 0);
+        ck_assert_uint_eq(seen, 3);
+        ck_assert_int_eq(IODataQueueDispatchSource_Dequeue(source, look), kIOReturnUnderrun);
+        ck_assert_int_eq(runs, 3);
+        ck_assert_int_eq(IODataQueueDispatchSource_SetEnableWithCompletion(source, false, ^{ runs++; }), 0);
+        ck_assert_int_eq(runs, 3);
+        ck_assert_int_eq(IODataQueueDispatchSource_Cancel(source, ^{ runs++; }), 0);
+        ck_assert_int_eq(runs, 4);
+        ck_assert_int_eq(IODataQueueDispatchSource_Cancel(source, NULL), 0);
+        OSObject_release(source);
+}
+END_TEST
+
 int main(void)
 {
-        const TTest *const tests[] = { queue, concurrent, dropped, source_and_action };
+        const TTest *const tests[] = { queue, concurrent, dropped, source_and_action, data_queue };
 
         return run_tests("block", tests, sizeof(tests) / sizeof(*tests));
 }
