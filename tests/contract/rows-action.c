@@ -110,6 +110,7 @@ KEPT_BARE(memory_and_queues_A006, "who invokes a cancelled action: its method do
         OSObjectRelease(queue);
         OSObjectRelease(action);
         OSObjectRelease(probe);
+        probe_end(other);
 }
 
 KEPT_BARE(memory_and_queues_A007, "an action of the class made for Tock that is delivered to Tick: dropped (BadArgument in the log); the right one comes")
@@ -134,6 +135,7 @@ KEPT_BARE(memory_and_queues_A007, "an action of the class made for Tock that is 
         OSObjectRelease(wrong);
         OSObjectRelease(right);
         OSObjectRelease(probe);
+        probe_end(other);
 }
 
 DIFFERS_BARE(memory_and_queues_A008, "of two aborted handlers only the second one runs, once",

@@ -140,3 +140,11 @@ static inline void probe_quiet(struct Probe *probe)
         signal_wait(&cancelled, 1);
         OSSafeReleaseNULL(probe->timer);
 }
+
+/* The row is done with it. */
+static inline void probe_end(struct Probe *probe)
+{
+        if (probe->timer)
+                probe_quiet(probe);
+        OSObjectRelease(probe);
+}

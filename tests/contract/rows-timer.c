@@ -15,7 +15,8 @@ KEPT_BARE(memory_and_queues_T001, "armed without SetEnable: one call, on the tar
         ck_assert(probe->on_default);
         probe_pass(probe, other, clock_gettime_nsec_np(CLOCK_UPTIME_RAW) + 10 * MS);
         ck_assert_int_eq(signal_count(&probe->ticks), 1);
-        probe_quiet(probe);
+        probe_end(probe);
+        probe_end(other);
 }
 
 KEPT_BARE(memory_and_queues_T002, "armed again before it was due: exactly one call, for the new deadline")
@@ -41,7 +42,8 @@ KEPT_BARE(memory_and_queues_T002, "armed again before it was due: exactly one ca
                 ck_assert_int_eq(signal_count(&probe->ticks), before + 1);
                 break;
         }
-        probe_quiet(probe);
+        probe_end(probe);
+        probe_end(other);
 }
 
 KEPT_BARE(memory_and_queues_T003, "a deadline in the past: one call soon")
@@ -53,7 +55,8 @@ KEPT_BARE(memory_and_queues_T003, "a deadline in the past: one call soon")
         signal_wait(&probe->ticks, 2);
         probe_pass(probe, other, mach_absolute_time() + MS);
         ck_assert_int_eq(signal_count(&probe->ticks), 2);
-        probe_quiet(probe);
+        probe_end(probe);
+        probe_end(other);
 }
 
 KEPT_BARE(memory_and_queues_T004, "a handler that arms the timer again: periodic, on the target's queue")
@@ -68,7 +71,8 @@ KEPT_BARE(memory_and_queues_T004, "a handler that arms the timer again: periodic
         ck_assert(probe->on_default);
         probe_pass(probe, other, mach_absolute_time() + 10 * MS);
         ck_assert_int_eq(signal_count(&probe->ticks), 8);
-        probe_quiet(probe);
+        probe_end(probe);
+        probe_end(other);
 }
 
 KEPT_BARE(memory_and_queues_T005, "Cancel of a pending timer: the handler once, no call")
@@ -88,9 +92,9 @@ KEPT_BARE(memory_and_queues_T005, "Cancel of a pending timer: the handler once, 
                 ck_assert(signal_count(&probe->ticks) == 0 || !in_time);
                 ck_assert_int_eq(signal_count(&cancelled), 1);
                 ck_code(IOTimerDispatchSource_WakeAtTime(probe->timer, kIOTimerClockUptimeRaw, 1, 0), kIOReturnNotReady);
-                OSObjectRelease(probe->timer);
-                OSObjectRelease(probe);
+                probe_end(probe);
         }
+        probe_end(other);
 }
 
 /* One call for a deadline 10 ms from now on each of a clock's names. */
@@ -103,7 +107,7 @@ static __attribute__((unused)) void ck_clock(clockid_t clock, uint64_t option)
         ck_assert_uint_ge(probe->time, deadline);
         ck_assert_uint_ge(clock_gettime_nsec_np(clock), deadline);
         ck_code(IOTimerDispatchSource_WakeAtTime(probe->timer, 7, deadline, 0), kIOReturnBadArgument);
-        probe_quiet(probe);
+        probe_end(probe);
 }
 
 KEPT_BARE(memory_and_queues_T006, "the wall clock: a deadline of clock_gettime(CLOCK_REALTIME) fires; so do the other clocks in nanoseconds")
@@ -137,5 +141,5 @@ KEPT_BARE(memory_and_queues_T007, "MachAbsolute and MachContinuous: a deadline i
                 ck_assert_uint_ge(now(), deadline);
                 ck_assert_uint_ge(clock_gettime_nsec_np(continuous ? CLOCK_BOOTTIME : CLOCK_MONOTONIC), begin + 10 * MS);
         }
-        probe_quiet(probe);
+        probe_end(probe);
 }
