@@ -135,10 +135,27 @@ kern_return_t IOUserClient_ExternalMethod(IOUserClient *self, uint64_t selector,
                                           const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference);
 
 /*
- * The application maps (or unmaps) memory `type`. Set *memory to a descriptor with one reference, the same one each time, and
- * optionally *options (0 before) to kIOUserClientMemoryReadOnly: then the kernel keeps the application from writing, for ever;
- * the driver's own mapping stays writable. A buffer that an application has mapped writable cannot be given read-only later,
- * nor the other way round. On the default queue, no call of the connection in progress. Base: kIOReturnUnsupported.
+ * The application maps (or unmaps) memory `type`, its 32-bit value. Set *memory to a descriptor with one reference, which the
+ * runtime releases. Give the same descriptor each time: it is what an unmap is recognised by, and the same memory with the same
+ * options has one mapping in the application, however many types name it. The application gets the descriptor's present length.
+ *
+ * *options is 0 before. kIOUserClientMemoryReadOnly (other bits are ignored): the kernel keeps the application from writing, for
+ * ever; the driver's own mappings stay writable. Without it the application may write, whatever the descriptor's direction. A
+ * buffer that an application has mapped writable cannot be given read-only later, nor the other way round; that counts for every
+ * buffer of which the descriptor has a part.
+ *
+ * The descriptor is a buffer, a part of one, or several joined (IOMemoryDescriptor.h). It cannot be mapped when its length is 0,
+ * when one of its pieces begins or ends inside a page where it meets another, when it has more than 1024 pieces, or when any of
+ * them is an application's memory.
+ *
+ * An application that gets a part of a buffer gets a file descriptor of the *whole* buffer. Its library maps the part, but the
+ * application can map the rest, with the same rights: what it must not see belongs into another buffer.
+ *
+ * 0: *memory is mapped, or unmapped; with *memory NULL an unmap succeeds without doing anything. What is wrong with a map the
+ * application is told as kIOReturnBadArgument, whatever code was returned; the code of an unmap it gets unchanged, and keeps the
+ * mapping. On the default queue, no call of the connection in progress. Base: kIOReturnUnsupported.
+ *
+ * Contract: memory-and-queues 3.1 to 3.5 (M53 to M88, M110).
  */
 kern_return_t IOUserClient_CopyClientMemoryForType(IOUserClient *self, uint64_t type, uint64_t *options,
                                                    IOMemoryDescriptor **memory);

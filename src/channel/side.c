@@ -47,6 +47,7 @@ bool amb_side_request_valid(const struct amb_side_message *m, bool with_fd)
         case AMB_SIDE_TRAP:
                 return m->id <= AMB_SIDE_TRAP_WORK_GROUP && m->size > 0 && m->size <= AMB_SIDE_NAME_MAX;
         case AMB_SIDE_CLOSE:
+        case AMB_SIDE_MAP_MORE:
                 return m->id == 0;
         default:
                 return false;

@@ -5,15 +5,17 @@
  *
  * One SOCK_SEQPACKET pair per connection, made by the daemon. The app asks, the host answers; nothing else travels. One
  * message is one struct amb_side_message and at most one descriptor. Every request carries a serial of the app's choice (not 0, but
- * for PORT_DROP) and gets exactly one AMB_SIDE_ANSWER with the same serial; a PORT_DROP with serial 0 gets none. Answers may come in another order than the requests. The host never
- * waits for the app here: an app that does not read its answers is cut off.
+ * for PORT_DROP) and gets exactly one AMB_SIDE_ANSWER with the same serial; a PORT_DROP with serial 0 gets none. Behind some answers come
+ * AMB_SIDE_EXTENTs. Answers may come in another order than the requests. The host never waits for the app here: an app that does
+ * not read its answers is cut off.
  *
  *      kind         id               flags            size     descriptor     answer: code, and on 0
  *      PORT         port name        -                -        a port's end   -
  *      PORT_DROP    port name        -                -        -              -
  *      REGION       region id        REGION_IN|OUT    bytes    sealed memfd   -
  *      REGION_DROP  region id        -                -        -              -
- *      MAP          memory type      -                -        -              size (bytes), identity, READ_ONLY, sealed memfd
+ *      MAP          memory type      -                -        -              size (bytes), identity, READ_ONLY, id: extents
+ *      MAP_MORE     -                -                -        -              id: extents that are left
  *      UNMAP        memory type      -                -        -              identity (0: the driver gave no memory), READ_ONLY
  *      FETCH        output id        -                -        -              size (bytes), sealed memfd (none for size 0)
  *      TRAP         AMB_SIDE_TRAP_*  -                bytes    sealed memfd   - (kIOReturnNotFound: no such name)
@@ -28,8 +30,14 @@
  * MAP and UNMAP ask the driver (CopyClientMemoryForType on the user client's default queue), after the calls in progress and
  * before later ones. MAP's code is 0 or the driver's; a memory that is NULL or cannot be shared is kIOReturnBadArgument; UNMAP's
  * code is the driver's, unchanged. identity names the memory descriptor object: equal identity and equal READ_ONLY mean the
- * same memory; never reused within a host. The memfd covers the whole capacity; map from its start. A read-only memory cannot be
- * mapped or made writable by the app: the kernel refuses (F_SEAL_FUTURE_WRITE).
+ * same memory; never reused within a host. A read-only memory cannot be mapped or made writable by the app: the kernel refuses
+ * (F_SEAL_FUTURE_WRITE).
+ *
+ * What is mapped is extents, end to end, AMB_SIDE_EXTENTS_MAX at most. Directly behind MAP's answer come the first of them,
+ * AMB_SIDE_EXTENTS_AT_ONCE at most, each a message of its own of kind EXTENT with the request's serial, size (bytes), offset (bytes, in the
+ * file) and a sealed memfd; MAP_MORE asks for the next ones, in the same way, until there are no more. An extent but the first starts a page of
+ * its file, one but the last ends where a page ends: so they can be mapped as one range. The sum of a single extent may be more than the
+ * answer's size (a buffer whose length was set), of several it is the size. A MAP forgets what is left of the one before.
  *
  * TRAP asks whether the driver has given the user client something under a name, which the memfd holds, without a NUL.
  *
@@ -52,6 +60,8 @@
 #define AMB_SIDE_OUTPUTS_MAX 64                         /* variable outputs that wait for FETCH; the oldest one goes first */
 #define AMB_SIDE_NAME_MAX 64                            /* bytes of a name in a TRAP */
 #define AMB_SIDE_PENDING_MAX 64                         /* requests without an answer */
+#define AMB_SIDE_EXTENTS_MAX 1024                       /* of one memory */
+#define AMB_SIDE_EXTENTS_AT_ONCE 32                     /* behind one answer */
 
 enum amb_side_kind {
         AMB_SIDE_PORT = 1,
@@ -63,7 +73,9 @@ enum amb_side_kind {
         AMB_SIDE_FETCH,
         AMB_SIDE_CLOSE,
         AMB_SIDE_TRAP,
+        AMB_SIDE_MAP_MORE,
         AMB_SIDE_ANSWER = 64,
+        AMB_SIDE_EXTENT,
 };
 
 enum {
@@ -87,7 +99,10 @@ struct amb_side_message {
         int32_t code;
         uint32_t filler;
         uint64_t size;
-        uint64_t identity;
+        union {
+                uint64_t identity;
+                uint64_t offset;        /* EXTENT */
+        };
 };
 _Static_assert(sizeof(struct amb_side_message) == 40, "side message: layout is protocol");
 

@@ -134,6 +134,7 @@ START_TEST(requests)
         BAD(m.kind = AMB_SIDE_MAP);
         BAD(m.kind = 0);
         BAD(m.kind = AMB_SIDE_ANSWER);
+        BAD(m.kind = AMB_SIDE_EXTENT);
 #undef BAD
         m = (struct amb_side_message){ .kind = AMB_SIDE_PORT, .serial = 1, .id = AMB_SIDE_PORTS_MAX };
         ck_assert(!amb_side_request_valid(&m, true));
@@ -156,10 +157,15 @@ START_TEST(requests)
                 m.flags = wrong == 3;
                 ck_assert_msg(!amb_side_request_valid(&m, true), "%d", wrong);
         }
-        m = (struct amb_side_message){ .kind = AMB_SIDE_CLOSE, .serial = 1 };
-        ck_assert(amb_side_request_valid(&m, false));
-        m.size = 1;
-        ck_assert(!amb_side_request_valid(&m, false));
+        for (int i = 0; i < 2; i++) {
+                m = (struct amb_side_message){ .kind = i == 0 ? AMB_SIDE_CLOSE : AMB_SIDE_MAP_MORE, .serial = 1 };
+                ck_assert(amb_side_request_valid(&m, false));
+                m.size = 1;
+                ck_assert(!amb_side_request_valid(&m, false));
+                m.size = 0;
+                m.id = 1;
+                ck_assert(!amb_side_request_valid(&m, false));
+        }
 }
 END_TEST
 

@@ -133,48 +133,128 @@ static int side_send(struct amb_connection *connection, const struct amb_side_me
         return r ? AMB_SIDE_GONE : 0;
 }
 
-static int side_receive(struct amb_connection *connection, uint32_t serial, struct amb_side_message *ret, int *ret_fd)
+static int side_broken(void)
 {
-        bool alive;
-        int r;
+        amb_log(AMB_LOG_WARNING, "the driver's host broke the side protocol; connection given up");
+        return AMB_SIDE_GONE;
+}
 
-        /* Waits first: an answer takes its time. A host that is dead may still have answered. */
-        do {
+static int side_receive(struct amb_connection *connection, uint32_t kind, uint32_t serial, struct amb_side_message *ret,
+                        int *ret_fd)
+{
+        int r = AMB_SIDE_NOTHING;
+        bool alive = true;
+
+        /* An answer takes its time: waits first. What comes behind it is there already. A host that is dead may still have answered. */
+        if (kind != AMB_SIDE_ANSWER)
+                r = amb_side_receive(connection->side, false, ret, ret_fd);
+        while (r == AMB_SIDE_NOTHING && alive) {
                 alive = side_wait(connection, POLLIN);
                 r = amb_side_receive(connection->side, false, ret, ret_fd);
-        } while (r == AMB_SIDE_NOTHING && alive);
-        if (r == 0 && (ret->kind != AMB_SIDE_ANSWER || ret->serial != serial)) {
+        }
+        if (r == 0 && (ret->kind != kind || ret->serial != serial)) {
                 amb_fd_close(*ret_fd);
                 r = AMB_SIDE_BROKEN;
         }
         if (r == AMB_SIDE_BROKEN)
-                amb_log(AMB_LOG_WARNING, "the driver's host broke the side protocol; connection given up");
+                return side_broken();
         return r ? AMB_SIDE_GONE : 0;
+}
+
+/* Under side_lock. */
+static int side_ask(struct amb_connection *connection, const struct amb_side_message *request, int fd,
+                    struct amb_side_message *ret_answer, int *ret_fd)
+{
+        struct amb_side_message message = *request;
+        int r;
+
+        if (connection->side < 0 || atomic_load(&connection->gone))
+                return AMB_SIDE_GONE;
+        connection->serial = connection->serial == UINT32_MAX ? 1 : connection->serial + 1;
+        message.serial = connection->serial;
+        r = side_send(connection, &message, fd);
+        return r ? r : side_receive(connection, AMB_SIDE_ANSWER, message.serial, ret_answer, ret_fd);
 }
 
 int amb_connection_ask(struct amb_connection *connection, const struct amb_side_message *request, int fd,
                        struct amb_side_message *ret_answer, int *ret_fd)
 {
         AMB_NO_CANCEL;
-        struct amb_side_message message = *request;
-        int r = AMB_SIDE_GONE, received = -1;
+        int r, received = -1;
 
         pthread_mutex_lock(&connection->side_lock);
-        if (connection->side >= 0 && !atomic_load(&connection->gone)) {
-                connection->serial = connection->serial == UINT32_MAX ? 1 : connection->serial + 1;
-                message.serial = connection->serial;
-                r = side_send(connection, &message, fd);
-                if (r == 0)
-                        r = side_receive(connection, message.serial, ret_answer, &received);
-                if (r)
-                        atomic_store(&connection->gone, true);
-        }
+        r = side_ask(connection, request, fd, ret_answer, &received);
+        if (r)
+                atomic_store(&connection->gone, true);
         pthread_mutex_unlock(&connection->side_lock);
         amb_connection_drop_ports(connection);
         if (r == 0 && ret_fd)
                 *ret_fd = received;
         else if (r == 0)
                 amb_fd_close(received);
+        return r;
+}
+
+/* Under side_lock: what comes behind an answer that says how many extents are left; *left: fewer now. */
+static int side_extents(struct amb_connection *connection, const struct amb_side_message *answer,
+                        const struct amb_side_message *behind, uint32_t *left, amb_extent_take take, void *context)
+{
+        uint32_t now = *left < AMB_SIDE_EXTENTS_AT_ONCE ? *left : AMB_SIDE_EXTENTS_AT_ONCE;
+        struct amb_side_message extent;
+        int fd;
+
+        if (behind->code || behind->id != *left)
+                return side_broken();
+        for (uint32_t i = 0; i < now; i++) {
+                if (side_receive(connection, AMB_SIDE_EXTENT, behind->serial, &extent, &fd))
+                        return AMB_SIDE_GONE;
+                take(context, answer, &extent, fd);
+        }
+        *left -= now;
+        return 0;
+}
+
+/* Under side_lock. */
+static int side_ask_memory(struct amb_connection *connection, uint32_t type, struct amb_side_message *answer, amb_extent_take take,
+                           void *context)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_MAP, .id = type }, behind;
+        uint32_t left;
+        int r, fd;
+
+        r = side_ask(connection, &request, -1, answer, &fd);
+        if (r)
+                return r;
+        amb_fd_close(fd);
+        if (answer->code || (answer->flags & AMB_SIDE_TERMINATED))
+                return 0;
+        left = answer->id;
+        if (left == 0 || left > AMB_SIDE_EXTENTS_MAX)
+                return side_broken();
+        r = side_extents(connection, answer, answer, &left, take, context);
+        request = (struct amb_side_message){ .kind = AMB_SIDE_MAP_MORE };
+        while (r == 0 && left > 0) {
+                r = side_ask(connection, &request, -1, &behind, &fd);
+                if (r)
+                        return r;
+                amb_fd_close(fd);
+                r = side_extents(connection, answer, &behind, &left, take, context);
+        }
+        return r;
+}
+
+int amb_connection_ask_memory(struct amb_connection *connection, uint32_t type, struct amb_side_message *ret_answer,
+                              amb_extent_take take, void *context)
+{
+        AMB_NO_CANCEL;
+        int r;
+
+        pthread_mutex_lock(&connection->side_lock);
+        r = side_ask_memory(connection, type, ret_answer, take, context);
+        if (r)
+                atomic_store(&connection->gone, true);
+        pthread_mutex_unlock(&connection->side_lock);
+        amb_connection_drop_ports(connection);
         return r;
 }
 

@@ -12,8 +12,8 @@
  * Who owns what
  *      The handle's slot holds one reference; every notification port that the connection has used holds another, because the
  *      channel must stay for its completions. `call` functions run pinned; everything reached from a port runs under that
- *      port's reference. Locks, outermost first: a port's links, `drain`, a port's queue. `side_lock` and the regions' lock are
- *      innermost.
+ *      port's reference. Locks, outermost first: a port's links, `drain`, a port's queue. `side_lock` (inside
+ *      `map_lock`) and the regions' lock are innermost.
  *
  * What the host may do wrong: answer nonsense on the side socket. Then one line is logged and the connection is treated as
  * dead.
@@ -56,7 +56,7 @@ struct amb_connection {
         struct amb_port_seat seats[AMB_SIDE_PORTS_MAX];
 
         struct amb_regions regions;
-        pthread_mutex_t map_lock;
+        pthread_mutex_t map_lock;       /* held while a mapping is made: the host's extents are put in place one by one */
         struct amb_mapping *mappings;
 };
 
@@ -72,6 +72,14 @@ int amb_connection_new(const struct amb_opened *opened, struct amb_connection **
  */
 int amb_connection_ask(struct amb_connection *connection, const struct amb_side_message *request, int fd,
                        struct amb_side_message *ret_answer, int *ret_fd);
+
+/*
+ * Asks for the memory of a type (AMB_SIDE_MAP). Every extent that comes behind the answer is passed to `take`, in order, under
+ * side_lock, with its descriptor, which is take's to close. Returns as amb_connection_ask; AMB_SIDE_GONE also if not all came.
+ */
+typedef void (*amb_extent_take)(void *context, const struct amb_side_message *answer, const struct amb_side_message *extent, int fd);
+int amb_connection_ask_memory(struct amb_connection *connection, uint32_t type, struct amb_side_message *ret_answer,
+                              amb_extent_take take, void *context);
 
 /* Looks, without waiting, whether the host has gone. */
 bool amb_connection_gone(struct amb_connection *connection);

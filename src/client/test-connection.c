@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <sys/resource.h>
 
 #include "client/test-host.h"
 
@@ -246,6 +247,134 @@ START_TEST(test_map)
         ck_assert_int_eq(IOServiceClose(c), 0);
         ck_assert_int_eq(msync((void *)reader, 4096, MS_ASYNC), -1);
         ck_assert_int_eq(IOServiceClose(c), MACH_SEND_INVALID_DEST);
+        host_end(&host);
+}
+END_TEST
+
+/* Sealed memory of so many pages, each of which begins with its number. */
+static int numbered_pages(uint32_t pages)
+{
+        AMB_FREE uint8_t *bytes = calloc(pages, 4096);
+
+        for (uint32_t i = 0; i < pages; i++)
+                memcpy(bytes + i * 4096, &i, sizeof(i));
+        return host_sealed_memory(bytes, pages * 4096, pages * 4096);
+}
+
+static uint32_t number_at(mach_vm_address_t address)
+{
+        return *(uint32_t *)address;
+}
+
+/* Memory in many pieces is one range; what it takes meanwhile is few descriptors. */
+START_TEST(test_map_extents)
+{
+        static struct host_extent extents[AMB_SIDE_EXTENTS_MAX];
+        const uint32_t pages = AMB_SIDE_EXTENTS_MAX;
+        mach_vm_address_t at = 0, again = 0, fixed;
+        struct rlimit limit;
+        mach_vm_size_t size = 0;
+        io_connect_t c = host_open(&host);
+        int fd = numbered_pages(pages);
+
+        for (uint32_t i = 0; i < pages; i++)
+                extents[i] = (struct host_extent){ fd, (uint64_t)(pages - 1 - i) * 4096, 4096 };
+        host.extents = extents;
+        host.extent_count = pages;
+        host.mapped_size = (uint64_t)pages * 4096;
+        /* fewer than there are pieces */
+        getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = 256;
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, &size, kIOMapAnywhere), 0);
+        ck_assert_uint_eq(size, host.mapped_size);
+        for (uint32_t i = 0; i < pages; i++)
+                ck_assert_uint_eq(number_at(at + i * 4096), pages - 1 - i);
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &again, NULL, kIOMapAnywhere), 0);
+        ck_assert_uint_eq(again, at);
+        *(char *)again = 'x';
+        ck_assert_int_eq(IOConnectUnmapMemory64(c, 7, mach_task_self(), 0), 0);
+        ck_assert_int_eq(msync((void *)at, 4096, MS_ASYNC), -1);
+        ck_assert_int_eq(msync((void *)(at + size - 4096), 4096, MS_ASYNC), -1);
+        /* at a place in a page; then that is the place for a fixed address too */
+        extents[0] = (struct host_extent){ fd, 5 * 4096 + 64, 4096 - 64 };
+        extents[1] = (struct host_extent){ fd, 9 * 4096, 100 };
+        host.extent_count = 2;
+        host.mapped_size = 4096 - 64 + 100;
+        host.identity = 12;
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &again, &size, kIOMapAnywhere), 0);
+        ck_assert_uint_eq(again % 4096, 64);
+        ck_assert_uint_eq(size, host.mapped_size);
+        ck_assert_uint_eq(number_at(again - 64), 5);
+        ck_assert_uint_eq(number_at(again - 64 + 4096), 9);
+        fixed = at;
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &fixed, NULL, 0), kIOReturnBadArgument);
+        fixed = at + 64;
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &fixed, NULL, 0), 0);
+        ck_assert_uint_eq(fixed, at + 64);
+        ck_assert_uint_eq(number_at(at + 4096), 9);
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &fixed, NULL, 0), 0);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        ck_assert_int_eq(msync((void *)at, 4096, MS_ASYNC), -1);
+        host_end(&host);
+        close(fd);
+}
+END_TEST
+
+/* What a host may say and that is refused: the mapping fails, nothing of it stays, and the connection goes on. */
+START_TEST(test_map_bad_extents)
+{
+        int fd = numbered_pages(4), unsealed = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        const struct { struct host_extent extents[2]; uint64_t size; } bad[] = {
+                { { { fd, 0, 4096 }, { -1, 0, 4096 } }, 8192 },
+                { { { -1, 0, 4096 }, { fd, 0, 4096 } }, 8192 },
+                { { { fd, 0, 4096 }, { unsealed, 0, 4096 } }, 8192 },
+                { { { fd, 0, 4096 }, { fd, 3 * 4096, 4097 } }, 8193 },
+                { { { fd, 0, 4096 }, { fd, 4 * 4096, 4096 } }, 8192 },
+                { { { fd, 0, 4096 }, { fd, UINT64_MAX - 4095, 4096 } }, 8192 },
+                { { { fd, 0, 4096 }, { fd, 0, 0 } }, 4096 },
+                { { { fd, 0, 100 }, { fd, 0, 4096 } }, 4196 },
+                { { { fd, 0, 4096 }, { fd, 8, 4088 } }, 8184 },
+                { { { fd, 0, 4096 }, { fd, 0, 4096 } }, 8193 },
+                { { { fd, 0, 4096 }, { fd, 0, 4096 } }, 8191 },
+                { { { fd, 0, 4096 }, { fd, 0, 4096 } }, 0 },
+                { { { fd, 0, 4096 }, { fd, 0, 4096 } }, UINT64_MAX },
+        };
+        io_connect_t c = host_open(&host);
+        mach_vm_address_t at;
+
+        ck_assert_int_eq(ftruncate(unsealed, 4096), 0);
+        host.extent_count = 2;
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(bad); i++) {
+                host.extents = bad[i].extents;
+                host.mapped_size = bad[i].size;
+                at = 0x5a5a;
+                ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), kIOReturnBadArgument);
+                ck_assert_uint_eq(at, 0x5a5a);
+                ck_assert_int_eq(IOConnectUnmapMemory64(c, 7, mach_task_self(), 0), kIOReturnBadArgument);
+        }
+        host.extents = NULL;
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), 0);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        host_end(&host);
+        close(fd);
+        close(unsealed);
+}
+END_TEST
+
+/* More extents than there may be, or none: the host is given up. */
+START_TEST(test_map_extent_counts)
+{
+        static const struct host_extent none[AMB_SIDE_EXTENTS_MAX + 1];
+        io_connect_t c = host_open(&host);
+        mach_vm_address_t at = 0;
+
+        host.extents = none;
+        host.extent_count = _i == 0 ? 0 : AMB_SIDE_EXTENTS_MAX + 1;
+        host.mapped_size = 4096;
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), MACH_SEND_INVALID_DEST);
+        host.extents = NULL;
+        ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), MACH_SEND_INVALID_DEST);
         host_end(&host);
 }
 END_TEST
@@ -495,6 +624,9 @@ int main(void)
         tcase_add_test(tcase, test_cache_limit);
         tcase_add_test(tcase, test_variable);
         tcase_add_test(tcase, test_map);
+        tcase_add_test(tcase, test_map_extents);
+        tcase_add_test(tcase, test_map_bad_extents);
+        tcase_add_loop_test(tcase, test_map_extent_counts, 0, 2);
         tcase_add_test(tcase, test_close_waits);
         tcase_add_test(tcase, test_close_twice_one_reference);
         tcase_add_test(tcase, test_race);

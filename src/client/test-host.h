@@ -36,6 +36,8 @@ struct host_region {
         size_t size;
 };
 
+struct host_extent;
+
 struct host {
         struct amb_channel *channel;
         int side;
@@ -48,6 +50,9 @@ struct host {
         _Atomic uint32_t port_drops;
         _Atomic bool terminated;        /* as a host does it: answers for the driver */
         int output_fd, memory_fd;
+        const struct host_extent *extents;      /* of every memory type, instead of memory_fd */
+        uint32_t extent_count, extents_left;
+        uint64_t mapped_size;
         uint64_t output_size;
         struct amb_request later;
         bool map_fails;
@@ -61,6 +66,11 @@ static void host_wake(void *userdata, uint32_t port)
         if (port < AMB_SIDE_PORTS_MAX && host->ports[port] >= 0)
                 amb_side_port_wake(host->ports[port]);
 }
+
+struct host_extent {
+        int fd;
+        uint64_t offset, size;
+};
 
 static struct host_region *host_region(struct host *host, uint32_t id)
 {
@@ -256,8 +266,14 @@ static int host_answer(struct host *host, const struct amb_side_message *request
                 answer->code = host->map_fails ? kIOReturnNotReady : 0;
                 answer->identity = host->identity;
                 answer->flags = request->id == 1 ? AMB_SIDE_READ_ONLY : 0;
-                answer->size = request->kind == AMB_SIDE_MAP && !answer->code ? 5000 : 0;
-                return request->kind == AMB_SIDE_MAP && !answer->code ? host->memory_fd : -1;
+                if (request->kind == AMB_SIDE_UNMAP || answer->code)
+                        return -1;
+                answer->size = host->extents ? host->mapped_size : 5000;
+                answer->id = host->extents_left = host->extents ? host->extent_count : 1;
+                return -1;
+        case AMB_SIDE_MAP_MORE:
+                answer->id = host->extents_left;
+                return -1;
         case AMB_SIDE_FETCH:
                 answer->size = host->output_size;
                 fd = host->output_fd;
@@ -265,6 +281,22 @@ static int host_answer(struct host *host, const struct amb_side_message *request
                 return fd;
         default:
                 return -1;
+        }
+}
+
+/* What comes behind the answer to MAP and MAP_MORE. */
+static void host_send_extents(struct host *host, const struct amb_side_message *answer)
+{
+        struct host_extent memory = { host->memory_fd, 0, 5000 };
+        const struct host_extent *extents = host->extents ? host->extents + host->extent_count : &memory + 1;
+
+        for (int i = 0; i < AMB_SIDE_EXTENTS_AT_ONCE && host->extents_left > 0; i++) {
+                const struct host_extent *extent = extents - host->extents_left--;
+                struct amb_side_message message = {
+                        .kind = AMB_SIDE_EXTENT, .serial = answer->serial, .size = extent->size, .offset = extent->offset,
+                };
+
+                amb_side_send(host->side, &message, extent->fd, true);
         }
 }
 
@@ -285,6 +317,8 @@ static void *host_serve_requests(void *context)
                 closed = request.kind == AMB_SIDE_CLOSE;
                 if (request.serial != 0)
                         amb_side_send(host->side, &answer, out, true);
+                if ((request.kind == AMB_SIDE_MAP || request.kind == AMB_SIDE_MAP_MORE) && !answer.code && !host->terminated)
+                        host_send_extents(host, &answer);
                 /* Ours since it was taken: as soon as the app has the answer, its next call may set host->output_fd. */
                 if (request.kind == AMB_SIDE_FETCH)
                         amb_fd_close(out);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Shared by connection.c (birth, what ends it, completions), receiver.c (its threads), calls.c (one call) and requests.c (the side socket).
+ * Shared by connection.c (birth, what ends it, completions), receiver.c (its threads), calls.c (one call), requests.c (the side
+ * socket) and offer.c (memory on its way to the app).
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,6 +23,13 @@ struct amb_output {
         uint32_t id;
         uint64_t length;
         int fd;
+};
+
+/* Memory that the app maps and whose extents it has not all got yet. */
+struct amb_offer {
+        IOMemoryDescriptor *memory;             /* retained; NULL: none */
+        struct amb_memory_extent *extents;
+        uint32_t count, next;
 };
 
 /*
@@ -71,6 +79,7 @@ struct amb_connection {
         uint64_t region_bytes;
         struct amb_link outputs;
         uint32_t output_count, output_id;
+        struct amb_offer offer;
 
         pthread_mutex_t port_lock;              /* innermost: taken inside the channel's completion lock */
         struct amb_connection_port {
@@ -83,6 +92,13 @@ struct amb_connection {
 void amb_connection_cut_off(struct amb_connection *connection, const char *why);
 /* Answers a request; a peer that does not read is cut off. */
 void amb_connection_answer(struct amb_connection *connection, const struct amb_side_message *answer, int fd);
+/* What to do about the result of an amb_side_send to the app. Not with the lock held. */
+void amb_connection_sent(struct amb_connection *connection, int result);
+/* Answers a MAP with memory. The descriptor is retained as long as the app has not got all of it; the extents' array is consumed. */
+void amb_connection_offer(struct amb_connection *connection, struct amb_side_message *answer, IOMemoryDescriptor *memory,
+                          struct amb_memory_extent *extents, uint32_t count);
+void amb_connection_offer_more(struct amb_connection *connection, uint32_t serial);
+void amb_connection_offer_end(struct amb_connection *connection);
 /* One call, start to end, on the receiver's thread. */
 void amb_connection_call(struct amb_receiver *receiver);
 /* The call that the receiver is in is about to give up its queue (struct amb_queue_frame). */

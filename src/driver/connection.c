@@ -49,6 +49,7 @@ static void connection_free(struct amb_connection *c)
         struct amb_output *output, *next_output;
 
         amb_channel_free(c->channel);
+        amb_connection_offer_end(c);
         amb_list_for_safe(region, next_region, &c->regions, link) {
                 amb_link_remove(&region->link);
                 amb_region_release(region);
@@ -189,6 +190,7 @@ void amb_connection_finish(struct amb_connection *c)
         pthread_mutex_lock(&c->lock);
         c->side = amb_fd_close(c->side);
         pthread_mutex_unlock(&c->lock);
+        amb_connection_offer_end(c);
 }
 
 /* --- what goes out --- */
@@ -202,10 +204,15 @@ void amb_connection_answer(struct amb_connection *c, const struct amb_side_messa
         if (c->side >= 0)
                 r = amb_side_send(c->side, answer, fd, false);
         pthread_mutex_unlock(&c->lock);
-        if (r == AMB_SIDE_FULL)
+        amb_connection_sent(c, r);
+}
+
+void amb_connection_sent(struct amb_connection *c, int result)
+{
+        if (result == AMB_SIDE_FULL)
                 amb_connection_cut_off(c, "it does not read its answers");
-        else if (r < 0)
-                amb_connection_cut_off(c, strerror(-r));
+        else if (result < 0)
+                amb_connection_cut_off(c, strerror(-result));
 }
 
 /* A port that the app has destroyed hears nothing; who has its index now is another one. */

@@ -44,11 +44,13 @@ int amb_memory_new_origin(struct amb_memory_origin *origin, uint64_t options, ui
 struct amb_memory_origin *amb_memory_origin(const IOMemoryDescriptor *memory);
 
 /*
- * Prepares a buffer for an application. *ret_fd is borrowed: send it while the descriptor is held. Positive: AMB_MEMORY_REFUSED, a
- * buffer that was given the other way round before, or no buffer of the driver's.
+ * Prepares memory for an application. *ret: all of its bytes, of a buffer the whole capacity; the array is the caller's to free,
+ * the files are borrowed: send them while the descriptor is held. Positive: AMB_MEMORY_REFUSED, a buffer that was given the other
+ * way round before, memory that is not the driver's, pieces that do not meet at borders of pages, nothing at all, or more than
+ * AMB_SIDE_EXTENTS_MAX pieces.
  */
 enum { AMB_MEMORY_REFUSED = 1 };
-int amb_memory_share(IOMemoryDescriptor *memory, bool read_only, int *ret_fd);
+int amb_memory_share(IOMemoryDescriptor *memory, bool read_only, struct amb_memory_extent **ret, uint32_t *ret_count);
 
 /* A number for this object that no other descriptor of the process ever has; 1 or more. */
 uint64_t amb_memory_identity(const IOMemoryDescriptor *memory);

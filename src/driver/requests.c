@@ -225,18 +225,20 @@ static void mapping_dropped(void *context)
         mapping_end(mapping);
 }
 
-/* What the driver has given is fit to be mapped: fills the answer; *ret_fd is borrowed. */
-static kern_return_t offer(struct mapping *mapping, IOMemoryDescriptor *memory, bool read_only, struct amb_side_message *answer,
-                           int *ret_fd)
+/* What the driver has given is fit to be mapped: fills the answer; *ret is the caller's to free. */
+static kern_return_t share(struct mapping *mapping, IOMemoryDescriptor *memory, struct amb_side_message *answer,
+                           struct amb_memory_extent **ret, uint32_t *ret_count)
 {
+        bool read_only = answer->flags & AMB_SIDE_READ_ONLY;
         int r;
 
         IOMemoryDescriptor_GetLength(memory, &answer->size);
         if (answer->size == 0)
                 return kIOReturnBadArgument;
-        r = amb_memory_share(memory, read_only, ret_fd);
+        r = amb_memory_share(memory, read_only, ret, ret_count);
         if (r == AMB_MEMORY_REFUSED)
-                amb_log(AMB_LOG_WARNING, "%s: memory type %u cannot be given %s: it is no buffer, or was given the other way before",
+                amb_log(AMB_LOG_WARNING, "%s: memory type %u cannot be given %s: not all of it is in buffers, not all borders in it are pages', "
+                        "it was given the other way before, or has too many pieces",
                         OSObject_GetClassName(mapping->client), mapping->request.id, read_only ? "read-only" : "writable");
         return r == 0 ? kIOReturnSuccess : kIOReturnBadArgument;
 }
@@ -246,10 +248,10 @@ static void mapping_ask(void *context)
 {
         struct mapping *mapping = context;
         struct amb_side_message answer = { .kind = AMB_SIDE_ANSWER, .serial = mapping->request.serial };
+        struct amb_memory_extent *extents = NULL;
         IOMemoryDescriptor *given = NULL, *memory;
         uint64_t options = 0;
-        bool read_only;
-        int fd = -1;
+        uint32_t count = 0;
 
         if (atomic_load(&mapping->connection->refusing)) {
                 mapping_refuse(mapping);
@@ -259,16 +261,20 @@ static void mapping_ask(void *context)
         if (answer.code != kIOReturnSuccess)
                 given = NULL;
         memory = amb_object_cast(given, OSTypeID(IOMemoryDescriptor));
-        read_only = options & kIOUserClientMemoryReadOnly;
-        if (answer.code == kIOReturnSuccess && mapping->request.kind == AMB_SIDE_MAP)
-                answer.code = memory ? offer(mapping, memory, read_only, &answer, &fd) : kIOReturnBadArgument;
-        if (answer.code == kIOReturnSuccess && memory) {
+        if (memory) {
                 answer.identity = amb_memory_identity(memory);
-                answer.flags = read_only ? AMB_SIDE_READ_ONLY : 0;
-        } else {
-                answer.size = 0;
+                answer.flags = options & kIOUserClientMemoryReadOnly ? AMB_SIDE_READ_ONLY : 0;
         }
-        amb_connection_answer(mapping->connection, &answer, fd);
+        if (answer.code == kIOReturnSuccess && mapping->request.kind == AMB_SIDE_MAP)
+                answer.code = memory ? share(mapping, memory, &answer, &extents, &count) : kIOReturnBadArgument;
+        if (answer.code != kIOReturnSuccess) {
+                answer.identity = answer.size = 0;
+                answer.flags = 0;
+        }
+        if (extents)
+                amb_connection_offer(mapping->connection, &answer, memory, extents, count);
+        else
+                amb_connection_answer(mapping->connection, &answer, -1);
         OSObject_release(given);
         mapping_end(mapping);
 }
@@ -397,6 +403,9 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
                 return NULL;
         case AMB_SIDE_TRAP:
                 return trap(c, m, fd);
+        case AMB_SIDE_MAP_MORE:
+                amb_connection_offer_more(c, m->serial);
+                return NULL;
         case AMB_SIDE_CLOSE:
                 /* Without the default locking: nobody waits for calls. Those in progress get their answers until the end of file. */
                 amb_connection_stop_ahead(c);

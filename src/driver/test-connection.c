@@ -156,12 +156,38 @@ static kern_return_t external_method(IOUserClient *client, uint64_t selector, IO
         return code;
 }
 
+#define PIECES (2 * AMB_SIDE_EXTENTS_AT_ONCE + 6)
+
+/* The buffer's first page again and again, and the rest of the buffer at last. */
+static kern_return_t join_pages(Client *self, IOMemoryDescriptor **memory)
+{
+        IOMemoryDescriptor *buffer = &self->memory->descriptor, *page, *rest, *parts[32], *joined[PIECES / 32 + 1];
+        uint32_t count = 0;
+
+        ck_assert_int_eq(IOMemoryDescriptor_CreateSubMemoryDescriptor(3, 0, IOVMPageSize, buffer, &page), 0);
+        ck_assert_int_eq(IOMemoryDescriptor_CreateSubMemoryDescriptor(3, IOVMPageSize, 5000 - IOVMPageSize, buffer, &rest), 0);
+        for (uint32_t done = 0, now; done < PIECES; done += now) {
+                now = PIECES - done < 32 ? PIECES - done : 32;
+                for (uint32_t i = 0; i < now; i++)
+                        parts[i] = done + i == PIECES - 1 ? rest : page;
+                ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, now, parts, &joined[count++]), 0);
+        }
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, count, joined, memory), 0);
+        while (count > 0)
+                OSObject_release(joined[--count]);
+        OSObject_release(page);
+        OSObject_release(rest);
+        return kIOReturnSuccess;
+}
+
 static kern_return_t memory_for_type(IOUserClient *client, uint64_t type, uint64_t *options, IOMemoryDescriptor **memory)
 {
         Client *self = (Client *)client;
 
         ck_assert_uint_eq(*options, 0);
         ck_assert(!in_call);
+        if (type == 3)
+                return join_pages(self, memory);
         if (type > 1)
                 return type == 2 ? kIOReturnSuccess : kIOReturnNoDevice;
         *options |= type;
@@ -262,6 +288,18 @@ static struct amb_side_message ask(uint32_t kind, uint32_t id, uint32_t flags, u
         else
                 ck_assert_int_eq(got, -1);
         return answer;
+}
+
+/* What comes behind the answer to the last request. */
+static struct amb_side_message next_extent(int *ret_fd)
+{
+        struct amb_side_message extent = { 0 };
+
+        ck_assert_int_eq(amb_side_receive(app.side, true, &extent, ret_fd), 0);
+        ck_assert_uint_eq(extent.kind, AMB_SIDE_EXTENT);
+        ck_assert_uint_eq(extent.serial, app.serial);
+        ck_assert_int_ge(*ret_fd, 0);
+        return extent;
 }
 
 /* Everything is over: Stop came once, the user client is gone. */
@@ -509,19 +547,24 @@ static void expect_no_way_to_write(int fd)
 
 START_TEST(mappings)
 {
-        struct amb_side_message answer, again;
+        struct amb_side_message answer, again, extent;
         uint8_t *memory;
         int fd;
 
         open_connection(_i == 1);
+        ck_assert_int_eq(ask(AMB_SIDE_MAP_MORE, 0, 0, 0, -1, NULL).code, kIOReturnBadArgument);
         ck_assert_int_eq(ask(AMB_SIDE_MAP, 9, 0, 0, -1, NULL).code, kIOReturnNoDevice);
         ck_assert_int_eq(ask(AMB_SIDE_MAP, 2, 0, 0, -1, NULL).code, kIOReturnBadArgument);
         answer = ask(AMB_SIDE_UNMAP, 2, 0, 0, -1, NULL);
         ck_assert(answer.code == 0 && answer.identity == 0);
-        answer = ask(AMB_SIDE_MAP, 1, 0, 0, -1, &fd);
+        answer = ask(AMB_SIDE_MAP, 1, 0, 0, -1, NULL);
         ck_assert_int_eq(answer.code, 0);
         ck_assert_uint_eq(answer.size, 5000);
+        ck_assert_uint_eq(answer.id, 1);
         ck_assert_uint_eq(answer.flags, AMB_SIDE_READ_ONLY);
+        extent = next_extent(&fd);
+        ck_assert_uint_eq(extent.size, 5000);
+        ck_assert_uint_eq(extent.offset, 0);
         ck_assert(amb_side_memory_check(fd, 8192, F_SEAL_FUTURE_WRITE));
         memory = mmap(NULL, 5000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         ck_assert_ptr_eq(memory, MAP_FAILED);
@@ -532,6 +575,77 @@ START_TEST(mappings)
         /* the same buffer, writable now: refused */
         ck_assert_int_eq(ask(AMB_SIDE_MAP, 0, 0, 0, -1, NULL).code, kIOReturnBadArgument);
         close_connection();
+}
+END_TEST
+
+/* The extents behind one answer are what join_pages has made. */
+static void expect_pieces(uint32_t first, uint32_t count)
+{
+        for (uint32_t i = first; i < first + count; i++) {
+                int fd;
+                struct amb_side_message extent = next_extent(&fd);
+
+                ck_assert_uint_eq(extent.offset, i == PIECES - 1 ? IOVMPageSize : 0);
+                ck_assert_uint_eq(extent.size, i == PIECES - 1 ? 5000 - IOVMPageSize : IOVMPageSize);
+                ck_assert(amb_side_memory_check(fd, 8192, 0));
+                close(fd);
+        }
+}
+
+/* Once the driver is asked again, what it gave before has been released. */
+static void expect_references(IOBufferMemoryDescriptor *buffer, uint32_t count)
+{
+        ck_assert_int_eq(ask(AMB_SIDE_MAP, 9, 0, 0, -1, NULL).code, kIOReturnNoDevice);
+        ck_assert_uint_eq(OSObject_getRetainCount(buffer), count);
+}
+
+/* Memory of many pieces comes in parts; what the app has not got yet is kept for it, once, and not beyond the end. */
+START_TEST(mapping_in_pieces)
+{
+        struct amb_side_message answer;
+        IOBufferMemoryDescriptor *buffer;
+
+        open_connection(_i == 1);
+        buffer = app.client->memory;
+        OSObject_retain(buffer);
+        answer = ask(AMB_SIDE_MAP, 3, 0, 0, -1, NULL);
+        ck_assert_int_eq(answer.code, 0);
+        ck_assert_uint_eq(answer.id, PIECES);
+        ck_assert_uint_eq(answer.size, (PIECES - 1) * IOVMPageSize + 5000 - IOVMPageSize);
+        expect_pieces(0, AMB_SIDE_EXTENTS_AT_ONCE);
+        answer = ask(AMB_SIDE_MAP_MORE, 0, 0, 0, -1, NULL);
+        ck_assert_uint_eq(answer.id, PIECES - AMB_SIDE_EXTENTS_AT_ONCE);
+        expect_pieces(AMB_SIDE_EXTENTS_AT_ONCE, AMB_SIDE_EXTENTS_AT_ONCE);
+        ck_assert_uint_eq(ask(AMB_SIDE_MAP_MORE, 0, 0, 0, -1, NULL).id, 6);
+        expect_pieces(2 * AMB_SIDE_EXTENTS_AT_ONCE, 6);
+        ck_assert_int_eq(ask(AMB_SIDE_MAP_MORE, 0, 0, 0, -1, NULL).code, kIOReturnBadArgument);
+        expect_references(buffer, 2);
+        /* Another map forgets the one before; the end forgets the last. */
+        for (int i = 0; i < 2; i++) {
+                answer = ask(AMB_SIDE_MAP, 3, 0, 0, -1, NULL);
+                expect_pieces(0, AMB_SIDE_EXTENTS_AT_ONCE);
+                expect_references(buffer, 2 + PIECES);
+        }
+        answer = ask(AMB_SIDE_MAP_MORE, 0, 0, 0, -1, NULL);
+        ck_assert_uint_eq(answer.id, PIECES - AMB_SIDE_EXTENTS_AT_ONCE);
+        expect_pieces(AMB_SIDE_EXTENTS_AT_ONCE, AMB_SIDE_EXTENTS_AT_ONCE);
+        close_connection();
+        ck_assert_uint_eq(OSObject_getRetainCount(buffer), 1);
+        OSObject_release(buffer);
+}
+END_TEST
+
+/* An app that asks and does not read fills nothing but its socket, and is cut off. */
+START_TEST(mapping_not_read)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_MAP, .id = 3 };
+        int bytes = 65536;
+
+        open_connection(false);
+        ck_assert_int_eq(setsockopt(amb_connection_side(app.connection), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+        while (request.serial++ < AMB_SIDE_PENDING_MAX / 2)
+                ck_assert_int_eq(amb_side_send(app.side, &request, -1, true), 0);
+        expect_end();
 }
 END_TEST
 
@@ -561,6 +675,9 @@ START_TEST(mapping_waits)
         ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &fd), 0);
         ck_assert_uint_eq(answer.serial, 1000);
         ck_assert_int_eq(answer.code, 0);
+        ck_assert_int_eq(fd, -1);
+        app.serial = 1000;
+        (void)next_extent(&fd);
         close(fd);
         pthread_join(caller, NULL);
         ck_assert_int_eq(reply.status, 0);
@@ -854,6 +971,8 @@ int main(void)
         tcase_add_test(tcase, large);
         tcase_add_test(tcase, completions);
         tcase_add_loop_test(tcase, mappings, 0, 2);
+        tcase_add_loop_test(tcase, mapping_in_pieces, 0, 2);
+        tcase_add_test(tcase, mapping_not_read);
         tcase_add_loop_test(tcase, mapping_waits, 0, 2);
         tcase_add_loop_test(tcase, ends_mid_call, 0, 2);
         tcase_add_loop_test(tcase, refused_after_termination, 0, 2);

@@ -249,6 +249,23 @@ START_TEST(owner_writes)
 }
 END_TEST
 
+/* One file, of all of a buffer's pages. */
+static int share(IOMemoryDescriptor *memory, bool read_only, int *ret_fd)
+{
+        struct amb_memory_extent *extents;
+        uint32_t count;
+        int r;
+
+        r = amb_memory_share(memory, read_only, &extents, &count);
+        if (r != 0)
+                return r;
+        ck_assert_uint_eq(count, 1);
+        ck_assert_uint_eq(extents[0].offset, 0);
+        *ret_fd = extents[0].fd;
+        free(extents);
+        return 0;
+}
+
 /* memory-and-queues 3.2, SECURITY B11: what the kernel keeps an application from doing. */
 START_TEST(shared_read_only)
 {
@@ -259,7 +276,7 @@ START_TEST(shared_read_only)
         void *seen;
         int fd = -1, again;
 
-        ck_assert_int_eq(amb_memory_share(&b->descriptor, true, &fd), 0);
+        ck_assert_int_eq(share(&b->descriptor, true, &fd), 0);
         ck_assert(amb_side_memory_check(fd, P, F_SEAL_FUTURE_WRITE));
         ck_assert_ptr_eq(mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
         seen = mmap(NULL, P, PROT_READ, MAP_SHARED, fd, 0);
@@ -280,8 +297,8 @@ START_TEST(shared_read_only)
         at(m)[0] = 4;
         ck_assert_int_eq(*(uint8_t *)seen, 4);
         OSObject_release(m);
-        ck_assert_int_eq(amb_memory_share(&b->descriptor, false, &fd), AMB_MEMORY_REFUSED);
-        ck_assert_int_eq(amb_memory_share(&b->descriptor, true, &fd), 0);
+        ck_assert_int_eq(share(&b->descriptor, false, &fd), AMB_MEMORY_REFUSED);
+        ck_assert_int_eq(share(&b->descriptor, true, &fd), 0);
         OSObject_release(b);
         ck_assert_int_eq(*(uint8_t *)seen, 4);
         munmap(seen, P);
@@ -295,18 +312,103 @@ START_TEST(shared_writable)
         IOAddressSegment range;
         int fd = -1;
 
-        ck_assert_int_eq(amb_memory_share(&b->descriptor, false, &fd), 0);
+        ck_assert_int_eq(share(&b->descriptor, false, &fd), 0);
         ck_assert(amb_side_memory_check(fd, (5000 + P - 1) / P * P, 0));
         seen = mmap(NULL, 5000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         ck_assert_ptr_ne(seen, MAP_FAILED);
         seen[4999] = 8;
         IOBufferMemoryDescriptor_GetAddressRange(b, &range);
         ck_assert_int_eq(((uint8_t *)(uintptr_t)range.address)[4999], 8);
-        ck_assert_int_eq(amb_memory_share(&b->descriptor, true, &fd), AMB_MEMORY_REFUSED);
+        ck_assert_int_eq(share(&b->descriptor, true, &fd), AMB_MEMORY_REFUSED);
         ck_assert_uint_ne(amb_memory_identity(&b->descriptor), amb_memory_identity(&other->descriptor));
         munmap(seen, 5000);
         OSObject_release(b);
         OSObject_release(other);
+}
+END_TEST
+
+/* Parts of buffers: what goes out are the buffers' files, sealed one way; all of it or nothing. */
+START_TEST(shared_joined)
+{
+        IOBufferMemoryDescriptor *b[] = { make(3, 2 * P), make(3, P), make(3, 100) };
+        IOMemoryDescriptor *part, *joined, *uneven, *many, *with[32], *group[32];
+        struct amb_memory_extent *extents;
+        uint32_t count;
+        uint8_t *seen;
+        IOMemoryMap *m;
+        int fd;
+
+        ck_assert_int_eq(IOMemoryDescriptor_CreateSubMemoryDescriptor(3, 8, 2 * P - 8, &b[0]->descriptor, &part), 0);
+        with[0] = part;
+        with[1] = &b[1]->descriptor;
+        with[2] = &b[2]->descriptor;
+        with[3] = &b[1]->descriptor;
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 3, with, &joined), 0);
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 4, with, &uneven), 0);
+        ck_assert_int_eq(amb_memory_share(uneven, true, &extents, &count), AMB_MEMORY_REFUSED);
+        ck_assert_int_eq(share(&b[1]->descriptor, false, &fd), 0);
+        /* the one is writable: nothing is sealed read-only */
+        ck_assert_int_eq(amb_memory_share(joined, true, &extents, &count), AMB_MEMORY_REFUSED);
+        ck_assert_int_eq(amb_memory_share(joined, false, &extents, &count), 0);
+        ck_assert_uint_eq(count, 3);
+        ck_assert_uint_eq(extents[0].offset, 8);
+        ck_assert_uint_eq(extents[0].length, 2 * P - 8);
+        ck_assert_int_eq(extents[1].fd, fd);
+        ck_assert_uint_eq(extents[2].length, 100);
+        for (int i = 0; i < 3; i++)
+                ck_assert(amb_side_memory_check(extents[i].fd, 0, 0));
+        free(extents);
+        OSObject_release(joined);
+        OSObject_release(uneven);
+        OSObject_release(part);
+        for (int i = 0; i < 3; i++)
+                OSObject_release(b[i]);
+        /* read-only: the driver still writes, through what it joins, too */
+        b[0] = make(3, P);
+        b[1] = make(3, P);
+        for (int i = 0; i < 2; i++)
+                with[i] = &b[i]->descriptor;
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 2, with, &joined), 0);
+        ck_assert_int_eq(amb_memory_share(joined, true, &extents, &count), 0);
+        ck_assert(amb_side_memory_check(extents[1].fd, P, F_SEAL_FUTURE_WRITE));
+        seen = mmap(NULL, P, PROT_READ, MAP_SHARED, extents[1].fd, 0);
+        ck_assert_int_eq(map(joined, 0, 0, 0, 0, &m), 0);
+        at(m)[P] = 77;
+        ck_assert_int_eq(seen[0], 77);
+        munmap(seen, P);
+        free(extents);
+        OSObject_release(m);
+        /* 1024 pieces are the most that an application gets */
+        for (int i = 0; i < 32; i++)
+                with[i] = &b[0]->descriptor;
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 32, with, &part), 0);
+        for (int i = 0; i < 32; i++)
+                group[i] = part;
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 32, group, &many), 0);
+        ck_assert_int_eq(amb_memory_share(many, true, &extents, &count), 0);
+        ck_assert_uint_eq(count, 1024);
+        free(extents);
+        group[0] = many;
+        group[1] = &b[1]->descriptor;
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 2, group, &uneven), 0);
+        ck_assert_int_eq(amb_memory_share(uneven, true, &extents, &count), AMB_MEMORY_REFUSED);
+        OSObject_release(uneven);
+        /* and 65536 the most that there are */
+        for (int i = 0; i < 32; i++)
+                group[i] = many;
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 32, group, &uneven), 0);
+        group[0] = group[1] = group[2] = uneven;
+        OSObject_release(many);
+        many = MARK;
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 3, group, &many), kIOReturnNoMemory);
+        ck_assert_ptr_eq(many, MARK);
+        OSObject_release(uneven);
+        OSObject_release(part);
+        OSObject_release(joined);
+        for (int i = 0; i < 2; i++) {
+                ck_assert_uint_eq(OSObject_getRetainCount(b[i]), 1);
+                OSObject_release(b[i]);
+        }
 }
 END_TEST
 
@@ -351,7 +453,7 @@ START_TEST(structure_input)
         ck_assert_int_eq(map(d, 0, 0, 0, 10, &part), 0);
         ck_assert_int_eq(at(part)[0], 2);
         OSObject_release(part);
-        ck_assert_int_eq(amb_memory_share(d, false, &fd), AMB_MEMORY_REFUSED);
+        ck_assert_int_eq(share(d, false, &fd), AMB_MEMORY_REFUSED);
         OSObject_release(d);
         munmap(memory, 16384);
 }
@@ -490,7 +592,7 @@ START_TEST(origin_refusals)
         ck_assert_int_eq(map(d, 0, 0, P, 16, &m), 0);
         ck_assert_uint_eq(IOMemoryMap_GetAddress(m) % P, 8);
         OSObject_release(m);
-        ck_assert_int_eq(amb_memory_share(d, true, &fd), AMB_MEMORY_REFUSED);
+        ck_assert_int_eq(share(d, true, &fd), AMB_MEMORY_REFUSED);
         OSObject_release(d);
         /* not writable at all, or read-only by direction */
         d = elsewhere_new(&e, kIOMemoryDirectionInOut, 0, 0);
@@ -510,6 +612,46 @@ START_TEST(origin_refusals)
         e.extents[1].length = P;
         ck_assert_int_eq(map(d, 0, 0, 0, P, &m), kIOReturnError);
         OSObject_release(d);
+}
+END_TEST
+
+/* Parts of it, also joined with a buffer: asked for when it is mapped, and only if the range has any of it; never given away. */
+START_TEST(origin_joined)
+{
+        IOBufferMemoryDescriptor *b = make(3, P);
+        struct elsewhere e;
+        IOMemoryDescriptor *d = elsewhere_new(&e, kIOMemoryDirectionOut, 0, 0), *joined, *part;
+        IOMemoryDescriptor *with[] = { &b->descriptor, d };
+        struct amb_memory_extent *extents;
+        uint32_t count;
+        IOMemoryMap *m = MARK;
+
+        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 2, with, &joined), 0);
+        ck_assert_int_eq(IOMemoryDescriptor_CreateSubMemoryDescriptor(3, P - 8, P + 16, joined, &part), 0);
+        ck_assert_int_eq(map(joined, 0, 0, 0, P, &m), 0);
+        OSObject_release(m);
+        ck_assert_int_eq(e.asked, 0);
+        /* what is only read stays so, whatever a part of it says */
+        m = MARK;
+        ck_assert_int_eq(map(joined, 0, 0, 0, 0, &m), kIOReturnError);
+        ck_assert_ptr_eq(m, MARK);
+        OSObject_release(d);
+        OSObject_release(joined);
+        memset(e.seen[0] + P, 5, P);
+        ck_assert_int_eq(map(part, kIOMemoryMapReadOnly, 0, 0, 0, &m), 0);
+        ck_assert_int_eq(e.asked, 1);
+        ck_assert_uint_eq(IOMemoryMap_GetAddress(m) % P, P - 8);
+        ck_assert_int_eq(at(m)[7], 0);
+        ck_assert_int_eq(at(m)[8], 5);
+        ck_assert_int_eq(at(m)[P + 7], 5);
+        ck_assert_int_eq(at(m)[P + 8], 0);
+        ck_assert(faults(at(m), true));
+        OSObject_release(m);
+        ck_assert_int_eq(amb_memory_share(part, true, &extents, &count), AMB_MEMORY_REFUSED);
+        ck_assert_int_eq(e.freed, 0);
+        OSObject_release(part);
+        ck_assert_int_eq(e.freed, 1);
+        OSObject_release(b);
 }
 END_TEST
 
@@ -578,8 +720,8 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = { create, lengths, found_map_retains, ranges, guards_and_end, fixed, owner_writes, shared_read_only,
-                                       shared_writable, structure_input, structure_output, origin_extents, origin_refusals,
-                                       origin_present, origin_threads };
+                                       shared_writable, shared_joined, structure_input, structure_output, origin_extents, origin_refusals,
+                                       origin_joined, origin_present, origin_threads };
 
         return run_tests("memory", tests, sizeof(tests) / sizeof(*tests));
 }

@@ -278,6 +278,79 @@ KEPT_BARE(memory_and_queues_M052, "what is joined stays when the parts' referenc
         OSObject_release(with[1]);
 }
 
+/* Memory type 10110: two times 32 pages, each full of its number. Made once: `mine` is released with the user client. */
+DRIVER_MEMORY(10110)
+{
+        IOMemoryDescriptor *pages[32], *halves[2], *all;
+
+        for (int h = 0; h < 2 && !self->mine; h++) {
+                for (int i = 0; i < 32; i++)
+                        if (!(pages[i] = filled(P, (uint8_t)(h * 32 + i))))
+                                return kIOReturnNoMemory;
+                D_EXPECT(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 32, pages, &halves[h]) == 0);
+                for (int i = 0; i < 32; i++)
+                        OSObject_release(pages[i]);
+        }
+        if (!self->mine) {
+                D_EXPECT(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 2, halves, &all) == 0);
+                OSObject_release(halves[0]);
+                OSObject_release(halves[1]);
+                self->mine = &all->object;
+        }
+        OSObject_retain(self->mine);
+        *memory = (IOMemoryDescriptor *)self->mine;
+        return kIOReturnSuccess;
+}
+
+/* Stores 1000 at byte 8 of the page that the scalar names; out: what is at byte 16 of it. */
+DRIVER(10110)
+{
+        IOMemoryMap *m = NULL;
+        uint64_t *page;
+
+        D_EXPECT(self->mine && IOMemoryDescriptor_CreateMapping((IOMemoryDescriptor *)self->mine, 0, 0, 0, 0, 0, &m) == 0);
+        page = (uint64_t *)(at(m) + arguments->scalarInput[0] * P);
+        page[1] = 1000;
+        arguments->scalarOutput[0] = page[2];
+        OSObject_release(m);
+        return kIOReturnSuccess;
+}
+
+KEPT(memory_and_queues_M110, "64 pages, joined of two times 32: one range in the application, in order, the same bytes as the driver's")
+{
+        io_connect_t c = contract_open(0);
+        mach_vm_address_t address = 0, again = 0, place;
+        mach_vm_size_t size = 0;
+        uint64_t in, out;
+        uint32_t count;
+
+        ck_code(IOConnectMapMemory64(c, 10110, mach_task_self(), &address, &size, kIOMapAnywhere), 0);
+        ck_assert_uint_eq(size, 64 * P);
+        for (uint64_t i = 0; i < 64; i++) {
+                uint8_t *page = (uint8_t *)address + i * P;
+
+                ck_assert_uint_eq(page[0], i);
+                ck_assert_uint_eq(page[P - 1], i);
+                ((uint64_t *)page)[2] = 7000 + i;
+                in = i;
+                count = 1;
+                ck_code(IOConnectCallScalarMethod(c, 10110, &in, 1, &out, &count), 0);
+                ck_assert_uint_eq(out, 7000 + i);
+                ck_assert_uint_eq(((uint64_t *)page)[1], 1000);
+        }
+        ck_code(IOConnectMapMemory64(c, 10110, mach_task_self(), &again, &size, kIOMapAnywhere), 0);
+        ck_assert_uint_eq(again, address);
+        place = free_space(64 * P);
+        ck_code(IOConnectMapMemory64(c, 10110, mach_task_self(), &place, &size, 0), 0);
+        ck_assert_uint_eq(((uint8_t *)place)[63 * P], 63);
+        for (int i = 0; i < 2; i++)
+                ck_code(IOConnectUnmapMemory64(c, 10110, mach_task_self(), 0), 0);
+        ck_code(IOConnectUnmapMemory64(c, 10110, mach_task_self(), 0), kIOReturnBadArgument);
+        ck_assert(faults((uint8_t *)address, false));
+        ck_assert(faults((uint8_t *)address + 63 * P, false));
+        ck_code(IOServiceClose(c), 0);
+}
+
 KEPT_BARE(memory_and_queues_M111, "one buffer alone is joined too, in the buffer class's spelling: the same bytes")
 {
         IOMemoryDescriptor *b = filled(5000, 111), *one = NULL;
