@@ -10,7 +10,7 @@
 
 #include "echo.h"
 
-#define ECHO_MEMORY_TYPES 2
+#define ECHO_MEMORY_TYPES 2     /* of a user client's own, and as many that all share */
 #define ECHO_MEMORY_SIZE 4096
 
 typedef struct echo {
@@ -20,7 +20,7 @@ typedef struct echo {
 typedef struct EchoUserClient {
         IOUserClient client;
         IODispatchQueue *queue;
-        IOBufferMemoryDescriptor *memory[ECHO_MEMORY_TYPES];
+        IOBufferMemoryDescriptor *memory[ECHO_MEMORY_TYPES];    /* default queue; made when first asked for */
         IOTimerDispatchSource *timer;
         OSAction *timer_action, *late;          /* default queue; late: the completion that selector 7 keeps */
 } EchoUserClient;
@@ -29,6 +29,10 @@ typedef struct EchoUserClient {
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_opened = PTHREAD_COND_INITIALIZER;
 static uint64_t gate_waiting, gate_turn;
+
+/* Made when first asked for, and kept. */
+static pthread_mutex_t common_lock = PTHREAD_MUTEX_INITIALIZER;
+static IOBufferMemoryDescriptor *common[ECHO_MEMORY_TYPES];
 
 /* What kEchoStatistics tells; atomic. */
 static uint64_t clients_alive, clients_started, clients_stopped;
@@ -165,6 +169,45 @@ static kern_return_t echo_statistics(OSObject *target, void *reference, IOUserCl
         return kIOReturnSuccess;
 }
 
+static kern_return_t echo_buffer(IOBufferMemoryDescriptor **buffer)
+{
+        return *buffer ? kIOReturnSuccess : IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, ECHO_MEMORY_SIZE, 0, buffer);
+}
+
+static kern_return_t echo_common_buffer(uint64_t type, IOBufferMemoryDescriptor **ret_buffer)
+{
+        kern_return_t code;
+
+        if (type < ECHO_MEMORY_TYPES || type >= 2 * ECHO_MEMORY_TYPES)
+                return kIOReturnUnsupported;
+        pthread_mutex_lock(&common_lock);
+        code = echo_buffer(&common[type - ECHO_MEMORY_TYPES]);
+        *ret_buffer = common[type - ECHO_MEMORY_TYPES];
+        pthread_mutex_unlock(&common_lock);
+        return code;
+}
+
+static kern_return_t echo_memory(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        IOBufferMemoryDescriptor *buffer;
+        IOAddressSegment range;
+        uint64_t *word;
+        kern_return_t code;
+
+        if (arguments->scalarInputCount < 2 || arguments->scalarInput[1] >= ECHO_MEMORY_SIZE / sizeof(*word))
+                return kIOReturnBadArgument;
+        code = echo_common_buffer(arguments->scalarInput[0], &buffer);
+        if (code == kIOReturnSuccess)
+                code = IOBufferMemoryDescriptor_GetAddressRange(buffer, &range);
+        if (code != kIOReturnSuccess)
+                return code;
+        word = (uint64_t *)(uintptr_t)range.address + arguments->scalarInput[1];
+        arguments->scalarOutput[0] = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+        if (arguments->scalarInputCount > 2)
+                __atomic_store_n(word, arguments->scalarInput[2], __ATOMIC_SEQ_CST);
+        return kIOReturnSuccess;
+}
+
 static kern_return_t echo_end(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
 {
         if (arguments->scalarInput[0] == 0)
@@ -219,6 +262,7 @@ static const IOUserClientMethodDispatch echo_methods_table[] = {
         [kEchoLater] = { echo_later, 1, 1, 0, 0, 0 },
         [kEchoStatistics] = { echo_statistics, 0, 0, 0, 3, 0 },
         [kEchoBlocked] = { echo_blocked, 0, 0, 0, 1, 0 },
+        [kEchoMemory] = { echo_memory, 0, ANY, 0, 1, 0 },
 };
 
 static kern_return_t echo_external_method(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
@@ -262,8 +306,6 @@ static kern_return_t echo_client_start(IOService *service, IOService *provider)
                 code = IODispatchQueue_Create("echo calls", 0, 0, &self->queue);
         if (code == kIOReturnSuccess)
                 code = IOService_SetDispatchQueue(service, kIOUserClientQueueNameExternalMethod, self->queue);
-        for (int i = 0; i < ECHO_MEMORY_TYPES && code == kIOReturnSuccess; i++)
-                code = IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, ECHO_MEMORY_SIZE, 0, &self->memory[i]);
         if (code == kIOReturnSuccess)
                 code = IOService_CopyDispatchQueue(service, kIOServiceDefaultQueueName, &queue);
         if (code == kIOReturnSuccess)
@@ -314,13 +356,21 @@ static void echo_client_free(OSObject *object)
 static kern_return_t echo_client_memory(IOUserClient *client, uint64_t type, uint64_t *options, IOMemoryDescriptor **memory)
 {
         EchoUserClient *self = (EchoUserClient *)client;
+        IOBufferMemoryDescriptor *buffer;
+        kern_return_t code;
 
-        if (type >= ECHO_MEMORY_TYPES)
-                return kIOReturnUnsupported;
-        if (type == 1)
+        if (type < ECHO_MEMORY_TYPES) {
+                code = echo_buffer(&self->memory[type]);
+                buffer = self->memory[type];
+        } else {
+                code = echo_common_buffer(type, &buffer);
+        }
+        if (code != kIOReturnSuccess)
+                return code;
+        if (type & 1)
                 *options = kIOUserClientMemoryReadOnly;
-        OSObject_retain(self->memory[type]);
-        *memory = &self->memory[type]->descriptor;
+        OSObject_retain(buffer);
+        *memory = &buffer->descriptor;
         return kIOReturnSuccess;
 }
 
