@@ -21,51 +21,13 @@
 #include "control/protocol.h"
 #include "control/value.h"
 #include "drivers/echo/echo.h"
+#include "raw.h"
 #include "world.h"
 
 static struct world world;
 static const char *const bundles[] = { "drivers/echo.dext", NULL };
 static io_connect_t honest;
 static pid_t host;
-
-struct raw {
-        sd_bus *bus;
-        int channel, side, host;
-};
-
-static void raw_open(struct raw *raw)
-{
-        sd_bus_message *call = NULL, *reply = NULL;
-        OSDictionary *properties = NULL;
-        int32_t code;
-        uint64_t connection;
-        io_service_t service = world_service("echo");
-        char *why = NULL;
-        ck_assert_msg(amb_bus_connect_registry(&raw->bus, &why) == 0, "%s", why);
-        ck_assert_int_ge(amb_bus_new_call(raw->bus, &call, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, "OpenService"), 0);
-        ck_assert_int_ge(sd_bus_message_append(call, "tu", world_service_id(service), 0), 0);
-        ck_assert_int_eq(amb_bus_call(raw->bus, call, NULL, &reply), 0);
-        ck_assert_int_gt(sd_bus_message_read(reply, "it", &code, &connection), 0);
-        ck_assert_msg(code == 0, "%s", mach_error_string(code));
-        ck_assert_int_eq(amb_dictionary_read(reply, &properties), 0);
-        struct amb_named_fd fds[] = { { "channel", -1 }, { "side", -1 }, { "host", -1 } };
-        ck_assert_int_eq(amb_bus_read_fds(reply, fds, 3), 0);
-        raw->channel = fds[0].fd;
-        raw->side = fds[1].fd;
-        raw->host = fds[2].fd;
-        OSObjectRelease(properties);
-        sd_bus_message_unref(call);
-        sd_bus_message_unref(reply);
-        IOObjectRelease(service);
-}
-
-static void raw_close(struct raw *raw)
-{
-        amb_fd_close(raw->channel);
-        amb_fd_close(raw->side);
-        amb_fd_close(raw->host);
-        sd_bus_flush_close_unref(raw->bus);
-}
 
 /* The other app is served as if nothing were wrong, by the same host. */
 static void honest_is_served(void)
@@ -77,13 +39,6 @@ static void honest_is_served(void)
                 ck_assert_uint_eq(out[1], i * 3);
         }
         ck_assert_int_eq(world_host_pid("echo"), host);
-}
-
-/* The side socket's other end is closed: the host has cut this connection off. */
-static void cut_off(struct raw *raw)
-{
-        struct pollfd poller = { .fd = raw->side, .events = 0 };
-        ck_assert_msg(poll(&poller, 1, 20000) == 1 && (poller.revents & POLLHUP), "the host keeps a connection that broke the rules");
 }
 
 static void setup(void)
@@ -112,7 +67,7 @@ START_TEST(scribbles)
 {
         static const uint32_t favourites[] = { 0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffffe, 4096, 4097, 16, 17, 64, 31, 32 };
         struct raw raw;
-        raw_open(&raw);
+        raw_open(&raw, "echo");
         uint32_t *memory = mmap(NULL, amb_channel_size(), PROT_READ | PROT_WRITE, MAP_SHARED, raw.channel, 0);
         ck_assert_ptr_ne(memory, MAP_FAILED);
         struct amb_channel_options options = { .peer_pidfd = raw.host };
@@ -149,7 +104,7 @@ static void *flip(void *argument)
 START_TEST(flips_while_calling)
 {
         struct raw raw;
-        raw_open(&raw);
+        raw_open(&raw, "echo");
         uint32_t *memory = mmap(NULL, amb_channel_size(), PROT_READ | PROT_WRITE, MAP_SHARED, raw.channel, 0);
         struct amb_channel_options options = { .peer_pidfd = raw.host };
         struct amb_channel *channel = NULL;
@@ -171,7 +126,7 @@ END_TEST
 START_TEST(channel_cannot_be_cut)
 {
         struct raw raw;
-        raw_open(&raw);
+        raw_open(&raw, "echo");
         ck_assert_int_lt(ftruncate(raw.channel, 0), 0);
         ck_assert_int_lt(ftruncate(raw.channel, 1 << 30), 0);
         /* Holes can be punched: zeros, which are as good as any other scribble. */
@@ -184,31 +139,14 @@ END_TEST
 
 /* --- the side socket --- */
 
-static void sends(struct raw *raw, const void *bytes, size_t length, const int *fds, int fd_count)
-{
-        char control[CMSG_SPACE(sizeof(int) * 253)] = { 0 };
-        struct iovec vector = { (void *)bytes, length };
-        struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
-        if (fd_count) {
-                message.msg_control = control;
-                message.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)fd_count);
-                struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-                header->cmsg_level = SOL_SOCKET;
-                header->cmsg_type = SCM_RIGHTS;
-                header->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)fd_count);
-                memcpy(CMSG_DATA(header), fds, sizeof(int) * (size_t)fd_count);
-        }
-        ck_assert_int_ge(sendmsg(raw->side, &message, MSG_NOSIGNAL), 0);
-}
-
 START_TEST(side_wrong_length)
 {
         static const size_t lengths[] = { 1, 39, 41, 4096 };
         char bytes[4096] = { 1 };
         struct raw raw;
-        raw_open(&raw);
-        sends(&raw, bytes, lengths[_i], NULL, 0);
-        cut_off(&raw);
+        raw_open(&raw, "echo");
+        raw_send(&raw, bytes, lengths[_i], NULL, 0);
+        raw_cut_off(&raw);
         raw_close(&raw);
         honest_is_served();
 }
@@ -220,11 +158,11 @@ START_TEST(side_many_descriptors)
         int fds[200];
         int before = world_fd_count(host);
         struct raw raw;
-        raw_open(&raw);
+        raw_open(&raw, "echo");
         for (int i = 0; i < 200; i++)
                 fds[i] = raw.channel;
-        sends(&raw, &message, sizeof(message), fds, 200);
-        cut_off(&raw);
+        raw_send(&raw, &message, sizeof(message), fds, 200);
+        raw_cut_off(&raw);
         raw_close(&raw);
         honest_is_served();
         ck_assert_int_le(world_fd_count(host), before + 8);
@@ -249,8 +187,8 @@ START_TEST(side_bad_region)
         case 6: fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC); break;
         }
         struct raw raw;
-        raw_open(&raw);
-        sends(&raw, &message, sizeof(message), &fd, 1);
+        raw_open(&raw, "echo");
+        raw_send(&raw, &message, sizeof(message), &fd, 1);
         int r = amb_side_receive(raw.side, true, &answer, &came);
         /* Cut off, or told no: never taken. */
         ck_assert_msg(r != 0 || answer.code != 0, "memory of kind %d was taken", _i);
@@ -265,7 +203,7 @@ START_TEST(side_never_reads)
 {
         struct amb_side_message message = { .kind = AMB_SIDE_PORT_DROP, .serial = 1, .id = 3 };
         struct raw raw;
-        raw_open(&raw);
+        raw_open(&raw, "echo");
         struct msghdr header = { .msg_iov = &(struct iovec){ &message, sizeof(message) }, .msg_iovlen = 1 };
         /* Ask without end, read no answer: the host neither waits nor grows. */
         for (int i = 0; i < 100000; i++)

@@ -7,14 +7,23 @@
  */
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "channel/side.h"
 #include "drivers/echo/echo.h"
+#include "raw.h"
 #include "world.h"
 
 static struct world world;
@@ -191,7 +200,7 @@ static void has_not_grown(const char *name, pid_t pid, const struct holding *bef
 START_TEST(rounds)
 {
         const char *wanted = getenv("AMBIDEXT_TEST_ROUNDS");
-        int count = wanted ? atoi(wanted) : 10000, i = 0;
+        int count = wanted ? atoi(wanted) : 5000, i = 0;
         struct quiet state = { world_service("echo"), world_open("echo") };
         pid_t pids[3] = { getpid(), world_host_pid("echo"), world.daemon };
         struct holding before[3];
@@ -218,6 +227,301 @@ START_TEST(rounds)
 }
 END_TEST
 
+/* --- an app that misuses what it has been given --- */
+
+#define WORDS 512
+#define WRITABLE 2u             /* the echo driver's pages that all its clients share */
+#define READ_ONLY 3u
+
+/* The other app, with a mapping of its own, and what the driver sees. */
+static struct {
+        io_connect_t connection;
+        volatile uint64_t *memory;
+        uint32_t type;
+        pid_t host;
+} honest;
+
+static uint64_t driver_word(uint64_t word)
+{
+        uint64_t in[2] = { honest.type, word }, out = 0;
+        uint32_t count = 1;
+        ck_assert_int_eq(IOConnectCallScalarMethod(honest.connection, kEchoMemory, in, 2, &out, &count), 0);
+        return out;
+}
+static void driver_store(uint64_t word, uint64_t value)
+{
+        uint64_t in[3] = { honest.type, word, value }, out = 0;
+        uint32_t count = 1;
+        ck_assert_int_eq(IOConnectCallScalarMethod(honest.connection, kEchoMemory, in, 3, &out, &count), 0);
+}
+static uint64_t pattern(uint64_t word)
+{
+        return word * 0x9E3779B97F4A7C15ull + 1;
+}
+
+static void honest_begins(uint32_t type)
+{
+        honest.connection = world_open("echo");
+        honest.host = world_host_pid("echo");
+        honest.type = type;
+        ck_assert_int_eq(try_map(honest.connection, type, &honest.memory), 0);
+        for (uint64_t i = 0; i < WORDS; i++)
+                driver_store(i, pattern(i));
+}
+
+/* Driver and app use the memory as if nothing were wrong, in the same process as before. */
+static void honest_goes_on(void)
+{
+        for (uint64_t i = 0; i < WORDS; i += 37) {
+                driver_store(i, pattern(i) + 1);
+                ck_assert_uint_eq(honest.memory[i], pattern(i) + 1);
+                driver_store(i, pattern(i));
+                ck_assert_uint_eq(driver_word(i), pattern(i));
+        }
+        if (honest.type == WRITABLE) {
+                honest.memory[5] = 55;
+                ck_assert_uint_eq(driver_word(5), 55);
+                driver_store(5, pattern(5));
+        }
+        ck_assert_int_eq(world_host_pid("echo"), honest.host);
+}
+static void honest_sees_no_change(void)
+{
+        for (uint64_t i = 0; i < WORDS; i++) {
+                ck_assert_uint_eq(honest.memory[i], pattern(i));
+                ck_assert_uint_eq(driver_word(i), pattern(i));
+        }
+}
+static void honest_ends(void)
+{
+        ck_assert_int_eq(IOServiceClose(honest.connection), 0);
+}
+
+/* Another file description of the same file, which may write where the first one may not. */
+static int open_again(int fd)
+{
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static void cannot_be_resized(int fd)
+{
+        ck_assert_int_lt(ftruncate(fd, 0), 0);
+        ck_assert_int_lt(ftruncate(fd, 1), 0);
+        ck_assert_int_lt(ftruncate(fd, 1 << 20), 0);
+        ck_assert_int_lt(fallocate(fd, 0, 0, 1 << 20), 0);
+        ck_assert_int_lt(fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, 0, 4096), 0);
+        /* Nor can what others may do with it be changed. */
+        ck_assert_int_lt(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+        ck_assert_int_lt(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), 0);
+}
+
+START_TEST(writable_is_cut)
+{
+        struct raw raw;
+        struct stat st;
+        honest_begins(WRITABLE);
+        raw_open(&raw, "echo");
+        int fd = raw_map(&raw, WRITABLE), again = open_again(fd);
+        ck_assert_int_ge(again, 0);
+        cannot_be_resized(fd);
+        cannot_be_resized(again);
+        ck_assert_int_eq(fstat(fd, &st), 0);
+        ck_assert_int_eq(st.st_size, 4096);
+        honest_sees_no_change();
+        honest_goes_on();
+        /* A hole is zeros, as good as any other scribble: no fault in anybody's mapping. */
+        ck_assert_int_eq(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
+        for (uint64_t i = 0; i < WORDS; i++) {
+                ck_assert_uint_eq(honest.memory[i], 0);
+                ck_assert_uint_eq(driver_word(i), 0);
+        }
+        honest_goes_on();
+        close(again);
+        close(fd);
+        raw_close(&raw);
+        honest_goes_on();
+        honest_ends();
+}
+END_TEST
+
+/* All that one can do to one's own view of it, and to its pages, while the driver and another app use it. */
+static void *harass(void *argument)
+{
+        int fd = *(int *)argument;
+        for (int i = 0; i < 3000; i++) {
+                uint8_t *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+                if (memory == MAP_FAILED)
+                        return "no mapping";
+                memset(memory, i, 4096);
+                if (i % 2)
+                        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096);
+                else
+                        madvise(memory, 4096, MADV_REMOVE);
+                mprotect(memory, 4096, PROT_NONE);
+                void *moved = mremap(memory, 4096, 8192, MREMAP_MAYMOVE);
+                if (moved == MAP_FAILED)
+                        munmap(memory, 4096);
+                else
+                        munmap(moved, 8192);
+        }
+        return NULL;
+}
+
+START_TEST(writable_is_harassed)
+{
+        struct raw raw;
+        pthread_t thread;
+        void *wrong;
+        honest_begins(WRITABLE);
+        raw_open(&raw, "echo");
+        int fd = raw_map(&raw, WRITABLE);
+        ck_assert_int_eq(pthread_create(&thread, NULL, harass, &fd), 0);
+        while (pthread_tryjoin_np(thread, &wrong) != 0) {
+                uint64_t sum = 0;
+                for (uint64_t i = 0; i < WORDS; i++)
+                        sum += honest.memory[i];
+                driver_store(3, sum);
+                driver_word(WORDS - 1);
+        }
+        ck_assert_ptr_null(wrong);
+        honest_goes_on();
+        close(fd);
+        raw_close(&raw);
+        honest_goes_on();
+        honest_ends();
+}
+END_TEST
+
+/* No way leads to a store into memory that is read-only for apps; `fd` may be any descriptor of the file. */
+static void cannot_be_written(int fd)
+{
+        uint64_t bytes[WORDS];
+        int source = memfd_create("source", MFD_CLOEXEC);
+        loff_t from = 0, to = 0;
+        memset(bytes, 0x5a, sizeof(bytes));
+        ck_assert_int_eq(pwrite(source, bytes, sizeof(bytes), 0), (int)sizeof(bytes));
+        ck_assert_ptr_eq(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+        ck_assert_ptr_eq(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
+        uint8_t *memory = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+        ck_assert_ptr_ne(memory, MAP_FAILED);
+        ck_assert_int_lt(mprotect(memory, 4096, PROT_READ | PROT_WRITE), 0);
+        ck_assert_int_lt(madvise(memory, 4096, MADV_REMOVE), 0);
+        /* A second view of the same pages has no more rights than the first. */
+        uint8_t *twin = mremap(memory, 0, 4096, MREMAP_MAYMOVE);
+        ck_assert_ptr_ne(twin, MAP_FAILED);
+        ck_assert_int_lt(mprotect(twin, 4096, PROT_READ | PROT_WRITE), 0);
+        ck_assert_int_lt(pwrite(fd, bytes, 8, 0), 0);
+        ck_assert_int_lt(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
+        ck_assert_int_lt(fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0, 4096), 0);
+        ck_assert_int_lt(copy_file_range(source, &from, fd, &to, 4096, 0), 0);
+        ck_assert_int_lt(sendfile(fd, source, &(off_t){ 0 }, 4096), 0);
+        cannot_be_resized(fd);
+        /* A private copy can be written; it stays one. */
+        uint64_t *private = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+        ck_assert_ptr_ne(private, MAP_FAILED);
+        memcpy(private, bytes, sizeof(bytes));
+        munmap(private, 4096);
+        munmap(twin, 4096);
+        munmap(memory, 4096);
+        close(source);
+}
+
+START_TEST(read_only_stays)
+{
+        struct raw raw;
+        honest_begins(READ_ONLY);
+        raw_open(&raw, "echo");
+        int fd = raw_map(&raw, READ_ONLY);
+        cannot_be_written(fd);
+        honest_sees_no_change();
+        /* Whoever may open the file again gets no further, also not with rights that he gives himself. */
+        fchmod(fd, 0666);
+        int again = open_again(fd);
+        ck_assert_int_ge(again, 0);
+        cannot_be_written(again);
+        honest_sees_no_change();
+        honest_goes_on();
+        close(again);
+        close(fd);
+        raw_close(&raw);
+        honest_sees_no_change();
+        honest_ends();
+}
+END_TEST
+
+/* The library's own mapping of it, too, and at any address. */
+START_TEST(read_only_by_the_library)
+{
+        volatile uint64_t *memory;
+        honest_begins(READ_ONLY);
+        io_connect_t connection = world_open("echo");
+        ck_assert_int_eq(try_map(connection, READ_ONLY, &memory), 0);
+        ck_assert_int_lt(mprotect((void *)(uintptr_t)memory, 4096, PROT_READ | PROT_WRITE), 0);
+        ck_assert_int_lt(madvise((void *)(uintptr_t)memory, 4096, MADV_REMOVE), 0);
+        honest_sees_no_change();
+        ck_assert_int_eq(IOServiceClose(connection), 0);
+        honest_goes_on();
+        honest_ends();
+}
+END_TEST
+
+struct fd_wait {
+        pid_t pid;
+        int most;
+};
+static bool fds_are_few(void *context)
+{
+        struct fd_wait *wait = context;
+        return world_fd_count(wait->pid) <= wait->most;
+}
+
+/* Asks for memory without end and takes no answer: cut off, with everything that was on its way to it. */
+START_TEST(asks_without_end)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_MAP, .id = WRITABLE };
+        struct raw raw;
+        honest_begins(WRITABLE);
+        int before = world_fd_count(honest.host);
+        raw_open(&raw, "echo");
+        struct msghdr header = { .msg_iov = &(struct iovec){ &request, sizeof(request) }, .msg_iovlen = 1 };
+        for (int i = 0; i < 100000; i++) {
+                request.serial++;
+                if (sendmsg(raw.side, &header, MSG_NOSIGNAL) < 0)
+                        break;
+        }
+        raw_cut_off(&raw);
+        raw_close(&raw);
+        honest_sees_no_change();
+        honest_goes_on();
+        struct fd_wait wait = { honest.host, before };
+        world_until(fds_are_few, &wait, "the host has closed what it kept for the app");
+        honest_ends();
+}
+END_TEST
+
+/* Keeps more descriptors of the same memory than it could ever map: they are its own, not the host's. */
+START_TEST(collects_descriptors)
+{
+        int fds[200];
+        struct raw raw;
+        honest_begins(WRITABLE);
+        raw_open(&raw, "echo");
+        fds[0] = raw_map(&raw, WRITABLE);
+        int before = world_fd_count(honest.host);
+        for (int i = 1; i < 200; i++)
+                fds[i] = raw_map(&raw, WRITABLE);
+        struct fd_wait wait = { honest.host, before };
+        world_until(fds_are_few, &wait, "the host keeps nothing of what it gives");
+        for (int i = 0; i < 200; i++)
+                close(fds[i]);
+        honest_goes_on();
+        raw_close(&raw);
+        honest_ends();
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("maps");
@@ -225,6 +529,12 @@ int main(void)
         tcase_add_checked_fixture(tests, setup, teardown);
         tcase_set_timeout(tests, getenv("AMBIDEXT_TEST_ROUNDS") ? 1200 : 120);
         tcase_add_test(tests, rounds);
+        tcase_add_test(tests, writable_is_cut);
+        tcase_add_test(tests, writable_is_harassed);
+        tcase_add_test(tests, read_only_stays);
+        tcase_add_test(tests, read_only_by_the_library);
+        tcase_add_test(tests, asks_without_end);
+        tcase_add_test(tests, collects_descriptors);
         suite_add_tcase(suite, tests);
         SRunner *runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
