@@ -110,6 +110,18 @@ kern_return_t IOService_CopyProperties(IOService *self, OSDictionary **propertie
 kern_return_t IOService_RemoveProperty(IOService *self, OSString *propertyName);
 
 /*
+ * Looks a property up. First among the personality's of the service; with kIOServiceSearchPropertyParents also, nearest first, of
+ * its providers, as far as this process knows them: its own services, and the provider that another host's or the registry's
+ * service is for one of them. Then among its run-time ones; those of its providers only with bit 2 of options, which on the
+ * original has this effect and no name. plane: "IOService" if options has kIOServiceSearchPropertyParents; in another plane
+ * there are no providers. *property: one reference, not to be changed. 0. kIOReturnNotFound: *property is NULL.
+ * kIOReturnBadArgument: name or property NULL.
+ */
+#define kIOServiceSearchPropertyParents 1ull
+kern_return_t IOService_SearchProperty(IOService *self, const char *name, const char *plane, uint64_t options,
+                                       OSContainer **property);
+
+/*
  * Items of the service's state: named dictionaries, for IOServiceStateNotificationDispatchSource. They are no properties, and
  * only this process sees them. Create: the item exists, without a value if it is new; schema is accepted and not looked at. Set:
  * makes it if need be, gives it a copy of the value, and tells who waits for a change. 0; kIOReturnBadArgument: NULL (schema may

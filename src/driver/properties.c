@@ -16,6 +16,7 @@
 #include "driver/userclient.h"
 
 #define NAME_MOST 127
+#define SEARCH_RUNTIME_OF_PARENTS 2u            /* of SearchProperty's options; the original has no name for it */
 
 AMB_EXPORT kern_return_t IOService_SetName(IOService *self, const char *name)
 {
@@ -108,6 +109,51 @@ AMB_EXPORT kern_return_t IOService_CopyProperties(IOService *self, OSDictionary 
                 return kIOReturnNoMemory;
         *properties = copy;
         return kIOReturnSuccess;
+}
+
+/* Of the personality, or (without `fixed`) either kind; retained. */
+static OSObject *own_property(IOService *service, const char *name, bool fixed)
+{
+        struct IOService_ivars *s = service->ivars;
+        OSObject *value;
+
+        pthread_mutex_lock(&s->lock);
+        value = s->properties ? OSDictionaryGetValue(s->properties, name) : NULL;
+        if (!value && !fixed)
+                value = OSDictionaryGetValue(s->runtime, name);
+        OSObject_retain(value);
+        pthread_mutex_unlock(&s->lock);
+        return value;
+}
+
+/* The same of the service, or with `above` of the nearest provider that has it. */
+static OSObject *search(IOService *service, const char *name, bool fixed, bool above)
+{
+        OSObject *value = own_property(service, name, fixed);
+        IOService *provider = !value && above ? amb_service_copy_provider(service) : NULL, *next;
+
+        while (provider) {
+                value = own_property(provider, name, fixed);
+                next = value ? NULL : amb_service_copy_provider(provider);
+                OSObject_release(provider);
+                provider = next;
+        }
+        return value;
+}
+
+AMB_EXPORT kern_return_t IOService_SearchProperty(IOService *self, const char *name, const char *plane, uint64_t options,
+                                                  OSContainer **property)
+{
+        bool parents = options & kIOServiceSearchPropertyParents && plane && strcmp(plane, kIOServicePlane) == 0;
+        OSObject *value;
+
+        if (!name || !property)
+                return kIOReturnBadArgument;
+        value = search(self, name, true, parents);
+        if (!value)
+                value = search(self, name, false, options & SEARCH_RUNTIME_OF_PARENTS);
+        *property = (OSContainer *)value;
+        return value ? kIOReturnSuccess : kIOReturnNotFound;
 }
 
 AMB_EXPORT kern_return_t IOService_RemoveProperty(IOService *self, OSString *propertyName)

@@ -534,7 +534,30 @@ static ROW_UNUSED kern_return_t properties(struct watch *w, IOService *service)
         OSObject_release(one);
         return kIOReturnSuccess;
 }
-DRIVER(35030) { return with_watch(self, properties); }
+
+/* The same from below: a user client's providers are searched for what their personalities say. */
+static ROW_UNUSED kern_return_t searched(IOService *client)
+{
+        OSContainer *found = NULL;
+
+        D_EXPECT(IOService_SearchProperty(IOService_GetProvider(client), "k", "IOService", 0, &found) == kIOReturnSuccess && found);
+        OSSafeReleaseNULL(found);
+        D_EXPECT(IOService_SearchProperty(client, "UserClientProperties", "IOService", 1, &found) == kIOReturnSuccess && found);
+        OSObject_release(found);
+        D_EXPECT(IOService_SearchProperty(client, "UserClientProperties", "IOService", 0, &found) == kIOReturnNotFound && !found);
+        D_EXPECT(IOService_SearchProperty(client, "UserClientProperties", "IOPower", 1, &found) == kIOReturnNotFound && !found);
+        D_EXPECT(IOService_SearchProperty(client, "k", "IOService", 1, &found) == kIOReturnNotFound && !found);
+        D_EXPECT(IOService_SearchProperty(client, "k", "IOService", 2, &found) == kIOReturnSuccess && found);
+        OSObject_release(found);
+        D_EXPECT(IOService_SearchProperty(client, "nobody's", "IOService", 3, &found) == kIOReturnNotFound && !found);
+        return kIOReturnSuccess;
+}
+DRIVER(35030)
+{
+        kern_return_t code = with_watch(self, properties);
+
+        return code == kIOReturnSuccess ? searched(&self->client.service) : code;
+}
 KEPT(memory_and_queues_R030, "SetProperties, CopyProperties: the new property is at top level")
 {
         check(35030);
