@@ -5,6 +5,7 @@
 
 #include <DriverKit/DriverKit.h>
 
+#include "driver/service.h"
 #include "driver/test.h"
 
 #define Sleeper_Fired_ID 0x736c656570000001ull
@@ -232,9 +233,37 @@ START_TEST(data_queue)
 }
 END_TEST
 
+/* DeliverNotifications runs its block before it returns, and keeps nothing. */
+START_TEST(notifications)
+{
+        Sleeper *sleeper = (Sleeper *)amb_object_new(OSTypeID(Sleeper));
+        OSDictionary *all = OSDictionaryCreate();
+        IODispatchQueue *queue = make(0);
+        IOServiceNotificationDispatchSource *source;
+        __block int count = 0;
+
+        ck_assert_int_eq(IOServiceNotificationDispatchSource_Create(all, 0, queue, &source), 0);
+        IOService_RegisterService(&sleeper->service);
+        ck_assert_int_eq(amb_service_start(&sleeper->service, NULL), 0);
+        ck_assert_int_eq(IOServiceNotificationDispatchSource_DeliverNotifications(source, ^(uint64_t type, IOService *service,
+                                                                                           uint64_t options) {
+                ck_assert_uint_eq(type, kIOServiceNotificationTypeMatched);
+                ck_assert_ptr_eq(service, &sleeper->service);
+                ck_assert_uint_eq(options, 0);
+                count++;
+        }), 0);
+        ck_assert_int_eq(count, 1);
+        OSObject_release(source);
+        OSObject_release(queue);
+        OSObject_release(all);
+        OSObject_release(sleeper);
+}
+END_TEST
+
 int main(void)
 {
-        const TTest *const tests[] = { queue, concurrent, dropped, source_and_action, data_queue };
+        const TTest *const tests[] = { queue, concurrent, dropped, source_and_action, data_queue,
+                                       notifications };
 
         return run_tests("block", tests, sizeof(tests) / sizeof(*tests));
 }
