@@ -941,6 +941,17 @@ static void breach(int which)
                 m = (struct amb_side_message){ .kind = AMB_SIDE_REGION_DROP, .serial = 1, .id = 4 };
                 fd = -1;
                 break;
+        case 10:        /* a trap's name that could shrink while it is read */
+                m = (struct amb_side_message){ .kind = AMB_SIDE_TRAP, .serial = 1, .size = 4 };
+                ck_assert_int_eq(ftruncate(fd, 4), 0);
+                break;
+        case 11:        /* one longer than any name */
+                m = (struct amb_side_message){ .kind = AMB_SIDE_TRAP, .serial = 1, .size = AMB_SIDE_NAME_MAX + 1 };
+                break;
+        case 12:        /* one of another length than it says */
+                fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+                m = (struct amb_side_message){ .kind = AMB_SIDE_TRAP, .serial = 1, .size = 4 };
+                break;
         }
         ck_assert_int_eq(amb_side_send(app.side, &m, fd, true), 0);
 }
@@ -979,7 +990,7 @@ int main(void)
         tcase_add_loop_test(tcase, terminated_in_call, 0, 2);
         tcase_add_loop_test(tcase, kept_completions_arrive, 0, 3);
         tcase_add_test(tcase, port_used_again);
-        tcase_add_loop_test(tcase, breaches, 0, 10);
+        tcase_add_loop_test(tcase, breaches, 0, 13);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);
         failed = srunner_ntests_failed(runner);
