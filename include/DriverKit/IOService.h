@@ -94,13 +94,16 @@ kern_return_t IOService_GetRegistryEntryID(IOService *self, uint64_t *entryID);
 IOService *IOService_GetProvider(IOService *self);
 
 /*
- * Adds to or replaces the service's run-time properties, which applications see merged over those of its personality. 0.
+ * Adds copies to the service's run-time properties, which applications see merged over those of its personality. 0.
  * kIOReturnUnsupported: the service is not of this process. kIOReturnBadArgument: NULL, no dictionary, or more than can travel
  * (4 MiB, 16384 values, 32 levels).
  */
 kern_return_t IOService_SetProperties(IOService *self, OSDictionary *properties);
 
-/* *properties: one reference to a new dictionary, personality and run-time properties merged. 0; kIOReturnNoMemory. */
+/*
+ * *properties: one reference to a new dictionary, personality and run-time properties merged; the caller may change it and
+ * what is in it. 0; kIOReturnNoMemory.
+ */
 kern_return_t IOService_CopyProperties(IOService *self, OSDictionary **properties);
 
 /*

@@ -3,7 +3,8 @@
  * A service's name and properties, and the objects made of them.
  *
  * Properties are two dictionaries. The personality is what the object was made with; it never changes. The run-time ones are the
- * driver's; a change makes a new dictionary, so that readers on other threads keep what they hold.
+ * driver's; a change makes a new dictionary, so that readers on other threads keep what they hold. What the driver gives and what it
+ * gets are copies all the way down: it may change both.
  */
 #include <DriverKit/IOKitKeys.h>
 #include <DriverKit/IOUserClient.h>
@@ -14,6 +15,7 @@
 #include "driver/table.h"
 #include "driver/uplink.h"
 #include "driver/userclient.h"
+#include "object/value.h"
 
 #define NAME_MOST 127
 #define SEARCH_RUNTIME_OF_PARENTS 2u            /* of SearchProperty's options; the original has no name for it */
@@ -69,7 +71,7 @@ AMB_EXPORT IOService *IOService_GetProvider(IOService *self)
 AMB_EXPORT kern_return_t IOService_SetProperties(IOService *self, OSDictionary *properties)
 {
         struct IOService_ivars *s = self->ivars;
-        OSDictionary *changed, *before;
+        OSDictionary *changed, *before, *mine;
         kern_return_t code;
         bool merged;
 
@@ -80,15 +82,17 @@ AMB_EXPORT kern_return_t IOService_SetProperties(IOService *self, OSDictionary *
         code = amb_uplink_set_properties(amb_service_entry(self), properties, NULL);
         if (code != kIOReturnSuccess)
                 return code;
+        mine = (OSDictionary *)amb_value_copy((OSObject *)properties);
         pthread_mutex_lock(&s->lock);
         changed = OSDictionaryCreateCopy(s->runtime);
-        merged = changed && OSDictionaryMerge(changed, properties);
+        merged = changed && OSDictionaryMerge(changed, mine);
         before = changed;
         if (merged) {
                 before = s->runtime;
                 s->runtime = changed;
         }
         pthread_mutex_unlock(&s->lock);
+        OSObject_release(mine);
         OSObject_release(before);
         return merged ? kIOReturnSuccess : kIOReturnNoMemory;
 }
@@ -96,15 +100,14 @@ AMB_EXPORT kern_return_t IOService_SetProperties(IOService *self, OSDictionary *
 AMB_EXPORT kern_return_t IOService_CopyProperties(IOService *self, OSDictionary **properties)
 {
         struct IOService_ivars *s = self->ivars;
-        OSDictionary *copy;
+        OSDictionary *all, *copy = NULL;
 
         pthread_mutex_lock(&s->lock);
-        copy = s->properties ? OSDictionaryCreateCopy(s->properties) : OSDictionaryCreate();
-        if (copy && !OSDictionaryMerge(copy, s->runtime)) {
-                OSObject_release(copy);
-                copy = NULL;
-        }
+        all = s->properties ? OSDictionaryCreateCopy(s->properties) : OSDictionaryCreate();
+        if (all && OSDictionaryMerge(all, s->runtime))
+                copy = (OSDictionary *)amb_value_copy((OSObject *)all);
         pthread_mutex_unlock(&s->lock);
+        OSObject_release(all);
         if (!copy)
                 return kIOReturnNoMemory;
         *properties = copy;

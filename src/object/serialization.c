@@ -304,3 +304,11 @@ OSObject *OSCreateObjectFromSerialization(const OSSerialization *serialization)
                 OSSafeReleaseNULL(value);
         return value;
 }
+
+OSObject *amb_value_copy(const OSObject *value)
+{
+        OSSerialization *s = OSCreateSerializationFromObject(value);
+        OSObject *copy = OSCreateObjectFromSerialization(s);
+        OSObject_release(s);
+        return copy;
+}

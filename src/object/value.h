@@ -114,6 +114,12 @@ bool amb_copy_begin(OSDictionary *cycle, const void *original, void *copy, OSCol
 OSObject *amb_copy_member(OSDictionary *cycle, OSObject *member);
 OSCollection *amb_copy_fail(OSDictionary *cycle, const void *original, void *copy);
 
+/*
+ * A value of which nothing is shared with the original, also no data: what arrives when it is sent. NULL: no memory, or it could
+ * not be sent (serialization.c).
+ */
+OSObject *amb_value_copy(const OSObject *value);
+
 /* Room for that many members at least; false: no memory. */
 bool amb_array_reserve(OSArray *array, size_t capacity);
 bool amb_dictionary_reserve(OSDictionary *dictionary, size_t capacity);
