@@ -57,7 +57,7 @@ typedef struct Target {
         IOService service;
         struct signal calls, go;
         int held;                               /* the first so many calls wait for go */
-        uint64_t count;
+        _Atomic uint64_t count;                 /* descriptors order its uses, which a thread sanitizer does not see through copies */
 } Target;
 
 static struct signal freed = SIGNAL_INIT;
