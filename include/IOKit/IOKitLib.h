@@ -258,7 +258,8 @@ kern_return_t IOConnectCallAsyncScalarMethod(mach_port_t connection, uint32_t se
 
 /*
  * Maps the driver's memory of `type` (any number that it understands) into this process; into_task: mach_task_self().
- * options: kIOMapAnywhere, or without it exactly at *address. On success *address and *size (size may be NULL): bytes, not
+ * options: kIOMapAnywhere, or without it exactly at *address, which must be free and have the memory's place in a page: a buffer
+ * starts a page, a part of one need not. On success *address and *size (size may be NULL): bytes, not
  * rounded. The same memory again gives the same address. Read-only where the driver says so: a store faults.
  * Waits for calls in progress and holds new ones up. Whatever goes wrong is kIOReturnBadArgument.
  */

@@ -373,7 +373,6 @@ START_TEST(test_map_extent_counts)
         host.extent_count = _i == 0 ? 0 : AMB_SIDE_EXTENTS_MAX + 1;
         host.mapped_size = 4096;
         ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), MACH_SEND_INVALID_DEST);
-        host.extents = NULL;
         ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), MACH_SEND_INVALID_DEST);
         host_end(&host);
 }
