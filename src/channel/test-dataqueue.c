@@ -219,6 +219,133 @@ START_TEST(two_processes)
 }
 END_TEST
 
+/* The reader finds it empty between the writer's look and its publishing: who publishes into an empty queue says so. */
+START_TEST(emptied_meanwhile)
+{
+        struct side side = { shared_new(), _i, 64, 0, 0 };
+        struct amb_dataqueue_place place;
+        struct amb_dataqueue_entry entry;
+        struct amb_dataqueue queue;
+
+        queue_of(&side, &queue);
+        for (int i = 0; i < 100; i++) {
+                ck_assert_int_eq(amb_dataqueue_reserve(&queue, 3, &place), 0);
+                ck_assert(amb_dataqueue_publish(&queue, &place));
+                ck_assert_int_eq(amb_dataqueue_reserve(&queue, 5, &place), 0);
+                ck_assert(!amb_dataqueue_publish(&queue, &place));
+                ck_assert_int_eq(amb_dataqueue_reserve(&queue, 7, &place), 0);
+                for (uint32_t n = 3; n <= 5; n += 2) {
+                        ck_assert_int_eq(amb_dataqueue_front(&queue, &entry), 0);
+                        ck_assert_uint_eq(entry.size, n);
+                        amb_dataqueue_consume(&queue, &entry);
+                }
+                ck_assert_int_eq(amb_dataqueue_front(&queue, &entry), AMB_DATAQUEUE_EMPTY);
+                ck_assert(amb_dataqueue_publish(&queue, &place));
+                ck_assert_int_eq(amb_dataqueue_front(&queue, &entry), 0);
+                ck_assert_uint_eq(entry.size, 7);
+                amb_dataqueue_consume(&queue, &entry);
+        }
+        munmap(side.shared, sizeof(*side.shared));
+}
+END_TEST
+
+/*
+ * The same as a race: in each round the writer publishes a second entry just when the reader takes out the first one. Both look once. If the
+ * writer does not say "wake it" and the reader sees nothing, it sleeps beside an entry: that is what the two fences are for.
+ */
+#define RACE_SECONDS 2                  /* as many rounds as a loaded machine has time for */
+static _Atomic uint32_t race_second, race_over, race_rounds = UINT32_MAX;
+
+/* Hot, so that both really meet; but the other one may have no processor just now. */
+static void spin_until(_Atomic uint32_t *word, uint32_t value)
+{
+        for (unsigned int tries = 0; *word != value; tries++)
+                if (tries > 2000)
+                        sched_yield();
+}
+
+static void pause_for(uint32_t turns)
+{
+        while (turns-- > 0)
+                __asm__ volatile("" ::: "memory");
+}
+
+static bool publish_one(const struct amb_dataqueue *queue, struct shared *shared)
+{
+        struct amb_dataqueue_place place;
+
+        if (amb_dataqueue_reserve(queue, 0, &place))
+                return false;
+        if (amb_dataqueue_publish(queue, &place))
+                sem_post(&shared->available);
+        return true;
+}
+
+static void *race_write(void *context)
+{
+        struct side *side = context;
+        struct amb_dataqueue queue;
+        uint64_t random = 5;
+
+        queue_of(side, &queue);
+        for (uint32_t round = 1; round <= race_rounds; round++) {
+                if (!publish_one(&queue, side->shared))
+                        return "no room";
+                spin_until(&race_second, round);
+                pause_for(next_random(&random) % 64);
+                if (!publish_one(&queue, side->shared))
+                        return "no room";
+                race_over = round;
+                if (!wait_for(&side->shared->serviced))
+                        return "the reader sleeps beside an entry";
+        }
+        return NULL;
+}
+
+static void race_read(struct side *side, uint32_t round, uint64_t *random)
+{
+        struct amb_dataqueue_entry entry;
+        struct amb_dataqueue queue;
+
+        queue_of(side, &queue);
+        ck_assert(wait_for(&side->shared->available));
+        ck_assert_int_eq(amb_dataqueue_front(&queue, &entry), 0);
+        race_second = round;
+        pause_for(next_random(random) % 64);
+        amb_dataqueue_consume(&queue, &entry);
+        if (amb_dataqueue_front(&queue, &entry) == AMB_DATAQUEUE_EMPTY) {
+                side->wakes++;
+                ck_assert_msg(wait_for(&side->shared->available), "round %u: a wake-up is lost", round);
+                ck_assert_int_eq(amb_dataqueue_front(&queue, &entry), 0);
+        }
+        amb_dataqueue_consume(&queue, &entry);
+        /* Both have seen it: a message too many. */
+        spin_until(&race_over, round);
+        while (sem_trywait(&side->shared->available) == 0)
+                ;
+        sem_post(&side->shared->serviced);
+}
+
+START_TEST(wake_race)
+{
+        struct side writer = { shared_new(), _i, RING, 0, 0 }, reader = writer;
+        uint64_t random = 9, end = amb_time_now() + RACE_SECONDS * 1000000000ull;
+        pthread_t thread;
+        void *wrong;
+
+        ck_assert_int_eq(pthread_create(&thread, NULL, race_write, &writer), 0);
+        for (uint32_t round = 1; round <= race_rounds; round++) {
+                /* Before the last answer to the writer, which looks after it. */
+                if (amb_time_now() > end)
+                        race_rounds = round;
+                race_read(&reader, round, &random);
+        }
+        pthread_join(thread, &wrong);
+        ck_assert_msg(!wrong, "%s", (char *)wrong);
+        munmap(writer.shared, sizeof(*writer.shared));
+}
+END_TEST
+
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define RACES_ARE_REPORTED              /* and this one is the point of the test */
@@ -301,6 +428,8 @@ int main(void)
         tcase_add_test(tests, threads_packed);
         tcase_add_test(tests, threads_narrow);
         tcase_add_loop_test(tests, two_processes, 0, 2);
+        tcase_add_loop_test(tests, emptied_meanwhile, 0, 2);
+        tcase_add_loop_test(tests, wake_race, 0, 2);
 #ifndef RACES_ARE_REPORTED
         tcase_add_test(tests, scribbler);
 #endif
