@@ -250,8 +250,8 @@ START_TEST(emptied_meanwhile)
 END_TEST
 
 /*
- * The same as a race: in each round the writer publishes a second entry just when the reader takes out the first one. Both look once. If the
- * writer does not say "wake it" and the reader sees nothing, it sleeps beside an entry: that is what the two fences are for.
+ * The same as a race: in each round the writer publishes a second entry just when the reader takes out the first one. Both look
+ * once. If the writer does not say "wake it" and the reader sees nothing, it sleeps beside an entry. (The fences: model/dataqueue.pml.)
  */
 #define RACE_SECONDS 2                  /* as many rounds as a loaded machine has time for */
 static _Atomic uint32_t race_second, race_over, race_rounds = UINT32_MAX;
