@@ -20,7 +20,8 @@
  *
  * Which thread
  *      One writer and one reader at a time, no lock. Neither waits: how the other one is woken is the caller's business, who
- *      is told when.
+ *      is told when
+ *      (model/dataqueue.pml).
  */
 #include "base/base.h"
 
