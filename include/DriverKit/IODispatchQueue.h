@@ -8,8 +8,9 @@
  * synchronously runs on the caller's thread while the queue belongs to it. Each service has a default queue, on which its
  * methods run (IOService_CopyDispatchQueue).
  *
- * Functions that take a block do as their `_f` forms, which take a function and its context. A block that will run later is
- * copied; the copy goes after it has run, or when it is dropped.
+ * Functions that take a block are declared where the compiler has blocks (clang -fblocks); such a driver is linked with the
+ * blocks runtime (-lBlocksRuntime, which pkg-config --libs ambidext-driver gives). They do as their `_f` forms, which take a
+ * function and its context. A block that will run later is copied; the copy goes after it has run, or when it is dropped.
  *
  * Contract: memory-and-queues 9.1, 9.2 (D1 to D10, D18).
  */
@@ -98,7 +99,7 @@ kern_return_t IODispatchQueue_RunAction(IODispatchQueue *self, kern_return_t (^b
 
 /*
  * Ends the queue: nothing more is taken from it, what waits is dropped. After what runs on it now, handler(context) runs
- * once on a thread of the runtime; handler may be NULL. Legal on the queue itself. Returns 0; a later Cancel only runs its
+ * once on a thread of the runtime; handler may be NULL. Legal on the queue itself. 0; a later Cancel only runs its
  * handler. kIOReturnNoMemory. The default queue of a service is not the driver's to cancel. Any thread.
  */
 kern_return_t IODispatchQueue_Cancel_f(IODispatchQueue *self, void *context, IODispatchFunction handler);
@@ -112,7 +113,8 @@ kern_return_t IODispatchQueue_Cancel(IODispatchQueue *self, void (^handler)(void
  * other work of the queue runs, also other calls of the same connection when an ExternalMethod sleeps. In every case the caller
  * holds the queue again when the call returns, in its turn, also when the queue has been cancelled. Other queues that the
  * caller is on are not given up. Called on the queue. deadline: absolute, on the clock that options name (kIOTimerClock...,
- * IOTimerDispatchSource.h), a past one is due at once; timeout: nanoseconds from now, UINT64_MAX is as good as never. 0: woken.
+ * IOTimerDispatchSource.h), a past one is due at once; after a sleep of the machine, one of the two clocks that go on meanwhile
+ * is noticed late by as much. timeout: nanoseconds from now, UINT64_MAX is as good as never. 0: woken.
  * kIOReturnTimeout. Without a wait: kIOReturnUnsupported (not a reentrant queue), kIOReturnNotPermitted (not on the queue),
  * kIOReturnBadArgument (event NULL, unknown clock).
  */
@@ -127,11 +129,6 @@ kern_return_t IODispatchQueue_Sleep(IODispatchQueue *self, void *event, uint64_t
  */
 kern_return_t IODispatchQueue_Wakeup(IODispatchQueue *self, void *event);
 kern_return_t IODispatchQueue_WakeupWithOptions(IODispatchQueue *self, void *event, uint64_t options);
-
-/*
- * A deadline of kIOTimerClockMonotonicRaw or kIOTimerClockMachContinuousTime that comes while the machine sleeps is noticed late,
- * by at most the time of that sleep.
- */
 
 /* For debugging: `message` and the queues that the calling thread is on, a line each, through output (a printf). */
 void IODispatchQueue_Log(const char *message, int (*output)(const char *format, ...));

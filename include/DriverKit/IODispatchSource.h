@@ -21,9 +21,9 @@ extern const OSMetaClass gIODispatchSourceMetaClass;
 
 /*
  * Ends the source: no further events. After a callback in progress, handler(context) runs once, asynchronously (it may be
- * NULL); then the source lets go of its action. Returns 0; a second Cancel runs its handler too. Any thread, also from inside
- * the callback. kIOReturnUnsupported, without any effect: a kind of source that ends with its last reference only (its header
- * says so).
+ * NULL); then the source lets go of its action. 0; kIOReturnNoMemory. A second Cancel runs its handler too. Any thread, also
+ * from inside the callback. kIOReturnUnsupported, without any effect: a kind of source that ends with its last reference only
+ * (its header says so).
  */
 kern_return_t IODispatchSource_Cancel_f(IODispatchSource *self, void *context, IODispatchFunction handler);
 #ifdef __BLOCKS__
@@ -32,7 +32,8 @@ kern_return_t IODispatchSource_Cancel(IODispatchSource *self, void (^handler)(vo
 
 /*
  * Switches delivery off and on; sources are made switched on unless their header says otherwise. An event that happened
- * meanwhile is delivered once when the source is switched on again. 0; kIOReturnNotReady: cancelled. Any thread.
+ * meanwhile is delivered once when the source is switched on again. 0; kIOReturnNotReady: cancelled; kIOReturnNoMemory (of the
+ * form below). Any thread.
  */
 kern_return_t IODispatchSource_SetEnable(IODispatchSource *self, bool enable);
 

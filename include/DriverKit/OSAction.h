@@ -36,8 +36,9 @@ extern const OSMetaClass gOSActionMetaClass;
  * referenceSize bytes of zeroed memory come along for the driver's own use, see OSAction_GetReference().
  *
  * 0: *action has one reference. kIOReturnBadArgument: no target, target is no IOService, or its class has no such method.
- * kIOReturnNoMemory. On failure *action is not written. The action's class is OSAction. The target is retained until the action is cancelled or freed: a
- * service that keeps its own actions cancels or releases them in Stop, or it is never freed. Any thread.
+ * kIOReturnNoMemory. On failure *action is not written. The action's class is OSAction. The target is retained until the action
+ * is cancelled or freed: a service that keeps its own actions cancels or releases them in Stop, or it is never freed. Any
+ * thread.
  */
 kern_return_t OSAction_Create(OSObject *target, uint64_t targetmsgid, uint64_t msgid, size_t referenceSize, OSAction **action);
 
@@ -113,8 +114,8 @@ kern_return_t OSAction_SetAbortedHandler(OSAction *self, void (^handler)(void));
  *
  * Wait: 0: the method has been called and has returned. kIOReturnAborted: that will not happen any more: the action has been
  * cancelled, the last source has let go of it, or another thread has called EndWait. kIOReturnTimeout: the deadline has passed
- * (absolute, on the clock that clockOption names: kIOTimerClock..., IOTimerDispatchSource.h; both 0: no limit), Wait can be
- * called again. Without a wait: kIOReturnBadArgument (not the current token, an unknown clock), kIOReturnBusy (another thread
+ * (absolute, on the clock that clockOption names, as IODispatchQueue_SleepWithDeadline; both 0: no limit), Wait can be called
+ * again. Without a wait: kIOReturnBadArgument (not the current token, an unknown clock), kIOReturnBusy (another thread
  * waits), kIOReturnNotPermitted (the caller is on the queue on which the method would have to run).
  *
  * EndWait: 0, kIOReturnAborted as Wait; kIOReturnTimeout: neither has happened. kIOReturnBadArgument: not the current token.

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Blocks (`^{ ... }`), as this library sees them: gcc cannot compile one, but what a compiler that can (clang -fblocks) makes of it is
- * laid down, and the blocks runtime copies and releases it. A copy lives until it is released; what the block has captured goes then.
+ * Blocks (`^{ ... }`), as this library sees them: gcc cannot compile one, but what a compiler that can (clang -fblocks) makes of it
+ * is laid down, and the blocks runtime copies and releases it. A copy lives until it is released; what the block has captured goes
+ * then.
  *
  * Functions that take a block are made of their `_f` forms with the functions below, the block as context.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dispatch functions that take a block, made of those that take a function and a context. The header declares them where the compiler
- * knows blocks; here a block is a pointer. What runs later is a copy, released after it has run; without memory for it the process ends, as
- * in the `_f` forms.
+ * The dispatch functions that take a block, made of those that take a function and a context. The header declares them where the
+ * compiler knows blocks; here a block is a pointer. What runs later is a copy, released after it has run; without memory for it the
+ * process ends, as in the `_f` forms.
  */
 #include <dispatch/dispatch.h>
 

@@ -6,8 +6,8 @@
 #include "driver/service.h"
 
 /*
- * A wait has its result from the first of two things: the method has run, or nobody will run it any more: the action is cancelled and no
- * callback is in progress, or the last source has let go and none is on its way. The result stays until EndWait.
+ * A wait has its result from the first of two things: the method has run, or nobody will run it any more: the action is cancelled
+ * and no callback is in progress, or the last source has let go and none is on its way. The result stays until EndWait.
  */
 static void finish(struct amb_action_wait *wait, kern_return_t result)
 {

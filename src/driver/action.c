@@ -322,7 +322,8 @@ static bool is_of_class(const OSAction *action)
 
         if (!wants || strcmp(OSObject_GetClassName(action), wants) == 0)
                 return true;
-        amb_log(AMB_LOG_WARNING, "an action of class %s is no %s: dropped (kIOReturnBadArgument)", OSObject_GetClassName(action), wants);
+        amb_log(AMB_LOG_WARNING, "an action of class %s is no %s: dropped (kIOReturnBadArgument)", OSObject_GetClassName(action),
+                wants);
         return false;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Inside of OSAction. Two kinds: a local action calls a method of a service of this process on that method's queue; a completion stands
- * for one asynchronous call of an application and sends through its connection.
+ * Inside of OSAction. Two kinds: a local action calls a method of a service of this process on that method's queue; a completion
+ * stands for one asynchronous call of an application and sends through its connection.
  *
  * Cancel is final. Its handlers run on the pool when no callback is in progress; then the target is let go.
  */
@@ -11,8 +11,9 @@
 #include "driver/rest.h"
 
 /*
- * A source holds the action that it invokes: a reference, and a holder more. When the last holder has let go, the action is aborted:
- * its handler (OSAction_SetAbortedHandler_f) runs on the pool, once in the action's life. NULL is fine; hold returns its argument.
+ * A source holds the action that it invokes: a reference, and a holder more. When the last holder has let go, the action is
+ * aborted: its handler (OSAction_SetAbortedHandler_f) runs on the pool, once in the action's life. NULL is fine; hold returns its
+ * argument.
  */
 OSAction *amb_action_hold(OSAction *action);
 void amb_action_let_go(OSAction *action);
@@ -30,9 +31,9 @@ struct amb_action_arguments {
 };
 
 /*
- * A callback, on the queue that serves the target's method. Before the method, begin(context, arguments) decides on that queue whether it is
- * still wanted, and fills in the arguments (zero before); after it, end(context, ran). Exactly one end follows each successful submission,
- * in any case. -ENOMEM, or -ECANCELED: no end.
+ * A callback, on the queue that serves the target's method. Before the method, begin(context, arguments) decides on that queue
+ * whether it is still wanted, and fills in the arguments (zero before); after it, end(context, ran). Exactly one end follows each
+ * successful submission, in any case. -ENOMEM, or -ECANCELED: no end.
  */
 typedef bool (*amb_action_begin)(void *context, struct amb_action_arguments *arguments);
 typedef void (*amb_action_end)(void *context, bool ran);

@@ -2,8 +2,8 @@
 /*
  * The functions of queues, sources and actions that take a block, made of those that take a function and a context.
  *
- * The headers declare them where the compiler knows blocks; here a block is a pointer. What runs later is a copy, released after the block
- * has run, or when it never will. NULL is no block: the `_f` form's NULL handler.
+ * The headers declare them where the compiler knows blocks; here a block is a pointer. What runs later is a copy, released after
+ * the block has run, or when it never will. NULL is no block: the `_f` form's NULL handler.
  */
 #include <DriverKit/IOTimerDispatchSource.h>
 

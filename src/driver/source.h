@@ -3,12 +3,12 @@
 /*
  * Inside of IODispatchSource, and of timers.
  *
- * One thread of the process waits for all timers: a timerfd per clock, a sorted list per clock under one lock. It calls amb_source_fire, which
- * puts the callback on the queue of the action's method. A callback that has been replaced, disabled or cancelled in the meantime is
- * stopped at the last moment, on that queue. Lock order: timers, then source.
+ * One thread of the process waits for all timers: a timerfd per clock, a sorted list per clock under one lock. It calls
+ * amb_source_fire, which puts the callback on the queue of the action's method. A callback that has been replaced, disabled or
+ * cancelled in the meantime is stopped at the last moment, on that queue. Lock order: timers, then source.
  *
- * Deadlines are absolute: those of the wall clock move with it when it is set, as the kernel's timers do, and what is due is decided by the
- * clock after every wake-up.
+ * Deadlines are absolute: those of the wall clock move with it when it is set, as the kernel's timers do, and what is due is
+ * decided by the clock after every wake-up.
  */
 #include <DriverKit/IOTimerDispatchSource.h>
 #include <pthread.h>

@@ -55,8 +55,8 @@ AMB_EXPORT const OSMetaClass gIOTimerDispatchSourceMetaClass = {
 };
 
 /*
- * Under the lock, some timer armed: when to wake up. Alone a timer is as exact as the clock; while the next one's deadline lies within the
- * leeway of all before it, they wait for that one and are called together.
+ * Under the lock, some timer armed: when to wake up. Alone a timer is as exact as the clock; while the next one's deadline lies
+ * within the leeway of all before it, they wait for that one and are called together.
  */
 static uint64_t wake_time(unsigned int clock)
 {

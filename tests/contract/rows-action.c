@@ -113,13 +113,14 @@ KEPT_BARE(memory_and_queues_A006, "who invokes a cancelled action: its method do
         probe_end(other);
 }
 
-KEPT_BARE(memory_and_queues_A007, "an action of the class made for Tock that is delivered to Tick: dropped (BadArgument in the log); the right one comes")
+KEPT_BARE(memory_and_queues_A007,
+        "an action of the class made for Tock that is delivered to Tick: dropped (BadArgument in the log); the right one comes")
 {
         struct Probe *probe = probe_new(), *other = probe_ticking();
         OSString *name = OSStringCreate("OSAction_Probe_Tock", (size_t)-1);
         OSAction *wrong = NULL, *right;
-        ck_code(OSAction_CreateWithTypeName((OSObject *)probe, Probe_Tick_ID, IOTimerDispatchSource_TimerOccurred_ID, 0, name, &wrong),
-                kIOReturnSuccess);
+        ck_code(OSAction_CreateWithTypeName((OSObject *)probe, Probe_Tick_ID, IOTimerDispatchSource_TimerOccurred_ID, 0, name,
+                                            &wrong), kIOReturnSuccess);
         ck_assert_str_eq(OSObject_GetClassName(wrong), "OSAction_Probe_Tock");
         probe_timer(probe, wrong);
         probe_wake(probe, 1);
@@ -179,7 +180,8 @@ KEPT_BARE(memory_and_queues_A009, "WillWait twice: Busy; after EndWait again")
         OSObjectRelease(probe);
 }
 
-KEPT_BARE(memory_and_queues_A010, "Wait without an invocation: Timeout, not before the deadline; with one: 0; no limit with 0 and 0")
+KEPT_BARE(memory_and_queues_A010,
+        "Wait without an invocation: Timeout, not before the deadline; with one: 0; no limit with 0 and 0")
 {
         struct Probe *probe = probe_new();
         OSAction *action = probe_action(probe);
@@ -251,18 +253,23 @@ static __attribute__((unused)) void deputy_plain(struct Probe *self, OSAction *a
         probe_note(self, action, time);
         signal_add(&self->tocks);
 }
-static __attribute__((unused)) const struct amb_method deputy_methods[] = { AMB_METHOD(Probe_Plain_ID, deputy_plain), AMB_METHODS_END };
+static __attribute__((unused)) const struct amb_method deputy_methods[] = {
+        AMB_METHOD(Probe_Plain_ID, deputy_plain),
+        AMB_METHODS_END,
+};
 static __attribute__((unused)) const OSMetaClass gDeputyMetaClass = {
         "Deputy", &gProbeMetaClass, sizeof(struct Deputy), deputy_methods, NULL,
 };
-KEPT_BARE(memory_and_queues_A013, "OSAction::Create for a plain virtual method: 0; the delivery reaches the target's own implementation")
+KEPT_BARE(memory_and_queues_A013,
+        "OSAction::Create for a plain virtual method: 0; the delivery reaches the target's own implementation")
 {
         struct signal none = SIGNAL_INIT;
         struct Probe *deputy = (struct Probe *)amb_object_new(OSTypeID(Deputy));
         OSAction *action = NULL, *marker = NULL;
         ck_assert_ptr_nonnull(deputy);
         deputy->plains = deputy->tocks = none;
-        ck_code(OSAction_Create((OSObject *)deputy, Probe_Plain_ID, IOTimerDispatchSource_TimerOccurred_ID, 0, &action), kIOReturnSuccess);
+        ck_code(OSAction_Create((OSObject *)deputy, Probe_Plain_ID, IOTimerDispatchSource_TimerOccurred_ID, 0, &action),
+                kIOReturnSuccess);
         ck_assert_str_eq(OSObject_GetClassName(action), "OSAction");
         probe_timer(deputy, action);
         probe_wake(deputy, 1);

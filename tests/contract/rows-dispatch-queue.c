@@ -182,6 +182,7 @@ struct nap {
         _Atomic int inside;
         bool alone;
 };
+#define NAP_INIT(ns) { .queue = make(kIODispatchQueueReentrant), .timeout = (ns), .asleep = SIGNAL_INIT, .woken = SIGNAL_INIT }
 static UNUSED void take_nap(void *context)
 {
         struct nap *nap = context;
@@ -202,9 +203,10 @@ static UNUSED void wake_nap(void *context)
         ck_assert_int_eq(signal_count(&nap->woken), 0);
         nap->inside--;
 }
-KEPT_BARE(memory_and_queues_D007, "a sleep on a reentrant queue gives it up: another function runs and its Wakeup ends the sleep; the queue is held again")
+KEPT_BARE(memory_and_queues_D007,
+        "a sleep on a reentrant queue gives it up: another function runs and its Wakeup ends the sleep; the queue is held again")
 {
-        struct nap nap = { .queue = make(kIODispatchQueueReentrant), .timeout = UINT64_MAX, .asleep = SIGNAL_INIT, .woken = SIGNAL_INIT };
+        struct nap nap = NAP_INIT(UINT64_MAX);
         IODispatchQueue_DispatchAsync_f(nap.queue, &nap, take_nap);
         signal_wait(&nap.asleep, 1);
         IODispatchQueue_DispatchSync_f(nap.queue, &nap, wake_nap);
@@ -216,7 +218,7 @@ KEPT_BARE(memory_and_queues_D007, "a sleep on a reentrant queue gives it up: ano
 
 KEPT_BARE(memory_and_queues_D008, "a sleep that nobody ends: Timeout, not before its time; the queue is held again")
 {
-        struct nap nap = { .queue = make(kIODispatchQueueReentrant), .timeout = 20 * MS, .asleep = SIGNAL_INIT, .woken = SIGNAL_INIT };
+        struct nap nap = NAP_INIT(20 * MS);
         uint64_t begin = mach_absolute_time();
         IODispatchQueue_DispatchSync_f(nap.queue, &nap, take_nap);
         ck_assert_uint_ge(mach_absolute_time(), begin + 20 * MS);
@@ -232,7 +234,7 @@ static UNUSED void wake_all(void *context)
 }
 KEPT_BARE(memory_and_queues_D009, "WakeupWithOptions(all): both sleepers return 0")
 {
-        struct nap nap = { .queue = make(kIODispatchQueueReentrant), .timeout = UINT64_MAX, .asleep = SIGNAL_INIT, .woken = SIGNAL_INIT };
+        struct nap nap = NAP_INIT(UINT64_MAX);
         for (int i = 0; i < 2; i++)
                 IODispatchQueue_DispatchAsync_f(nap.queue, &nap, take_nap);
         signal_wait(&nap.asleep, 2);
@@ -269,8 +271,10 @@ static UNUSED bool on_queue_of(struct ContractUserClient *self, const char *name
 
 DRIVER_START(31011)
 {
-        D_EXPECT(IODispatchQueue_Create("31011", 0, 0, (IODispatchQueue **)&self->mine) == kIOReturnSuccess);
-        return IOService_SetDispatchQueue(&self->client.service, kIOUserClientQueueNameExternalMethod, (IODispatchQueue *)self->mine);
+        IODispatchQueue *queue;
+        D_EXPECT(IODispatchQueue_Create("31011", 0, 0, &queue) == kIOReturnSuccess);
+        self->mine = (OSObject *)queue;
+        return IOService_SetDispatchQueue(&self->client.service, kIOUserClientQueueNameExternalMethod, queue);
 }
 DRIVER(31011)
 {
@@ -281,7 +285,7 @@ DRIVER(31011)
         IODispatchQueue *second;
         uint32_t before = OSObject_getRetainCount(self->mine);
         D_EXPECT(IODispatchQueue_Create("second", 0, 0, &second) == kIOReturnSuccess);
-        D_EXPECT(IOService_SetDispatchQueue(&self->client.service, kIOUserClientQueueNameExternalMethod, second) == kIOReturnSuccess);
+        D_EXPECT(IOService_SetDispatchQueue(&self->client.service, kIOUserClientQueueNameExternalMethod, second) == 0);
         D_EXPECT(OSObject_getRetainCount(self->mine) == before - 1);
         OSObjectRelease(self->mine);
         self->mine = (OSObject *)second;
@@ -293,7 +297,8 @@ DRIVER(131011)
         D_EXPECT(IODispatchQueue_OnQueue((IODispatchQueue *)self->mine));
         return kIOReturnSuccess;
 }
-KEPT(memory_and_queues_D011, "SetDispatchQueue of ExternalMethod's name in a class that declares none: 0, the method runs there; a second one replaces the first")
+KEPT(memory_and_queues_D011,
+        "SetDispatchQueue of ExternalMethod's name in a class that declares none: 0, the method runs there; a second replaces it")
 {
         io_connect_t c = contract_open(31011);
         ck_code(IOConnectCallScalarMethod(c, 31011, NULL, 0, NULL, NULL), kIOReturnSuccess);
@@ -361,7 +366,8 @@ DRIVER(31015)
         D_EXPECT(IOService_CopyDispatchQueue(&self->client.service, "nobody's", &found) == kIOReturnNotFound);
         return kIOReturnSuccess;
 }
-KEPT(memory_and_queues_D015, "CopyDispatchQueue of a name that only the provider declares and has set: the provider's queue; nobody's: NotFound")
+KEPT(memory_and_queues_D015,
+        "CopyDispatchQueue of a name that only the provider declares and has set: the provider's queue; nobody's: NotFound")
 {
         ck_code(IOConnectCallScalarMethod(contract_open(0), 31015, NULL, 0, NULL, NULL), kIOReturnSuccess);
 }

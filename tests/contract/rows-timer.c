@@ -4,7 +4,8 @@
 
 #define MS 1000000ull
 
-KEPT_BARE(memory_and_queues_T001, "armed without SetEnable: one call, on the target's queue, not before the deadline, with a time not before it")
+KEPT_BARE(memory_and_queues_T001,
+        "armed without SetEnable: one call, on the target's queue, not before the deadline, with a time not before it")
 {
         struct Probe *probe = probe_ticking(), *other = probe_ticking();
         uint64_t deadline = clock_gettime_nsec_np(CLOCK_UPTIME_RAW) + 10 * MS;
@@ -110,7 +111,8 @@ static __attribute__((unused)) void ck_clock(clockid_t clock, uint64_t option)
         probe_end(probe);
 }
 
-KEPT_BARE(memory_and_queues_T006, "the wall clock: a deadline of clock_gettime(CLOCK_REALTIME) fires; so do the other clocks in nanoseconds")
+KEPT_BARE(memory_and_queues_T006,
+        "the wall clock: a deadline of clock_gettime(CLOCK_REALTIME) fires; so do the other clocks in nanoseconds")
 {
         ck_assert_uint_eq(kIOTimerClockRealTime, 0x80);
         ck_assert_uint_eq(kIOTimerClockWallTime, 0x80);
@@ -121,7 +123,8 @@ KEPT_BARE(memory_and_queues_T006, "the wall clock: a deadline of clock_gettime(C
         ck_clock(CLOCK_MONOTONIC, kIOTimerClockUptimeRaw);
 }
 
-KEPT_BARE(memory_and_queues_T007, "MachAbsolute and MachContinuous: a deadline in ticks fires; nanoseconds are ticks * numer / denom")
+KEPT_BARE(memory_and_queues_T007,
+        "MachAbsolute and MachContinuous: a deadline in ticks fires; nanoseconds are ticks * numer / denom")
 {
         mach_timebase_info_data_t base = { 0 };
         struct Probe *probe = probe_ticking();
@@ -133,9 +136,8 @@ KEPT_BARE(memory_and_queues_T007, "MachAbsolute and MachContinuous: a deadline i
                 uint64_t (*now)(void) = continuous ? mach_continuous_time : mach_absolute_time;
                 uint64_t begin = clock_gettime_nsec_np(continuous ? CLOCK_BOOTTIME : CLOCK_MONOTONIC);
                 uint64_t deadline = now() + 10 * MS * base.denom / base.numer;
-                ck_code(IOTimerDispatchSource_WakeAtTime(probe->timer,
-                                                         continuous ? kIOTimerClockMachContinuousTime : kIOTimerClockMachAbsoluteTime,
-                                                         deadline, 0), kIOReturnSuccess);
+                uint64_t clock = continuous ? kIOTimerClockMachContinuousTime : kIOTimerClockMachAbsoluteTime;
+                ck_code(IOTimerDispatchSource_WakeAtTime(probe->timer, clock, deadline, 0), kIOReturnSuccess);
                 signal_wait(&probe->ticks, continuous + 1);
                 ck_assert_uint_ge(probe->time, deadline);
                 ck_assert_uint_ge(now(), deadline);
