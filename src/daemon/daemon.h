@@ -57,6 +57,12 @@ struct amb_options {
         int ready_fd, lifetime_fd;
 };
 
+/* A connection's, before they are handed out. bell NULL: none. */
+struct amb_ends {
+        int channel, side, host_side;
+        struct amb_bell *bell;
+};
+
 struct amb_daemon {
         struct amb_options options;
         sd_event *event;
@@ -64,6 +70,7 @@ struct amb_daemon {
         struct amb_policy *policy;
         struct amb_link accounts, peers, doomed, hosts;
         struct amb_link connections[1024];      /* by id; hash chains */
+        struct amb_ends spare_ends;             /* for the next one */
         sd_event_source *reaper;                /* frees the doomed */
         sd_event_source *end_timer;
         uint64_t numbers;                       /* last owner or host number given */

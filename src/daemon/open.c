@@ -166,22 +166,50 @@ static void opened(struct amb_daemon *daemon, uint64_t host_number, uint64_t id,
         amb_daemon_settle(daemon);
 }
 
-static int make_ends(struct amb_connection *connection, int *ret_host_side)
+static int ends_make(struct amb_ends *ret)
 {
         AMB_FD channel = -1;
+        struct amb_bell *bell;
         int side[2], r;
 
         r = amb_channel_create(&channel);
         if (r < 0)
                 return r;
-        r = amb_bell_map(channel, &connection->bell);
+        r = amb_bell_map(channel, &bell);
         if (r != 0)
                 return r < 0 ? r : -EIO;
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, side) < 0)
-                return amb_errno();
-        connection->channel_fd = amb_fd_steal(&channel);
-        connection->side_fd = side[0];
-        *ret_host_side = side[1];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, side) < 0) {
+                r = amb_errno();
+                amb_bell_unmap(bell);
+                return r;
+        }
+        *ret = (struct amb_ends){ amb_fd_steal(&channel), side[0], side[1], bell };
+        return 0;
+}
+
+static void ends_free(struct amb_ends *ends)
+{
+        if (!ends->bell)
+                return;
+        amb_fd_close(ends->channel);
+        amb_fd_close(ends->side);
+        amb_fd_close(ends->host_side);
+        amb_bell_unmap(ends->bell);
+        *ends = (struct amb_ends){ .bell = NULL };
+}
+
+static int take_ends(struct amb_daemon *daemon, struct amb_connection *connection, int *ret_host_side)
+{
+        struct amb_ends ends = daemon->spare_ends;
+        int r = ends.bell ? 0 : ends_make(&ends);
+
+        daemon->spare_ends = (struct amb_ends){ .bell = NULL };
+        if (r < 0)
+                return r;
+        connection->bell = ends.bell;
+        connection->channel_fd = ends.channel;
+        connection->side_fd = ends.side;
+        *ret_host_side = ends.host_side;
         return 0;
 }
 
@@ -194,7 +222,7 @@ static int ask(struct amb_daemon *daemon, const struct amb_action *action, struc
 
         if (!host)
                 return -ENOTCONN;
-        r = make_ends(connection, &host_side);
+        r = take_ends(daemon, connection, &host_side);
         if (r >= 0)
                 r = amb_process_new_call(host, "NewUserClient", &message);
         if (r >= 0)
@@ -277,6 +305,9 @@ void amb_open_finish(struct amb_daemon *daemon, const struct amb_action *action)
         /* When the app has not got its end, the host sees the last copy go and closes the connection. */
         connection->channel_fd = amb_fd_close(connection->channel_fd);
         connection->side_fd = amb_fd_close(connection->side_fd);
+        /* While the app looks at its answer. Without them the next one waits a little longer. */
+        if (!daemon->spare_ends.bell)
+                (void)ends_make(&daemon->spare_ends);
 }
 
 /* --- ends --- */
@@ -320,6 +351,7 @@ void amb_open_closed(struct amb_daemon *daemon, uint64_t host, uint64_t id)
 
 void amb_open_free_all(struct amb_daemon *daemon)
 {
+        ends_free(&daemon->spare_ends);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(daemon->connections); i++)
                 while (!amb_list_empty(&daemon->connections[i]))
                         connection_free(amb_list_first(&daemon->connections[i], struct amb_connection, link));
