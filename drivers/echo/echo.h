@@ -2,7 +2,8 @@
 #pragma once
 /*
  * The echo driver's selectors and memory types, for its clients. Memory type 0 is a page that both sides may write, 1 one that
- * only the driver writes; each user client has its own. 2 and 3 are the same, but all user clients share them. The others do not exist.
+ * only the driver writes; each user client has its own. 2 and 3 are the same, but all user clients share them. The others do not
+ * exist.
  */
 enum {
         kEchoNop = 0,           /* up to 16 scalars in, the same ones out */
@@ -15,5 +16,5 @@ enum {
         kEchoLater = 7,         /* async; scalar in: milliseconds; completes that much later with the time in nanoseconds */
         kEchoStatistics = 8,    /* scalars out: user clients that exist, that were ever started, that were stopped */
         kEchoBlocked = 9,       /* scalar out: calls that are in kEchoBlock */
-        kEchoMemory = 10,       /* memory type (2 or 3), index of a 64-bit word, value to store if there is one; out: what the word was */
+        kEchoMemory = 10,       /* memory type (2 or 3), index of a 64-bit word, a value to store or none; out: what was there */
 };

@@ -4,8 +4,8 @@
  * Threads that run what queues dispatch asynchronously.
  *
  * A piece of work is taken by an idle thread; when none is idle a new one is started (AMB_POOL_THREADS_MOST at most, beyond that work
- * waits for its turn), so a driver function that blocks never holds up another queue. A thread without work for some seconds ends. Order
- * between pieces of work is not promised: queues make their own. Any thread may submit.
+ * waits for its turn), so a driver function that blocks never holds up another queue. A thread without work for some seconds ends, or
+ * at once when enough others wait. Order between pieces of work is not promised: queues make their own. Any thread may submit.
  */
 #include "base/base.h"
 #include "base/thread.h"
@@ -26,7 +26,7 @@ void amb_pool_submit(struct amb_work *work);
 int amb_pool_run(void (*function)(void *context), void *context);
 
 /*
- * The same for what may take for ever: at once, on a thread that is not the pool's meanwhile, so that other work does not wait for it. It is
- * an idle one of the pool's or a new one, and comes to the pool afterwards. -ENOMEM, or another -errno: no thread.
+ * The same for what may take for ever: at once, on a thread that is not the pool's meanwhile, so that other work does not wait for
+ * it. It is an idle one of the pool's or a new one, and comes to the pool afterwards. -ENOMEM, or another -errno: no thread.
  */
 int amb_pool_run_apart(void (*function)(void *context), void *context);

@@ -298,7 +298,7 @@ void amb_connection_go_on_mapping(struct amb_link *mappings)
         }
 }
 
-/* On the method queue, or after passing it: no call is in progress but those that sleep, and `maps` keeps the next one from starting. */
+/* On the method queue, or past it: no call is in progress but those that sleep, and `maps` keeps the next one from starting. */
 static void mapping_alone(void *context)
 {
         struct mapping *mapping = context;
@@ -418,8 +418,8 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
 }
 
 /*
- * CLOSE, under the default locking. An app that has nothing in progress need not wait until the receiver has woken up to say so; otherwise
- * that one answers, at the end of the calls.
+ * CLOSE, under the default locking. An app that has nothing in progress need not wait until the receiver has woken up to say so;
+ * otherwise that one answers, at the end of the calls.
  */
 static void close_locked(struct amb_connection *c, const struct amb_side_message *m)
 {

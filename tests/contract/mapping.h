@@ -16,7 +16,8 @@
 /* --- the driver's half --- */
 
 /* The user client's own buffer, made when it is first asked for; byte i is i * 7. */
-static inline kern_return_t give_buffer(struct ContractUserClient *self, uint64_t direction, uint64_t capacity, IOMemoryDescriptor **memory)
+static inline kern_return_t give_buffer(struct ContractUserClient *self, uint64_t direction, uint64_t capacity,
+                                        IOMemoryDescriptor **memory)
 {
         if (!self->mine) {
                 IOBufferMemoryDescriptor *buffer;

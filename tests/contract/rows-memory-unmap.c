@@ -91,7 +91,7 @@ DRIVER_MEMORY(10075)
                 *options |= kIOUserClientMemoryReadOnly;
         return give_buffer(self, kIOMemoryDirectionInOut, 4096, memory);
 }
-KEPT(memory_and_queues_M075, "mapped read-only, the driver now says writable: unmap gives kIOReturnBadArgument, and the mapping stays")
+KEPT(memory_and_queues_M075, "mapped read-only, the driver now says writable: unmap gives kIOReturnBadArgument, the mapping stays")
 {
         io_connect_t connection = contract_open(0);
         volatile uint8_t *memory = map_anywhere(connection, 10075, 4096);
@@ -185,7 +185,7 @@ static void map_start(struct thread_call *map)
 {
         ck_assert_int_eq(pthread_create(&map->thread, NULL, map_run, map), 0);
 }
-/* What a host that kept no order would have had time for: the request is on its way, and others that came after it have been served. */
+/* What a host that kept no order has time for: the request is on its way, and others that came after it have been served. */
 static void others_are_served(io_connect_t other)
 {
         for (int i = 0; i < 20; i++) {
@@ -193,7 +193,7 @@ static void others_are_served(io_connect_t other)
                 ck_code(unmap(other, 10071, memory), kIOReturnSuccess);
         }
 }
-KEPT(memory_and_queues_M078, "a call is in progress: a map on another thread returns only after it, and the driver is not asked before")
+KEPT(memory_and_queues_M078, "a call is in progress: a map on another thread returns only after it, the driver is not asked before")
 {
         io_connect_t connection = contract_open(0), other = contract_open(0);
         struct thread_call blocked = { .connection = connection, .selector = 10078 };
@@ -256,8 +256,9 @@ DRIVER_START(10080)
 static __attribute__((unused)) kern_return_t expect_queues(struct ContractUserClient *self, bool on_default)
 {
         IODispatchQueue *methods, *normal;
-        D_EXPECT(IOService_CopyDispatchQueue((IOService *)self, kIOUserClientQueueNameExternalMethod, &methods) == kIOReturnSuccess);
-        D_EXPECT(IOService_CopyDispatchQueue((IOService *)self, kIOServiceDefaultQueueName, &normal) == kIOReturnSuccess);
+        IOService *service = (IOService *)self;
+        D_EXPECT(IOService_CopyDispatchQueue(service, kIOUserClientQueueNameExternalMethod, &methods) == kIOReturnSuccess);
+        D_EXPECT(IOService_CopyDispatchQueue(service, kIOServiceDefaultQueueName, &normal) == kIOReturnSuccess);
         D_EXPECT(methods != normal);
         D_EXPECT(IODispatchQueue_OnQueue(methods) == !on_default);
         D_EXPECT(IODispatchQueue_OnQueue(normal) == on_default);
@@ -318,7 +319,7 @@ DRIVER(10083)
 {
         return IOService_Terminate((IOService *)self, 0);
 }
-KEPT(memory_and_queues_M083, "the driver terminates the client: memory stays readable and writable, calls kIOReturnBadArgument, close 0, then unmapped")
+KEPT(memory_and_queues_M083, "the driver terminates the client: memory stays readable and writable until the close; calls fail")
 {
         io_connect_t connection = contract_open(10082);
         volatile uint8_t *memory = map_anywhere(connection, 10071, 4096);

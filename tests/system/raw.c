@@ -78,5 +78,6 @@ int raw_map(struct raw *raw, uint32_t type)
 void raw_cut_off(struct raw *raw)
 {
         struct pollfd poller = { .fd = raw->side, .events = 0 };
-        ck_assert_msg(poll(&poller, 1, 20000) == 1 && (poller.revents & POLLHUP), "the host keeps a connection that broke the rules");
+        ck_assert_msg(poll(&poller, 1, 20000) == 1 && (poller.revents & POLLHUP),
+                      "the host keeps a connection that broke the rules");
 }

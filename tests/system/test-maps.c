@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory of a driver in apps, with real processes: rounds of open, map, unmap, close leave nothing behind, in no process, and go fast;
- * and an app that misuses what it has been given hurts neither the driver nor other apps. Contract: memory-and-queues 3.
+ * Memory of a driver in apps, with real processes: rounds of open, map, unmap, close leave nothing behind, in no process, and go
+ * fast; and an app that misuses what it has been given hurts neither the driver nor other apps. Contract: memory-and-queues 3.
  *
  * AMBIDEXT_TEST_ROUNDS is how many rounds are made; with 100,000 or more the rate is asserted too.
  */
