@@ -67,6 +67,7 @@ extern const OSMetaClass gOSObjectMetaClass;
 #define OSObject_init_ID 0x4f534f626a000001ull
 #define OSObject_free_ID 0x4f534f626a000002ull
 #define OSObject_isEqualTo_ID 0x4f534f626a000003ull
+#define OSObject_IsRemote_ID 0x4f534f626a000004ull
 
 /*
  * One entry of a method table: the implementation of a method that Class (or a superclass) introduced.
@@ -137,6 +138,11 @@ void (*amb_class_method(const OSMetaClass *meta, uint64_t id))(void);
 bool OSObject_init(OSObject *self);                                     /* true */
 void OSObject_free(OSObject *self);                                     /* gives the memory back; chain to it last */
 bool OSObject_isEqualTo(const OSObject *self, const OSObject *other);   /* identity */
+/*
+ * Does it stand for an object of another process? False. amb_invoke(service, OSObject, IsRemote) is true for the services of other
+ * hosts and of the registry itself, which are only looked at here. Any thread.
+ */
+bool OSObject_IsRemote(const OSObject *self);
 
 /*
  * Reference counting; any thread. The release of the last reference runs the object's free, once. NULL is allowed.

@@ -56,9 +56,15 @@ AMB_EXPORT void IOService_free(OSObject *object)
         OSObject_free(object);
 }
 
+static bool service_is_remote(const OSObject *object)
+{
+        return ((const IOService *)object)->ivars->foreign;
+}
+
 static const struct amb_method service_methods[] = {
         AMB_OVERRIDE(OSObject, init, IOService_init),
         AMB_OVERRIDE(OSObject, free, IOService_free),
+        AMB_OVERRIDE(OSObject, IsRemote, service_is_remote),
         AMB_OVERRIDE(IOService, Start, IOService_Start),
         AMB_OVERRIDE(IOService, Stop, IOService_Stop),
         AMB_OVERRIDE(IOService, NewUserClient, IOService_NewUserClient),

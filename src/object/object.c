@@ -19,6 +19,7 @@ static const struct amb_method object_methods[] = {
         AMB_OVERRIDE(OSObject, init, OSObject_init),
         AMB_OVERRIDE(OSObject, free, OSObject_free),
         AMB_OVERRIDE(OSObject, isEqualTo, OSObject_isEqualTo),
+        AMB_OVERRIDE(OSObject, IsRemote, OSObject_IsRemote),
         AMB_METHODS_END,
 };
 
@@ -100,6 +101,11 @@ void OSObject_free(OSObject *self)
 bool OSObject_isEqualTo(const OSObject *self, const OSObject *other)
 {
         return self == other;
+}
+
+bool OSObject_IsRemote(const OSObject *self)
+{
+        return false;
 }
 
 /* Counting writes to objects that callers hold as const: the count is not part of the value. */
