@@ -27,8 +27,8 @@ struct amb_output {
 
 /* Memory that the app maps and whose extents it has not all got yet. */
 struct amb_offer {
-        IOMemoryDescriptor *memory;             /* retained; NULL: none */
-        struct amb_memory_extent *extents;
+        IOMemoryDescriptor *memory;             /* retained */
+        struct amb_memory_extent *extents;      /* NULL: none */
         uint32_t count, next;
 };
 
@@ -94,7 +94,7 @@ void amb_connection_cut_off(struct amb_connection *connection, const char *why);
 void amb_connection_answer(struct amb_connection *connection, const struct amb_side_message *answer, int fd);
 /* What to do about the result of an amb_side_send to the app. Not with the lock held. */
 void amb_connection_sent(struct amb_connection *connection, int result);
-/* Answers a MAP with memory. The descriptor is retained as long as the app has not got all of it; the extents' array is consumed. */
+/* Answers a MAP with memory. Consumes a reference, which is kept until the app has got all of it, and the extents' array. */
 void amb_connection_offer(struct amb_connection *connection, struct amb_side_message *answer, IOMemoryDescriptor *memory,
                           struct amb_memory_extent *extents, uint32_t count);
 void amb_connection_offer_more(struct amb_connection *connection, uint32_t serial);

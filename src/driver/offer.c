@@ -4,6 +4,8 @@
  * when the app asks for them: so nobody here waits for the app, and the socket never has to hold many. What the app has not got yet
  * holds the memory; of that there is one per connection at most.
  */
+#include <fcntl.h>
+
 #include "driver/connection-private.h"
 
 static void offer_clear(struct amb_offer *offer)
@@ -11,6 +13,21 @@ static void offer_clear(struct amb_offer *offer)
         OSObject_release(offer->memory);
         free(offer->extents);
         *offer = (struct amb_offer){ 0 };
+}
+
+/*
+ * Under the lock. The file of the last extent goes out when the memory has been let go of: the app has its mapping then, and may
+ * ask the driver at once how many references there are.
+ */
+static int last_send(struct amb_connection *c, const struct amb_side_message *message, int fd)
+{
+        AMB_FD copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+        if (copy >= 0) {
+                OSObject_release(c->offer.memory);
+                c->offer.memory = NULL;
+        }
+        return amb_side_send(c->side, message, copy >= 0 ? copy : fd, false);
 }
 
 /* Under the lock: the answer and the next extents. Leaves in *done what is not needed any more. Returns as amb_side_send. */
@@ -29,7 +46,8 @@ static int offer_send(struct amb_connection *c, struct amb_side_message *answer,
                         .kind = AMB_SIDE_EXTENT, .serial = answer->serial, .size = extent->length, .offset = extent->offset,
                 };
 
-                r = amb_side_send(c->side, &message, extent->fd, false);
+                r = offer->next < offer->count ? amb_side_send(c->side, &message, extent->fd, false) :
+                                                 last_send(c, &message, extent->fd);
         }
         if (r != 0 || offer->next == offer->count) {
                 *done = *offer;
@@ -41,16 +59,14 @@ static int offer_send(struct amb_connection *c, struct amb_side_message *answer,
 void amb_connection_offer(struct amb_connection *c, struct amb_side_message *answer, IOMemoryDescriptor *memory,
                           struct amb_memory_extent *extents, uint32_t count)
 {
-        struct amb_offer before, done = { 0 };
+        struct amb_offer done = { 0 };
         int r;
 
-        OSObject_retain(memory);
         pthread_mutex_lock(&c->lock);
-        before = c->offer;
+        offer_clear(&c->offer);
         c->offer = (struct amb_offer){ .memory = memory, .extents = extents, .count = count };
         r = offer_send(c, answer, &done);
         pthread_mutex_unlock(&c->lock);
-        offer_clear(&before);
         offer_clear(&done);
         amb_connection_sent(c, r);
 }
@@ -63,7 +79,7 @@ void amb_connection_offer_more(struct amb_connection *c, uint32_t serial)
         int r = 0;
 
         pthread_mutex_lock(&c->lock);
-        none = !c->offer.memory;
+        none = !c->offer.extents;
         if (!none)
                 r = offer_send(c, &answer, &done);
         pthread_mutex_unlock(&c->lock);

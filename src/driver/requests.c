@@ -271,11 +271,13 @@ static void mapping_ask(void *context)
                 answer.identity = answer.size = 0;
                 answer.flags = 0;
         }
-        if (extents)
+        /* The reference is given back before the app knows: it may ask the driver for their number, on any connection. */
+        if (extents) {
                 amb_connection_offer(mapping->connection, &answer, memory, extents, count);
-        else
+        } else {
+                OSObject_release(given);
                 amb_connection_answer(mapping->connection, &answer, -1);
-        OSObject_release(given);
+        }
         mapping_end(mapping);
 }
 
