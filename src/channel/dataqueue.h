@@ -20,8 +20,7 @@
  *
  * Which thread
  *      One writer and one reader at a time, no lock. Neither waits: how the other one is woken is the caller's business, who
- *      is told when
- *      (model/dataqueue.pml).
+ *      is told when (model/dataqueue.pml).
  */
 #include "base/base.h"
 

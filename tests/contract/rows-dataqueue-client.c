@@ -115,8 +115,14 @@ DRIVER(20035)
         return kIOReturnSuccess;
 }
 
+static __attribute__((unused)) void stream_written(void *context)
+{
+}
+
 DRIVER_STOP(20029)
 {
+        /* Nothing comes behind this: the connection's calls have ended. */
+        IODispatchQueue_DispatchSync_f(streamer.queue, NULL, stream_written);
         OSSafeReleaseNULL(streamer.completion);
         OSSafeReleaseNULL(streamer.queue);
         OSSafeReleaseNULL(streamer.buffer);
