@@ -154,6 +154,18 @@ KEPT(memory_and_queues_M077, "map and unmap each consume exactly the reference t
 
 /* --- one after the other --- */
 
+/* With a queue for its methods, so that the order cannot come from everything's being on one queue. */
+DRIVER_START(10080)
+{
+        IODispatchQueue *queue;
+        kern_return_t code = IODispatchQueue_Create("row-M80", 0, 0, &queue);
+        if (code != kIOReturnSuccess)
+                return code;
+        code = IOService_SetDispatchQueue((IOService *)self, kIOUserClientQueueNameExternalMethod, queue);
+        OSObjectRelease(queue);
+        return code;
+}
+
 DRIVER(10078)
 {
         gate_wait();
@@ -195,7 +207,7 @@ static void others_are_served(io_connect_t other)
 }
 KEPT(memory_and_queues_M078, "a call is in progress: a map on another thread returns only after it, the driver is not asked before")
 {
-        io_connect_t connection = contract_open(0), other = contract_open(0);
+        io_connect_t connection = contract_open(10080), other = contract_open(0);
         struct thread_call blocked = { .connection = connection, .selector = 10078 };
         struct thread_call map = { .connection = connection, .selector = 10078 };
         thread_call_start(&blocked);
@@ -226,7 +238,7 @@ DRIVER(10079)
 }
 KEPT(memory_and_queues_M079, "CopyClientMemoryForType takes its time: a call of another thread waits for it")
 {
-        io_connect_t connection = contract_open(0), other = contract_open(0);
+        io_connect_t connection = contract_open(10080), other = contract_open(0);
         struct thread_call map = { .connection = connection, .selector = 10079 };
         struct thread_call method = { .connection = connection, .selector = 10079 };
         map_start(&map);
@@ -243,16 +255,6 @@ KEPT(memory_and_queues_M079, "CopyClientMemoryForType takes its time: a call of 
         ck_code(method.code, kIOReturnSuccess);
 }
 
-DRIVER_START(10080)
-{
-        IODispatchQueue *queue;
-        kern_return_t code = IODispatchQueue_Create("row-M80", 0, 0, &queue);
-        if (code != kIOReturnSuccess)
-                return code;
-        code = IOService_SetDispatchQueue((IOService *)self, kIOUserClientQueueNameExternalMethod, queue);
-        OSObjectRelease(queue);
-        return code;
-}
 static __attribute__((unused)) kern_return_t expect_queues(struct ContractUserClient *self, bool on_default)
 {
         IODispatchQueue *methods, *normal;
