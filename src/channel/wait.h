@@ -9,6 +9,7 @@
  *         AMB_SPIN_MOST (50 us: what one wake-up costs both sides together). A spin in vain is a miss; after n misses running the next
  *         2^n - 1 waits (at most 63) leave this step out: a peer that pauses for milliseconds costs 50 us every 64th time, one that has
  *         become hot again is found in step 1 or at the next attempt. No more threads spin here at once than there are CPUs less one.
+ *         A host's first wait for a call leaves this step out: who has just opened needs the CPU.
  *      3. Sleep.
  *      On one CPU steps 1 and 2 are empty: the peer can only run when we do not.
  *
