@@ -61,14 +61,14 @@ END_TEST
 
 START_TEST(backtrace)
 {
-        const char *text, *line;
+        const char *text, *line, *name = program_invocation_short_name;
         int lines = 0;
 
         log_catch();
         ck_assert_int_eq(OSReportWithBacktrace("who %s", "called"), 10);
         text = log_end();
         ck_assert_ptr_nonnull(strstr(text, "who called\n"));
-        for (line = strstr(text, "test-driver-iolib"); line; line = strstr(line + 1, "test-driver-iolib"))
+        for (line = strstr(text, name); line; line = strstr(line + 1, name))
                 lines++;
         ck_assert_int_ge(lines, 2); /* this test and main, at least */
 }
