@@ -249,6 +249,171 @@ static kern_return_t echo_later(OSObject *target, void *reference, IOUserClientM
         return kIOReturnSuccess;
 }
 
+/* --- memory that is kept --- */
+
+static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct {
+        IOMemoryDescriptor *memory;
+        IOMemoryMap *map;
+} slots[kEchoSlots];
+
+static void slot_fill(uint64_t slot, IOMemoryDescriptor *memory)
+{
+        IOMemoryDescriptor *before;
+        IOMemoryMap *map;
+
+        pthread_mutex_lock(&slots_lock);
+        before = slots[slot].memory;
+        map = slots[slot].map;
+        slots[slot].memory = memory;
+        slots[slot].map = NULL;
+        pthread_mutex_unlock(&slots_lock);
+        OSObject_release(map);
+        OSObject_release(before);
+}
+
+static kern_return_t echo_keep_memory(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        IOMemoryDescriptor *memory = arguments->structureOutputDescriptor;
+        const uint64_t *in = arguments->scalarInput;
+        kern_return_t code = kIOReturnSuccess;
+
+        if (arguments->scalarInputCount != (memory ? 1 : 4) || in[0] >= kEchoSlots)
+                return kIOReturnBadArgument;
+        if (memory) {
+                OSObject_retain(memory);
+        } else {
+                IOAddressSegment segment = { in[2], in[3] };
+
+                code = IOUserClient_CreateMemoryDescriptorFromClient((IOUserClient *)target, in[1], 1, &segment, &memory);
+        }
+        if (code == kIOReturnSuccess)
+                slot_fill(in[0], memory);
+        return code;
+}
+
+/* The slot's map, retained; nobody waits for the memory of another slot meanwhile. */
+static kern_return_t slot_map(uint64_t slot, IOMemoryMap **map)
+{
+        IOMemoryDescriptor *memory;
+        kern_return_t code = kIOReturnSuccess;
+
+        pthread_mutex_lock(&slots_lock);
+        memory = slots[slot].memory;
+        *map = slots[slot].map;
+        if (*map)
+                OSObject_retain(*map);
+        else if (memory)
+                OSObject_retain(memory);
+        pthread_mutex_unlock(&slots_lock);
+        if (*map)
+                return kIOReturnSuccess;
+        if (!memory)
+                return kIOReturnNotReady;
+        code = IOMemoryDescriptor_CreateMapping(memory, 0, 0, 0, 0, 0, map);
+        pthread_mutex_lock(&slots_lock);
+        if (code == kIOReturnSuccess && slots[slot].memory == memory && !slots[slot].map) {
+                slots[slot].map = *map;
+                OSObject_retain(*map);
+        }
+        pthread_mutex_unlock(&slots_lock);
+        OSObject_release(memory);
+        return code;
+}
+
+static kern_return_t echo_exchange(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        const uint64_t *in = arguments->scalarInput;
+        IOMemoryMap *map = NULL;
+        uint64_t *words, count, below = 0;
+        kern_return_t code = in[0] < kEchoSlots ? slot_map(in[0], &map) : kIOReturnBadArgument;
+
+        if (code != kIOReturnSuccess)
+                return code;
+        words = (uint64_t *)IOMemoryMap_GetAddress(map);
+        count = IOMemoryMap_GetLength(map) / 4096;
+        for (uint64_t i = 0; i < count; i++, words += 512) {
+                below += __atomic_load_n(&words[0], __ATOMIC_RELAXED) < in[1] || __atomic_load_n(&words[255], __ATOMIC_RELAXED) < in[1];
+                __atomic_store_n(&words[256], in[2], __ATOMIC_RELAXED);
+                __atomic_store_n(&words[511], in[2], __ATOMIC_RELAXED);
+        }
+        OSObject_release(map);
+        arguments->scalarOutput[0] = count;
+        arguments->scalarOutput[1] = below;
+        return kIOReturnSuccess;
+}
+
+static kern_return_t echo_drop(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        if (arguments->scalarInput[0] >= kEchoSlots)
+                return kIOReturnBadArgument;
+        slot_fill(arguments->scalarInput[0], NULL);
+        return kIOReturnSuccess;
+}
+
+/* --- what memory costs (tests/system/bench-memory.c) --- */
+
+static kern_return_t echo_read(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        uint64_t began = mach_absolute_time(), sum = 0;
+        const uint64_t *words = NULL;
+        IOMemoryMap *map = NULL;
+        size_t length = 0;
+        kern_return_t code = echo_input(arguments, &map, (const void **)&words, &length);
+
+        if (code != kIOReturnSuccess)
+                return code;
+        for (size_t i = 0; i < length / sizeof(*words); i++)
+                sum += words[i];
+        OSObject_release(map);
+        arguments->scalarOutput[0] = sum;
+        arguments->scalarOutput[1] = mach_absolute_time() - began;
+        return kIOReturnSuccess;
+}
+
+static void fill(uint64_t *words, size_t length, uint64_t word)
+{
+        for (size_t i = 0; i < length / sizeof(*words); i++)
+                words[i] = word;
+}
+
+static kern_return_t echo_fill(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        uint64_t began = mach_absolute_time();
+        IOMemoryMap *map;
+        kern_return_t code = kIOReturnBadArgument;
+
+        if (arguments->structureOutputDescriptor)
+                code = IOMemoryDescriptor_CreateMapping(arguments->structureOutputDescriptor, 0, 0, 0, 0, 0, &map);
+        if (code != kIOReturnSuccess)
+                return code;
+        fill((uint64_t *)IOMemoryMap_GetAddress(map), IOMemoryMap_GetLength(map), arguments->scalarInput[0]);
+        OSObject_release(map);
+        arguments->scalarOutput[0] = mach_absolute_time() - began;
+        return kIOReturnSuccess;
+}
+
+static kern_return_t echo_fill_own(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        static uint64_t *words;
+        static size_t length;
+        uint64_t began;
+
+        if (length != arguments->scalarInput[1]) {
+                free(words);
+                length = arguments->scalarInput[1];
+                words = calloc(1, length);
+                if (!words) {
+                        length = 0;
+                        return kIOReturnNoMemory;
+                }
+        }
+        began = mach_absolute_time();
+        fill(words, length, arguments->scalarInput[0]);
+        arguments->scalarOutput[0] = mach_absolute_time() - began;
+        return kIOReturnSuccess;
+}
+
 #define ANY kIOUserClientVariableStructureSize
 static const IOUserClientMethodDispatch echo_methods_table[] = {
         /* function, completion, scalars in, bytes in, scalars out, bytes out */
@@ -263,6 +428,12 @@ static const IOUserClientMethodDispatch echo_methods_table[] = {
         [kEchoStatistics] = { echo_statistics, 0, 0, 0, 3, 0 },
         [kEchoBlocked] = { echo_blocked, 0, 0, 0, 1, 0 },
         [kEchoMemory] = { echo_memory, 0, ANY, 0, 1, 0 },
+        [kEchoKeep] = { echo_keep_memory, 0, ANY, 0, 0, ANY },
+        [kEchoExchange] = { echo_exchange, 0, 3, 0, 2, 0 },
+        [kEchoDrop] = { echo_drop, 0, 1, 0, 0, 0 },
+        [kEchoRead] = { echo_read, 0, 0, ANY, 2, 0 },
+        [kEchoFill] = { echo_fill, 0, 1, 0, 1, ANY },
+        [kEchoFillOwn] = { echo_fill_own, 0, 2, 0, 1, 0 },
 };
 
 static kern_return_t echo_external_method(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,

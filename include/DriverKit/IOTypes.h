@@ -38,6 +38,9 @@ typedef struct IOVirtualAddressRange {
 #define kIOMemoryDirectionOutIn 0x3ull
 #define kIOMemoryDirectionInOut 0x3ull
 
+/* Of CreateMemoryDescriptorFromClient: the memory itself, not a snapshot. */
+#define kIOMemoryDisableCopyOnWrite 0x10ull
+
 /* Options of IOMemoryDescriptor_CreateMapping. */
 #define kIOMemoryMapFixedAddress 0x1ull
 #define kIOMemoryMapReadOnly 0x2ull

@@ -88,6 +88,7 @@ static void slot_free(struct amb_channel *channel, unsigned slot)
 static void range_write(struct amb_layout_range *to, const struct amb_range *from)
 {
         amb_store(&to->id, from->id);
+        amb_store(&to->file, from->file);
         amb_store(&to->offset, from->offset);
         amb_store(&to->length, from->length);
 }

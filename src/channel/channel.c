@@ -299,6 +299,16 @@ bool amb_channel_unlocked(const struct amb_channel *channel)
         return !amb_channel_foreign(channel) && amb_load(&channel->memory->header.unlocked) != 0;
 }
 
+void amb_channel_set_borrows(struct amb_channel *channel)
+{
+        amb_store(&channel->memory->header.borrows, 1);
+}
+
+bool amb_channel_borrows(const struct amb_channel *channel)
+{
+        return !amb_channel_foreign(channel) && amb_load(&channel->memory->header.borrows) != 0;
+}
+
 void amb_channel_close(struct amb_channel *channel)
 {
         if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))

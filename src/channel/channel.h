@@ -140,6 +140,10 @@ bool amb_channel_terminated(const struct amb_channel *channel);
 void amb_channel_set_unlocked(struct amb_channel *channel);
 bool amb_channel_unlocked(const struct amb_channel *channel);
 
+/* The same for: the driver can ask for the app's memory by itself, at any time (loan.h), so there must be somebody to be asked. */
+void amb_channel_set_borrows(struct amb_channel *channel);
+bool amb_channel_borrows(const struct amb_channel *channel);
+
 /* Host: the app's process is dead. Kept completions are dropped, further ones are CLOSED. Any thread. */
 void amb_channel_peer_gone(struct amb_channel *channel);
 
@@ -166,12 +170,13 @@ void amb_channel_counters(struct amb_channel *channel, struct amb_channel_counte
 /* --- calls --- */
 
 /*
- * Part of a region: memory that the app gave to the host over the side socket under `id`. The channel only carries it. id 0: the caller's
- * memory is not there (call-path 2.5); only the length is meant.
+ * A structure argument of more than 4096 bytes: the app's own memory, to be asked for under the ticket `id` (loan.h); it begins at `offset`
+ * inside its first page. Or, `file` not 0: the host has it already, at `offset` of that file. The channel only carries it.
  */
 struct amb_range {
         uint32_t id;
         uint64_t offset, length;
+        uint32_t file;
 };
 
 enum {
@@ -183,7 +188,7 @@ enum {
 enum {
         AMB_REPLY_BYTES = 1u << 0,              /* the driver set a data object: size bytes (0 is possible) */
         AMB_REPLY_LARGE = 1u << 1,              /* variable output above 4096 bytes: `length` bytes come over the side socket as out_region */
-        AMB_REPLY_IN_RETAINED = 1u << 2,        /* the driver keeps range_in's region: do not use that memory again */
+        AMB_REPLY_IN_RETAINED = 1u << 2,        /* the driver keeps range_in: the ticket goes on after the call */
         AMB_REPLY_OUT_RETAINED = 1u << 3,
         AMB_REPLY_TERMINATED = 1u << 4,         /* alone, with status 0: the driver has not seen the call; the app's side says TERMINATED */
 };

@@ -28,6 +28,7 @@ const char *amb_request_check(const struct amb_request *request)
 static void range_read(struct amb_range *to, const struct amb_layout_range *from)
 {
         to->id = amb_load(&from->id);
+        to->file = amb_load(&from->file);
         to->offset = amb_load(&from->offset);
         to->length = amb_load(&from->length);
 }

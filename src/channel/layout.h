@@ -44,6 +44,7 @@ struct amb_layout_header {
         uint32_t overflow;                      /* host: 1 while it keeps completions that found no room */
         uint32_t terminated;                    /* host: 1: calls are refused */
         uint32_t unlocked;                      /* host: 1: a close does not wait for calls */
+        uint32_t borrows;                       /* host: 1: the driver can ask for the app's memory by itself */
         /* Futexes: the host's thread sets 1 before it sleeps; whoever has work for it sets 0 and wakes. */
         uint32_t host_asleep AMB_LINE;
         uint32_t flusher_asleep;                /* the same of the thread that moves kept completions */
@@ -67,7 +68,7 @@ struct amb_layout_request {
 };
 
 struct amb_layout_range {
-        uint32_t id, unused;
+        uint32_t id, file;
         uint64_t offset, length;
 };
 

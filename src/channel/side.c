@@ -24,28 +24,22 @@ int amb_side_receive(int socket, bool wait, struct amb_side_message *ret_message
 
 bool amb_side_request_valid(const struct amb_side_message *m, bool with_fd)
 {
-        bool needs_fd = m->kind == AMB_SIDE_PORT || m->kind == AMB_SIDE_REGION || m->kind == AMB_SIDE_TRAP;
-        bool has_size = m->kind == AMB_SIDE_REGION || m->kind == AMB_SIDE_TRAP;
+        bool needs_fd = m->kind == AMB_SIDE_PORT || m->kind == AMB_SIDE_LOANS || m->kind == AMB_SIDE_TRAP;
 
-        if ((m->serial == 0 && m->kind != AMB_SIDE_PORT_DROP) || m->code || m->filler || m->identity || with_fd != needs_fd)
-                return false;
-        if ((m->kind != AMB_SIDE_REGION && m->flags) || (!has_size && m->size))
+        if ((m->serial == 0 && m->kind != AMB_SIDE_PORT_DROP) || m->code || m->filler || m->identity || with_fd != needs_fd ||
+            m->flags || (m->kind != AMB_SIDE_TRAP && m->size))
                 return false;
         switch (m->kind) {
         case AMB_SIDE_PORT:
         case AMB_SIDE_PORT_DROP:
                 return (m->id & 0xFF) < AMB_SIDE_PORTS_MAX;
-        case AMB_SIDE_REGION:
-                return m->id != 0 && m->size > 0 && m->size <= AMB_SIDE_REGION_BYTES_MAX && m->flags != 0 &&
-                       (m->flags & ~(uint32_t)(AMB_SIDE_REGION_IN | AMB_SIDE_REGION_OUT)) == 0;
-        case AMB_SIDE_REGION_DROP:
-                return m->id != 0;
         case AMB_SIDE_MAP:
         case AMB_SIDE_UNMAP:
         case AMB_SIDE_FETCH:
                 return true;
         case AMB_SIDE_TRAP:
                 return m->id <= AMB_SIDE_TRAP_WORK_GROUP && m->size > 0 && m->size <= AMB_SIDE_NAME_MAX;
+        case AMB_SIDE_LOANS:
         case AMB_SIDE_CLOSE:
         case AMB_SIDE_MAP_MORE:
                 return m->id == 0;

@@ -12,8 +12,7 @@
  *      kind         id               flags            size     descriptor     answer: code, and on 0
  *      PORT         port name        -                -        a port's end   -
  *      PORT_DROP    port name        -                -        -              -
- *      REGION       region id        REGION_IN|OUT    bytes    sealed memfd   -
- *      REGION_DROP  region id        -                -        -              -
+ *      LOANS        -                -                -        a socket       -       (loan.h; once)
  *      MAP          memory type      -                -        -              size (bytes), identity, READ_ONLY, id: extents
  *      MAP_MORE     -                -                -        -              id: extents that are left
  *      UNMAP        memory type      -                -        -              identity (0: the driver gave no memory), READ_ONLY
@@ -55,8 +54,6 @@
 #include "channel/packet.h"
 
 #define AMB_SIDE_PORTS_MAX 16                           /* ports of one connection at a time, index 0 to 15 */
-#define AMB_SIDE_REGIONS_MAX 64                         /* regions of one connection that exist at a time */
-#define AMB_SIDE_REGION_BYTES_MAX (1ull << 34)          /* their sum, per connection; of memory that is used only where written */
 #define AMB_SIDE_OUTPUTS_MAX 64                         /* variable outputs that wait for FETCH; the oldest one goes first */
 #define AMB_SIDE_NAME_MAX 64                            /* bytes of a name in a TRAP */
 #define AMB_SIDE_PENDING_MAX 64                         /* requests without an answer */
@@ -66,8 +63,7 @@
 enum amb_side_kind {
         AMB_SIDE_PORT = 1,
         AMB_SIDE_PORT_DROP,
-        AMB_SIDE_REGION,
-        AMB_SIDE_REGION_DROP,
+        AMB_SIDE_LOANS,
         AMB_SIDE_MAP,
         AMB_SIDE_UNMAP,
         AMB_SIDE_FETCH,
@@ -84,8 +80,6 @@ enum {
 };
 
 enum {
-        AMB_SIDE_REGION_IN = 1,         /* the driver reads it (struct input) */
-        AMB_SIDE_REGION_OUT = 2,        /* the driver writes it (struct output) */
         AMB_SIDE_READ_ONLY = 4,         /* answers to MAP and UNMAP */
         AMB_SIDE_TERMINATED = 8,        /* the same */
 };

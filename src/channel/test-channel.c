@@ -74,7 +74,7 @@ START_TEST(fields)
 {
         struct job job = { .call = {
                 .selector = 7, .flags = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT, .port = 63,
-                .range_in = { 1, 2, 3 }, .range_out = { 0xFFFFFFFF, UINT64_MAX, UINT64_MAX - 1 },
+                .range_in = { 1, 2, 3, 4 }, .range_out = { 0xFFFFFFFF, UINT64_MAX, UINT64_MAX - 1, 5 },
                 .reference = { 10, 11, 12, 13, 14, 15, 16, 17 },
         } };
         struct amb_result result = { .flags = AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED };

@@ -38,7 +38,7 @@ static int memory(size_t size, int seals)
 
 START_TEST(round_trip)
 {
-        struct amb_side_message sent = { .kind = AMB_SIDE_REGION, .serial = 7, .id = 3, .flags = AMB_SIDE_REGION_IN, .size = 5 }, got;
+        struct amb_side_message sent = { .kind = AMB_SIDE_LOANS, .serial = 7, .id = 3, .flags = 1, .size = 5 }, got;
         int fd = memory(5, F_SEAL_SEAL), received;
 
         ck_assert_int_eq(amb_side_receive(ends[1], false, &got, &received), AMB_SIDE_NOTHING);
@@ -116,22 +116,22 @@ END_TEST
 
 START_TEST(requests)
 {
-        const struct amb_side_message good = { .kind = AMB_SIDE_REGION, .serial = 1, .id = 1, .flags = 3, .size = 1 };
+        const struct amb_side_message good = { .kind = AMB_SIDE_LOANS, .serial = 1 };
         struct amb_side_message m;
 
         ck_assert(amb_side_request_valid(&good, true));
         ck_assert(!amb_side_request_valid(&good, false));
 #define BAD(change) do { m = good; change; ck_assert_msg(!amb_side_request_valid(&m, true), #change); } while (0)
         BAD(m.serial = 0);
-        BAD(m.id = 0);
-        BAD(m.flags = 0);
-        BAD(m.flags = 7);
-        BAD(m.size = 0);
-        BAD(m.size = AMB_SIDE_REGION_BYTES_MAX + 1);
+        BAD(m.id = 1);
+        BAD(m.flags = 1);
+        BAD(m.size = 1);
         BAD(m.code = 1);
         BAD(m.filler = 1);
         BAD(m.identity = 1);
         BAD(m.kind = AMB_SIDE_MAP);
+        BAD(m.kind = AMB_SIDE_FETCH);
+        BAD(m.kind = AMB_SIDE_CLOSE);
         BAD(m.kind = 0);
         BAD(m.kind = AMB_SIDE_ANSWER);
         BAD(m.kind = AMB_SIDE_EXTENT);

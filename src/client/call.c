@@ -7,6 +7,7 @@
 #include <IOKit/IOKitLib.h>
 #include <mach/mach.h>
 
+#include "channel/loan.h"
 #include "client/cancel.h"
 #include "client/connection.h"
 #include "client/port.h"
@@ -23,8 +24,7 @@ struct exchange {
         void *output_struct;
         size_t output_size;             /* the caller's room; meaningless in variable mode */
         bool variable;
-        uint32_t seats;                 /* regions that this call needs */
-        struct amb_region *region_in, *region_out;
+        bool large;                     /* arguments that the host has to ask for */
 };
 
 /* Mode of the structure input (2.5). An impossible range is no input at all. */
@@ -39,7 +39,7 @@ static void plan_input(struct exchange *x)
                 x->call.size = (uint32_t)x->input_size;
         } else if (x->input_struct && !__builtin_add_overflow((uintptr_t)x->input_struct, x->input_size, &end)) {
                 x->call.flags |= AMB_CALL_RANGE_IN;
-                x->seats++;
+                x->large = true;
         }
 }
 
@@ -59,69 +59,46 @@ static kern_return_t plan_output(struct exchange *x)
                 if (__builtin_add_overflow((uintptr_t)x->output_struct, x->output_size, &end))
                         return KERN_SUCCESS;
                 x->call.flags |= AMB_CALL_RANGE_OUT;
-                x->seats++;
+                x->large = true;
         }
         return KERN_SUCCESS;
 }
 
-static kern_return_t region_code(struct exchange *x, int error)
+/* The caller's memory as a ticket: whether it is there at all will be seen when the driver maps it (2.5). */
+static kern_return_t range_describe(struct exchange *x, struct amb_range *range, const void *bytes, size_t size, uint32_t options)
 {
-        if (error == AMB_SIDE_GONE)
-                return amb_connection_ended(x->connection);
-        return error == -EMSGSIZE ? kIOReturnNoResources : kIOReturnNoMemory;
+        return amb_loan_begin(x->connection, bytes, size, options, range) < 0 ? kIOReturnNoMemory : KERN_SUCCESS;
 }
 
-/*
- * Whether the caller's memory is not there. Then the driver gets a descriptor that it cannot map (2.5), and nobody crashes here. What the
- * kernel cannot tell (before Linux 5.14; mapped devices) is taken for memory.
- */
-static bool memory_absent(const void *bytes, size_t size)
+static kern_return_t ranges_describe(struct exchange *x)
 {
-        uintptr_t start = (uintptr_t)bytes & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
+        kern_return_t code = KERN_SUCCESS;
 
-        return madvise((void *)start, (uintptr_t)bytes + size - start, MADV_POPULATE_READ) < 0 && (errno == ENOMEM || errno == EFAULT);
-}
-
-static kern_return_t regions_prepare(struct exchange *x)
-{
-        int r;
-
-        x->call.range_in.length = x->input_size;
-        x->call.range_out.length = x->output_size;
-        if ((x->call.flags & AMB_CALL_RANGE_IN) && !memory_absent(x->input_struct, x->input_size)) {
-                r = amb_region_get(x->connection, AMB_SIDE_REGION_IN, x->input_size, &x->region_in);
-                if (r)
-                        return region_code(x, r);
-                amb_region_fill(x->region_in, x->input_struct, x->input_size);
-                x->call.range_in.id = x->region_in->id;
-        }
-        if ((x->call.flags & AMB_CALL_RANGE_OUT) && !memory_absent(x->output_struct, x->output_size)) {
-                r = amb_region_get(x->connection, AMB_SIDE_REGION_OUT, x->output_size, &x->region_out);
-                if (r)
-                        return region_code(x, r);
-                /* What the driver does not write keeps the caller's bytes. */
-                amb_region_fill(x->region_out, x->output_struct, x->output_size);
-                x->call.range_out.id = x->region_out->id;
-        }
-        return KERN_SUCCESS;
+        /* Without somebody to ask, the driver's mappings fail, and it says so in its own way. */
+        (void)amb_loans_need(x->connection);
+        if (x->call.flags & AMB_CALL_RANGE_IN)
+                code = range_describe(x, &x->call.range_in, x->input_struct, x->input_size, AMB_LOAN_OUT);
+        if (code == KERN_SUCCESS && (x->call.flags & AMB_CALL_RANGE_OUT))
+                code = range_describe(x, &x->call.range_out, x->output_struct, x->output_size, AMB_LOAN_IN | AMB_LOAN_SHARED);
+        return code;
 }
 
 /* Whatever the call's end was, the driver's stores are the caller's (row 54). */
-static void regions_finish(struct exchange *x)
+static void ranges_end(struct exchange *x)
 {
-        if (x->region_out) {
-                amb_region_fetch(x->region_out, x->output_struct, x->output_size);
-                amb_region_put(x->connection, x->region_out, x->reply.flags & AMB_REPLY_OUT_RETAINED);
-        }
-        if (x->region_in)
-                amb_region_put(x->connection, x->region_in, x->reply.flags & AMB_REPLY_IN_RETAINED);
+        if (x->call.range_out.id)
+                amb_loan_end(x->connection, x->call.range_out.id, x->reply.flags & AMB_REPLY_OUT_RETAINED);
+        if (x->call.range_in.id)
+                amb_loan_end(x->connection, x->call.range_in.id, x->reply.flags & AMB_REPLY_IN_RETAINED);
 }
 
 static kern_return_t exchange_send(struct exchange *x)
 {
         int r;
 
+        amb_loans_sync(&x->connection->loans);
         r = amb_channel_call(x->connection->channel, &x->call, &x->reply);
+        amb_loans_sync(&x->connection->loans);
         switch (r) {
         case 0:
                 return x->reply.status;
@@ -140,18 +117,15 @@ static kern_return_t exchange_send(struct exchange *x)
         }
 }
 
-/* A call with large arguments; the only one that allocates, and only while the cache is cold. */
+/* A call with large arguments; the only one that allocates. */
 static kern_return_t exchange_send_large(struct exchange *x)
 {
         AMB_NO_CANCEL;
-        kern_return_t code;
+        kern_return_t code = ranges_describe(x);
 
-        amb_regions_enter(&x->connection->regions, x->seats);
-        code = regions_prepare(x);
         if (code == KERN_SUCCESS)
                 code = exchange_send(x);
-        regions_finish(x);
-        amb_regions_leave(&x->connection->regions, x->seats);
+        ranges_end(x);
         return code;
 }
 
@@ -183,7 +157,7 @@ static kern_return_t fetch_output(struct exchange *x, void **ret, size_t *ret_le
                 return answer.code;
         if (answer.size == 0)
                 return KERN_SUCCESS;
-        if (answer.size != x->reply.length || answer.size > AMB_SIDE_REGION_BYTES_MAX || fd < 0 ||
+        if (answer.size != x->reply.length || answer.size > AMB_LOAN_BYTES_MAX || fd < 0 ||
             !amb_side_memory_check(fd, 0, 0) || lseek(fd, 0, SEEK_END) < (off_t)answer.size)
                 return kIOReturnIPCError;
         memory = mmap(NULL, answer.size, PROT_READ, MAP_SHARED, fd, 0);
@@ -202,7 +176,7 @@ static kern_return_t exchange_variable(struct exchange *x, void **ret, size_t *r
         kern_return_t code;
 
         x->call.bytes_out = bytes;
-        code = x->seats ? exchange_send_large(x) : exchange_send(x);
+        code = x->large ? exchange_send_large(x) : exchange_send(x);
         if (code)
                 return code;
         if (x->reply.flags & AMB_REPLY_LARGE)
@@ -251,7 +225,7 @@ static kern_return_t exchange_run(struct exchange *x, uint32_t *output_count, si
                 memcpy(x->output_struct, &pages, sizeof(pages));
                 *output_size = length;
         } else {
-                code = x->seats ? exchange_send_large(x) : exchange_send(x);
+                code = x->large ? exchange_send_large(x) : exchange_send(x);
         }
         if (code == KERN_SUCCESS)
                 results_write(x, output_count, output_size);

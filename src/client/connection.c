@@ -14,7 +14,7 @@ static void connection_free(struct amb_target *target)
         amb_channel_free(connection->channel);
         amb_fd_close(connection->side);
         amb_fd_close(connection->host);
-        amb_regions_free(&connection->regions);
+        amb_loans_end(&connection->loans);
         amb_mappings_free(connection);
         pthread_mutex_destroy(&connection->side_lock);
         pthread_mutex_destroy(&connection->seat_lock);
@@ -33,6 +33,7 @@ static void connection_forked(struct amb_target *target)
         if (connection->host >= 0)
                 close(connection->host);
         connection->side = connection->host = -1;
+        amb_loans_forked(&connection->loans);
         atomic_store(&connection->gone, true);
 }
 
@@ -53,6 +54,7 @@ static void connection_left(struct amb_target *target)
         pthread_mutex_lock(&connection->side_lock);
         connection->side = amb_fd_close(connection->side);
         pthread_mutex_unlock(&connection->side_lock);
+        amb_loans_end(&connection->loans);
         amb_ports_sweep(connection);
 }
 
@@ -95,7 +97,7 @@ int amb_connection_new(const struct amb_opened *opened, struct amb_connection **
         amb_target_init(&connection->target, &connection_class);
         connection->side = opened->side;
         connection->host = opened->host;
-        amb_regions_init(&connection->regions);
+        amb_loans_init(&connection->loans, opened->names_memory);
         pthread_mutex_init(&connection->side_lock, NULL);
         pthread_mutex_init(&connection->seat_lock, NULL);
         pthread_mutex_init(&connection->drain, NULL);
@@ -445,6 +447,9 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t owning_task, uint3
         }
         r = amb_connection_new(&opened, &connection);
         if (r == 0) {
+                /* Without somebody to ask, the driver's mappings fail; the connection is as good as any. */
+                if (opened.names_memory && amb_channel_borrows(connection->channel))
+                        (void)amb_loans_need(connection);
                 r = amb_handle_new(&connection->target, connect);
                 if (r < 0)
                         amb_target_unref(&connection->target);

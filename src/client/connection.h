@@ -12,8 +12,8 @@
  * Who owns what
  *      The handle's slot holds one reference; every notification port that the connection has used holds another, because the
  *      channel must stay for its completions. `call` functions run pinned; everything reached from a port runs under that
- *      port's reference. Locks, outermost first: a port's links, `drain`, a port's queue. `side_lock` (inside
- *      `map_lock`) and the regions' lock are innermost.
+ *      port's reference. Locks, outermost first: a port's links, `drain`, a port's queue. The loans' lock and `side_lock`
+ *      (inside `map_lock`) are innermost.
  *
  * What the host may do wrong: answer nonsense on the side socket. Then one line is logged and the connection is treated as
  * dead.
@@ -23,7 +23,7 @@
 #include "channel/channel.h"
 #include "channel/side.h"
 #include "client/handle.h"
-#include "client/region.h"
+#include "client/loan.h"
 #include "client/remote.h"
 
 struct amb_port;
@@ -55,7 +55,7 @@ struct amb_connection {
         pthread_mutex_t drain;          /* moving completions to the ports' queues, in order */
         struct amb_port_seat seats[AMB_SIDE_PORTS_MAX];
 
-        struct amb_regions regions;
+        struct amb_loans loans;
         pthread_mutex_t map_lock;       /* held while a mapping is made: the host's extents are put in place one by one */
         struct amb_mapping *mappings;
 };

@@ -185,6 +185,7 @@ static bool connection_drain(struct amb_connection *connection, struct amb_port 
 
         pthread_mutex_lock(&connection->drain);
         while ((r = amb_channel_completion_next(connection->channel, &completion)) == 0) {
+                amb_loans_sync(&connection->loans);
                 uint32_t index = AMB_CHANNEL_PORT_INDEX(completion.port);
                 struct amb_port_seat *seat = index < AMB_SIDE_PORTS_MAX ? &connection->seats[index] : NULL;
                 struct amb_port *port = seat && seat->name == completion.port ? seat->port : NULL;

@@ -57,6 +57,7 @@ int amb_remote_entry(uint64_t entry, kern_return_t *ret_code, struct amb_snapsho
 struct amb_opened {
         uint64_t connection;
         int channel, side, host;
+        bool names_memory;              /* the driver may name memory of ours by itself */
 };
 int amb_remote_open(uint64_t entry, uint32_t type, kern_return_t *ret_code, struct amb_opened *ret);
 

@@ -4,16 +4,14 @@
  * A driver's host for tests: the host's ends of channel and side socket, served by two threads, in this process or in a child.
  * What a call does is chosen by its selector.
  */
-#include <fcntl.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "client/connection.h"
+#include "client/test-borrow.h"
 
 enum {
         HOST_ADD_ONE,           /* scalars in, each plus one, out */
@@ -21,20 +19,16 @@ enum {
         HOST_SILENT,            /* success without any output */
         HOST_COMPLETE,          /* async: one completion with scalars[0] values 1, 2, 3..., status scalars[1] */
         HOST_BLOCK,             /* posts `entered`, waits for `released`, returns 77 */
-        HOST_SPOIL,             /* writes "spoiled" to the output region, returns kIOReturnIOError */
+        HOST_SPOIL,             /* writes "spoiled" to the output's memory, returns kIOReturnIOError */
         HOST_VARIABLE,          /* scalars[0] bytes of 'v' */
         HOST_STATUS,            /* returns scalars[0] */
-        HOST_RETAIN,            /* as ECHO, and keeps both regions */
+        HOST_RETAIN,            /* as ECHO, and keeps both ranges until host_give_back() */
         /* scalars out: scalar count, capacity, size, structure capacity, flags, async port's reference[1] */
         HOST_SEEN,
         HOST_LATER,             /* remembers the completion; sent by host_complete_later() */
 };
 
-struct host_region {
-        uint32_t id;
-        char *memory;
-        size_t size;
-};
+#define HOST_KEPT 64
 
 struct host_extent;
 
@@ -43,10 +37,11 @@ struct host {
         int side;
         pthread_t calls, requests;
         sem_t entered, released;
-        pthread_mutex_t lock;
-        struct host_region regions[AMB_SIDE_REGIONS_MAX];
+        struct borrower borrower;
+        struct borrowed in, out;        /* of the call that is served, mapped */
+        struct borrowed kept[HOST_KEPT];
+        uint32_t kept_count;
         int ports[AMB_SIDE_PORTS_MAX];
-        uint32_t regions_seen, drops_seen;
         _Atomic uint32_t port_drops;
         _Atomic bool terminated;        /* as a host does it: answers for the driver */
         int output_fd, memory_fd;
@@ -71,18 +66,6 @@ struct host_extent {
         int fd;
         uint64_t offset, size;
 };
-
-static struct host_region *host_region(struct host *host, uint32_t id)
-{
-        struct host_region *found = NULL;
-
-        pthread_mutex_lock(&host->lock);
-        for (size_t i = 0; i < AMB_SIDE_REGIONS_MAX && !found; i++)
-                if (host->regions[i].id == id)
-                        found = &host->regions[i];
-        pthread_mutex_unlock(&host->lock);
-        return found;
-}
 
 static int host_sealed_memory(const void *bytes, size_t used, size_t size)
 {
@@ -110,30 +93,37 @@ AMB_UNUSED static void host_complete_later(struct host *host, uint32_t count, in
         host_complete(host, &host->later, count, status);
 }
 
-/* The structure argument's bytes, wherever they are. */
-static char *host_input(struct host *host, const struct amb_request *request, char *bytes, size_t *ret_size)
+/* A range of the call, mapped; the call fails like a driver's mapping if the app does not have it. */
+static int32_t host_range(struct host *host, const struct amb_range *range, struct borrowed *ret)
 {
-        struct host_region *region;
-
-        *ret_size = request->size;
-        if (!(request->flags & AMB_CALL_RANGE_IN))
-                return bytes;
-        region = host_region(host, request->range_in.id);
-        if (!region || request->range_in.length > region->size)
+        if (!borrower_await(&host->borrower) || !borrower_borrow(&host->borrower, range->id, 0, NULL, 0, ret))
+                return kIOReturnNotReady;
+        if (ret->code == 0 && (ret->length != range->length ||
+                               (size_t)(ret->memory - (char *)ret->base) != range->offset % (size_t)sysconf(_SC_PAGESIZE)))
                 abort();
-        *ret_size = request->range_in.length;
-        return region->memory;
+        return ret->code;
+}
+
+/* The ranges stay mapped only if the call retains them. */
+static void host_range_end(struct host *host, struct borrowed *range, bool keep)
+{
+        if (keep && range->base) {
+                if (host->kept_count == HOST_KEPT)
+                        abort();
+                host->kept[host->kept_count++] = *range;
+        } else {
+                borrowed_unmap(range);
+        }
+        *range = (struct borrowed){ 0 };
 }
 
 static void host_echo(struct host *host, const struct amb_request *request, char *bytes, struct amb_result *result)
 {
-        struct host_region *region;
-        size_t size;
-        char *input = host_input(host, request, bytes, &size);
+        size_t size = request->flags & AMB_CALL_RANGE_IN ? host->in.length : request->size;
+        char *input = request->flags & AMB_CALL_RANGE_IN ? host->in.memory : bytes;
 
         if (request->flags & AMB_CALL_RANGE_OUT) {
-                region = host_region(host, request->range_out.id);
-                memcpy(region->memory, input, size < request->range_out.length ? size : request->range_out.length);
+                memcpy(host->out.memory, input, size < host->out.length ? size : host->out.length);
         } else if (request->capacity) {
                 result->flags |= AMB_REPLY_BYTES;
                 result->bytes = input;
@@ -160,12 +150,22 @@ static void host_variable(struct host *host, const struct amb_request *request, 
         result->length = size;
 }
 
+static bool host_uses_ranges(uint32_t selector)
+{
+        return selector == HOST_ECHO || selector == HOST_RETAIN || selector == HOST_SPOIL;
+}
+
 static void host_call(struct host *host, const struct amb_request *request, char *bytes)
 {
         uint64_t scalars[AMB_CHANNEL_SCALARS] = { 0 };
         struct amb_result result = { .scalars = scalars };
+        bool keep = request->selector == HOST_RETAIN;
 
-        switch (request->selector) {
+        if (host_uses_ranges(request->selector) && (request->flags & AMB_CALL_RANGE_IN))
+                result.status = host_range(host, &request->range_in, &host->in);
+        if (result.status == 0 && host_uses_ranges(request->selector) && (request->flags & AMB_CALL_RANGE_OUT))
+                result.status = host_range(host, &request->range_out, &host->out);
+        switch (result.status == 0 ? request->selector : HOST_SILENT) {
         case HOST_ADD_ONE:
                 result.scalar_count = request->scalar_capacity < request->scalar_count ? request->scalar_capacity
                                                                                        : request->scalar_count;
@@ -193,7 +193,7 @@ static void host_call(struct host *host, const struct amb_request *request, char
                 result.status = 77;
                 break;
         case HOST_SPOIL:
-                memcpy(host_region(host, request->range_out.id)->memory, "spoiled", 7);
+                memcpy(host->out.memory, "spoiled", 7);
                 result.status = kIOReturnIOError;
                 break;
         case HOST_VARIABLE:
@@ -212,8 +212,20 @@ static void host_call(struct host *host, const struct amb_request *request, char
                 scalars[5] = request->reference[1];
                 break;
         }
+        /* Before the reply: the buffer is the caller's then. */
+        if (result.bytes != host->in.memory || !result.bytes)
+                host_range_end(host, &host->in, keep && result.status == 0);
+        host_range_end(host, &host->out, keep && result.status == 0);
         if (amb_channel_reply(host->channel, request, &result) < 0)
                 abort();
+        host_range_end(host, &host->in, keep && result.status == 0);
+}
+
+/* The driver releases what it has retained. */
+AMB_UNUSED static void host_give_back(struct host *host)
+{
+        while (host->kept_count > 0)
+                borrower_return(&host->borrower, &host->kept[--host->kept_count]);
 }
 
 static void *host_serve_calls(void *context)
@@ -233,8 +245,6 @@ static void *host_serve_calls(void *context)
 /* One request of the app; takes over fd. */
 static int host_answer(struct host *host, const struct amb_side_message *request, int fd, struct amb_side_message *answer)
 {
-        struct host_region *region;
-
         switch (request->kind) {
         case AMB_SIDE_PORT:
                 amb_fd_close(host->ports[AMB_CHANNEL_PORT_INDEX(request->id)]);
@@ -243,19 +253,8 @@ static int host_answer(struct host *host, const struct amb_side_message *request
         case AMB_SIDE_PORT_DROP:
                 host->port_drops++;
                 return -1;
-        case AMB_SIDE_REGION:
-                region = host_region(host, 0);
-                region->size = request->size;
-                region->memory = mmap(NULL, request->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-                region->id = request->id;
-                host->regions_seen++;
-                close(fd);
-                return -1;
-        case AMB_SIDE_REGION_DROP:
-                region = host_region(host, request->id);
-                munmap(region->memory, region->size);
-                region->id = 0;
-                host->drops_seen++;
+        case AMB_SIDE_LOANS:
+                borrower_start(&host->borrower, fd);
                 return -1;
         case AMB_SIDE_MAP:
         case AMB_SIDE_UNMAP:
@@ -317,12 +316,14 @@ static void *host_serve_requests(void *context)
                 closed = request.kind == AMB_SIDE_CLOSE;
                 if (request.serial != 0)
                         amb_side_send(host->side, &answer, out, true);
-                if ((request.kind == AMB_SIDE_MAP || request.kind == AMB_SIDE_MAP_MORE) && !answer.code && !host->terminated)
+                /* As the answer said, though it may have been terminated since. */
+                if ((request.kind == AMB_SIDE_MAP || request.kind == AMB_SIDE_MAP_MORE) && answer.code == 0 && answer.id > 0)
                         host_send_extents(host, &answer);
                 /* Ours since it was taken: as soon as the app has the answer, its next call may set host->output_fd. */
                 if (request.kind == AMB_SIDE_FETCH)
                         amb_fd_close(out);
         }
+        borrower_start(&host->borrower, -1);
         return NULL;
 }
 
@@ -335,7 +336,7 @@ static void host_start(struct host *host, int channel, int side)
         host->identity = 11;
         for (size_t i = 0; i < AMB_SIDE_PORTS_MAX; i++)
                 host->ports[i] = -1;
-        pthread_mutex_init(&host->lock, NULL);
+        borrower_init(&host->borrower);
         sem_init(&host->entered, 0, 0);
         sem_init(&host->released, 0, 0);
         host->memory_fd = host_sealed_memory("shared", 6, 8192);
@@ -365,9 +366,9 @@ AMB_UNUSED static void host_end(struct host *host)
         amb_fd_close(host->output_fd);
         for (size_t i = 0; i < AMB_SIDE_PORTS_MAX; i++)
                 amb_fd_close(host->ports[i]);
-        for (size_t i = 0; i < AMB_SIDE_REGIONS_MAX; i++)
-                if (host->regions[i].id)
-                        munmap(host->regions[i].memory, host->regions[i].size);
+        while (host->kept_count > 0)
+                borrowed_unmap(&host->kept[--host->kept_count]);
+        borrower_end(&host->borrower);
 }
 
 static void host_descriptors(int *ret_channel, int pair[2])
@@ -378,7 +379,7 @@ static void host_descriptors(int *ret_channel, int pair[2])
 
 static io_connect_t host_connect(int channel, int side, pid_t pid)
 {
-        struct amb_opened opened = { 1, channel, side, (int)syscall(SYS_pidfd_open, pid, 0) };
+        struct amb_opened opened = { 1, channel, side, (int)syscall(SYS_pidfd_open, pid, 0), true };
         struct amb_connection *connection;
         mach_port_t handle;
 

@@ -265,6 +265,11 @@ static int reply_connection(struct amb_daemon *daemon, struct amb_connection *co
 
         if (!host)
                 return -ENOTCONN;
+        /* Decided here, where policy is; kept by the app's library, which a driver cannot get around. */
+        if (properties)
+                OSDictionarySetValue(properties, AMB_PROPERTY_NAMES_MEMORY,
+                                     daemon->options.developer || amb_registry_names_memory(daemon->registry, connection->id) ?
+                                     kOSBooleanTrue : kOSBooleanFalse);
         const struct amb_named_fd fds[] = {
                 { "channel", connection->channel_fd }, { "side", connection->side_fd }, { "host", host->pidfd },
         };

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -186,4 +187,89 @@ const OSMetaClass *amb_bundle_class(const char *name, char **ret_message)
                                           "or correct IOUserClass in its Info.plist",
                                           path, symbol, name);
         return NULL;
+}
+
+/* --- what drivers import --- */
+
+struct search {
+        const char *name;
+        const void *own;                /* where the runtime's object begins */
+        unsigned long long loads;
+        bool first, found;
+};
+
+static const char *address_in(const struct dl_phdr_info *object, ElfW(Addr) value)
+{
+        /* The dynamic linker has relocated these, but for objects that the kernel brings. */
+        return (const char *)(value < object->dlpi_addr ? object->dlpi_addr + value : value);
+}
+
+/* With a GNU hash table, what is not defined comes before what is hashed. */
+static void search_table(struct search *search, const ElfW(Sym) *symbols, const char *strings, const uint32_t *hash)
+{
+        for (uint32_t i = 1; i < hash[1] && !search->found; i++)
+                if (symbols[i].st_shndx == SHN_UNDEF && strstr(strings + symbols[i].st_name, search->name))
+                        search->found = true;
+}
+
+static int search_object(struct dl_phdr_info *object, size_t size, void *context)
+{
+        struct search *search = context;
+        const ElfW(Dyn) *dynamic = NULL;
+        const ElfW(Sym) *symbols = NULL;
+        const char *strings = NULL;
+        const uint32_t *hash = NULL;
+        bool program = search->first, own = false;
+
+        search->first = false;
+        search->loads = object->dlpi_adds;
+        for (int i = 0; i < object->dlpi_phnum; i++) {
+                const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+                const char *start = (const char *)object->dlpi_addr + part->p_vaddr;
+
+                if (part->p_type == PT_DYNAMIC)
+                        dynamic = (const void *)start;
+                if (part->p_type == PT_LOAD && (const char *)search->own >= start && (const char *)search->own < start + part->p_memsz)
+                        own = true;
+        }
+        if (own) {
+                search->found |= program;
+                return search->found;
+        }
+        for (; dynamic && dynamic->d_tag != DT_NULL; dynamic++) {
+                if (dynamic->d_tag == DT_SYMTAB)
+                        symbols = (const void *)address_in(object, dynamic->d_un.d_ptr);
+                else if (dynamic->d_tag == DT_STRTAB)
+                        strings = address_in(object, dynamic->d_un.d_ptr);
+                else if (dynamic->d_tag == DT_GNU_HASH)
+                        hash = (const void *)address_in(object, dynamic->d_un.d_ptr);
+        }
+        if (symbols && strings && hash)
+                search_table(search, symbols, strings, hash);
+        return search->found;
+}
+
+static int count_loads(struct dl_phdr_info *object, size_t size, void *context)
+{
+        *(unsigned long long *)context = object->dlpi_adds;
+        return 1;
+}
+
+bool amb_bundle_imports(const char *name)
+{
+        static pthread_mutex_t search_lock = PTHREAD_MUTEX_INITIALIZER;
+        static struct search last;
+        unsigned long long loads = 0;
+        bool found;
+
+        dl_iterate_phdr(count_loads, &loads);
+        pthread_mutex_lock(&search_lock);
+        if (last.name != name || last.loads != loads) {
+                last = (struct search){ .name = name, .own = amb_bundle_imports, .first = true };
+                dl_iterate_phdr(search_object, &last);
+                last.loads = loads;
+        }
+        found = last.found;
+        pthread_mutex_unlock(&search_lock);
+        return found;
 }

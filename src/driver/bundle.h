@@ -16,3 +16,9 @@ kern_return_t amb_bundle_load(const char *path, char **ret_message);
  * which file, and what to write there.
  */
 const OSMetaClass *amb_bundle_class(const char *name, char **ret_message);
+
+/*
+ * Does anything that is loaded call a function with this in its name that it does not define itself? Also true when that cannot be known,
+ * because the runtime is part of the program. A look at symbol tables, again only after something has been loaded.
+ */
+bool amb_bundle_imports(const char *name);

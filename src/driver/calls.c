@@ -15,24 +15,20 @@
 /* --- the argument block --- */
 
 /* A range that the request names: a descriptor for it. 0; a code for the app; or the peer is cut off and the code does not matter. */
-static kern_return_t make_descriptor(struct amb_connection *c, const struct amb_range *range, uint32_t direction,
+static kern_return_t make_descriptor(struct amb_connection *c, const struct amb_range *range, uint64_t options,
                                      IOMemoryDescriptor **ret_memory)
 {
-        struct amb_region *region = range->id ? amb_connection_region(c, range->id) : NULL;
-        kern_return_t code = kIOReturnSuccess;
-        uint64_t end;
+        int r;
 
-        if (range->id && (!region || !(region->flags & direction) || __builtin_add_overflow(range->offset, range->length, &end) ||
-                          end > region->size)) {
-                amb_connection_cut_off(c, "a call names memory that was not handed over");
-                code = kIOReturnIPCError;
-        } else if (range->length <= AMB_CHANNEL_BYTES) {
-                code = kIOReturnIPCError;
-        } else if (amb_memory_new_region(region, direction == AMB_SIDE_REGION_OUT, range->offset, range->length, ret_memory) < 0) {
-                code = kIOReturnNoMemory;
-        }
-        amb_region_release(region);
-        return code;
+        if (range->length <= AMB_CHANNEL_BYTES)
+                return kIOReturnIPCError;
+        if (range->id == 0 || (range->id & AMB_LOAN_HOST_TICKET) || (range->file == 0 && range->offset >= IOVMPageSize))
+                r = AMB_BORROW_REFUSED;
+        else
+                r = amb_borrow_argument(c, range, options, ret_memory);
+        if (r == AMB_BORROW_REFUSED)
+                amb_connection_cut_off(c, "a call names memory that it does not have");
+        return r == 0 ? kIOReturnSuccess : r < 0 ? kIOReturnNoMemory : kIOReturnIPCError;
 }
 
 static kern_return_t make_structure_input(struct amb_receiver *me, IOUserClientMethodArguments *a)
@@ -40,7 +36,7 @@ static kern_return_t make_structure_input(struct amb_receiver *me, IOUserClientM
         const struct amb_request *q = &me->request;
 
         if (q->flags & AMB_CALL_RANGE_IN)
-                return make_descriptor(me->connection, &q->range_in, AMB_SIDE_REGION_IN, &a->structureInputDescriptor);
+                return make_descriptor(me->connection, &q->range_in, AMB_LOAN_OUT, &a->structureInputDescriptor);
         if (q->size == 0)
                 return kIOReturnSuccess;
         /* The last call's object, unless the driver has kept it. */
@@ -63,7 +59,7 @@ static kern_return_t make_structure_output(struct amb_receiver *me, IOUserClient
         if (q->range_out.length > UINT32_MAX)
                 return kIOReturnIPCError;       /* 0xffffffff is the most there is (call-path 2.6); the library does not ask for more */
         a->structureOutputMaximumSize = q->range_out.length;
-        return make_descriptor(me->connection, &q->range_out, AMB_SIDE_REGION_OUT, &a->structureOutputDescriptor);
+        return make_descriptor(me->connection, &q->range_out, AMB_LOAN_IN | AMB_LOAN_SHARED, &a->structureOutputDescriptor);
 }
 
 static kern_return_t make_completion(struct amb_receiver *me, IOUserClientMethodArguments *a)
@@ -190,6 +186,15 @@ static kern_return_t structure_result(struct amb_receiver *me, const IOUserClien
         return kIOReturnSuccess;
 }
 
+/* Somebody besides us holds the descriptor: the app's memory stays lent. */
+static uint32_t kept(IOMemoryDescriptor *memory, uint32_t flag)
+{
+        if (!memory || OSObject_getRetainCount(memory) == 1)
+                return 0;
+        amb_borrow_keep(memory);
+        return flag;
+}
+
 static void reply(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a)
 {
         struct amb_result r = { .status = code, .scalars = me->scalars };
@@ -204,11 +209,7 @@ static void reply(struct amb_receiver *me, kern_return_t code, const IOUserClien
         }
         if (r.status != kIOReturnSuccess)
                 r = (struct amb_result){ .status = r.status };
-        /* Somebody besides us holds the descriptor: the app must not use that memory for other calls. */
-        if (a->structureInputDescriptor && OSObject_getRetainCount(a->structureInputDescriptor) > 1)
-                r.flags |= AMB_REPLY_IN_RETAINED;
-        if (a->structureOutputDescriptor && OSObject_getRetainCount(a->structureOutputDescriptor) > 1)
-                r.flags |= AMB_REPLY_OUT_RETAINED;
+        r.flags |= kept(a->structureInputDescriptor, AMB_REPLY_IN_RETAINED) | kept(a->structureOutputDescriptor, AMB_REPLY_OUT_RETAINED);
         result = amb_channel_reply(me->connection->channel, &me->request, &r);
         if (result < 0)
                 amb_log(AMB_LOG_ERROR, "connection 0x%llx: an answer could not be sent: %s", (unsigned long long)me->connection->options.id,

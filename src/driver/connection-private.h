@@ -9,10 +9,10 @@
 
 #include "channel/channel.h"
 #include "channel/side.h"
+#include "driver/borrow.h"
 #include "driver/connection.h"
 #include "driver/memory.h"
 #include "driver/queue.h"
-#include "driver/region.h"
 
 typedef kern_return_t (*amb_external_method)(IOUserClient *, uint64_t, IOUserClientMethodArguments *,
                                              const IOUserClientMethodDispatch *, OSObject *, void *);
@@ -74,12 +74,11 @@ struct amb_connection {
         int side;                               /* -1: finished */
         uint32_t close_serial;                  /* not 0: the app waits for the end of the calls */
         uint32_t pending;                       /* requests without an answer */
-        struct amb_link regions;
-        uint32_t region_count;
-        uint64_t region_bytes;
         struct amb_link outputs;
         uint32_t output_count, output_id;
         struct amb_offer offer;
+
+        struct amb_borrows borrows;
 
         pthread_mutex_t port_lock;              /* innermost: taken inside the channel's completion lock */
         struct amb_connection_port {
@@ -110,5 +109,3 @@ void amb_connection_go_on_mapping(struct amb_link *mappings);
 /* Keeps a variable output for FETCH. -errno. */
 int amb_connection_keep_output(struct amb_connection *connection, const void *bytes, uint64_t length, uint32_t *ret_id);
 void amb_output_free(struct amb_output *output);
-/* A region by id, retained; NULL. */
-struct amb_region *amb_connection_region(struct amb_connection *connection, uint32_t id);

@@ -45,15 +45,11 @@ static bool flush_start(void *userdata)
 
 static void connection_free(struct amb_connection *c)
 {
-        struct amb_region *region, *next_region;
         struct amb_output *output, *next_output;
 
         amb_channel_free(c->channel);
         amb_connection_offer_end(c);
-        amb_list_for_safe(region, next_region, &c->regions, link) {
-                amb_link_remove(&region->link);
-                amb_region_release(region);
-        }
+        amb_borrows_free(&c->borrows);
         amb_list_for_safe(output, next_output, &c->outputs, link) {
                 amb_link_remove(&output->link);
                 amb_output_free(output);
@@ -87,7 +83,7 @@ int amb_connection_new(const struct amb_connection_options *options, struct amb_
         pthread_cond_init(&c->role, NULL);
         pthread_cond_init(&c->maps_done, NULL);
         amb_list_init(&c->maps_waiting);
-        amb_list_init(&c->regions);
+        amb_borrows_init(&c->borrows);
         amb_list_init(&c->outputs);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(c->ports); i++)
                 c->ports[i].fd = -1;
@@ -138,6 +134,7 @@ void amb_connection_app_gone(struct amb_connection *c)
                 return;
         if (!c->locking)
                 amb_connection_stop_ahead(c);
+        amb_borrows_end(&c->borrows);
         amb_channel_shutdown(c->channel);
 }
 

@@ -10,10 +10,12 @@
 
 #include <DriverKit/IOKitKeys.h>
 
+#include "driver/bundle.h"
 #include "driver/connection-private.h"
 #include "driver/pool.h"
 #include "driver/service.h"
 #include "driver/table.h"
+#include "driver/userclient.h"
 
 /* --- the end --- */
 
@@ -309,11 +311,16 @@ int amb_connection_start(struct amb_connection *c, IOUserClient *client)
         read_locking(c, client);
         if (!c->locking)
                 amb_channel_set_unlocked(c->channel);
+        if (amb_bundle_imports("CreateMemoryDescriptorFromClient"))
+                amb_channel_set_borrows(c->channel);
+        amb_client_set_connection(client, c);
         OSObject_retain(client);
         c->client = client;
         c->method = (amb_external_method)amb_object_method(&client->service.object, IOUserClient_ExternalMethod_ID);
         r = receiver_start(receiver);
-        if (r < 0)
+        if (r < 0) {
+                amb_client_set_connection(client, NULL);
                 OSObject_release(amb_steal(c->client));
+        }
         return r;
 }

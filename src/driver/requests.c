@@ -40,75 +40,6 @@ static void set_port(struct amb_connection *c, uint32_t name, int fd)
                 amb_channel_forget(c->channel, before.name);
 }
 
-/* --- regions --- */
-
-static struct amb_region *find_region(struct amb_connection *c, uint32_t id)
-{
-        struct amb_region *region;
-
-        amb_list_for(region, &c->regions, link)
-                if (region->id == id)
-                        return region;
-        return NULL;
-}
-
-struct amb_region *amb_connection_region(struct amb_connection *c, uint32_t id)
-{
-        struct amb_region *region;
-
-        pthread_mutex_lock(&c->lock);
-        region = find_region(c, id);
-        if (region)
-                amb_region_retain(region);
-        pthread_mutex_unlock(&c->lock);
-        return region;
-}
-
-/* Consumes fd. NULL: fine; otherwise what is wrong. */
-static const char *add_region(struct amb_connection *c, const struct amb_side_message *m, int fd)
-{
-        struct amb_region *region;
-        const char *wrong = NULL;
-
-        if (!amb_side_memory_check(fd, m->size, 0)) {
-                amb_fd_close(fd);
-                return "memory that is not a sealed memfd of the size it says";
-        }
-        region = amb_region_new(m->id, m->flags, m->size, fd);
-        if (!region)
-                return "no memory";
-        pthread_mutex_lock(&c->lock);
-        if (find_region(c, m->id)) {
-                wrong = "a region number that is taken";
-        } else if (c->region_count >= AMB_SIDE_REGIONS_MAX || c->region_bytes + m->size > AMB_SIDE_REGION_BYTES_MAX) {
-                wrong = "more regions than a connection may have";
-        } else {
-                amb_list_append(&c->regions, &region->link);
-                c->region_count++;
-                c->region_bytes += m->size;
-        }
-        pthread_mutex_unlock(&c->lock);
-        if (wrong)
-                amb_region_release(region);
-        return wrong;
-}
-
-static const char *drop_region(struct amb_connection *c, uint32_t id)
-{
-        struct amb_region *region;
-
-        pthread_mutex_lock(&c->lock);
-        region = find_region(c, id);
-        if (region) {
-                amb_link_remove(&region->link);
-                c->region_count--;
-                c->region_bytes -= region->size;
-        }
-        pthread_mutex_unlock(&c->lock);
-        amb_region_release(region);
-        return region ? NULL : "a region that does not exist";
-}
-
 /* --- variable outputs --- */
 
 void amb_output_free(struct amb_output *output)
@@ -375,8 +306,6 @@ static const char *trap(struct amb_connection *c, const struct amb_side_message 
 /* Consumes fd. NULL: fine; otherwise what the peer did wrong. */
 static const char *serve(struct amb_connection *c, const struct amb_side_message *m, int fd)
 {
-        const char *wrong = NULL;
-
         switch (m->kind) {
         case AMB_SIDE_PORT:
                 if (!amb_side_port_check(fd)) {
@@ -390,11 +319,13 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
                 if (m->serial == 0)
                         return NULL;
                 break;
-        case AMB_SIDE_REGION:
-                wrong = add_region(c, m, fd);
-                break;
-        case AMB_SIDE_REGION_DROP:
-                wrong = drop_region(c, m->id);
+        case AMB_SIDE_LOANS:
+                if (!amb_loan_socket_check(fd)) {
+                        amb_fd_close(fd);
+                        return "loans over what is no socket for them";
+                }
+                if (!amb_borrows_start(&c->borrows, fd))
+                        return "a second socket for its loans";
                 break;
         case AMB_SIDE_FETCH:
                 fetch(c, m);
@@ -414,9 +345,8 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
                 amb_connection_refuse(c);
                 break;
         }
-        if (!wrong)
-                answer_code(c, m->serial, kIOReturnSuccess);
-        return wrong;
+        answer_code(c, m->serial, kIOReturnSuccess);
+        return NULL;
 }
 
 /*

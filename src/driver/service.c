@@ -10,6 +10,7 @@
 #include "driver/state-source.h"
 #include "driver/table.h"
 #include "driver/uplink.h"
+#include "driver/userclient.h"
 
 /* --- the object --- */
 
@@ -177,6 +178,8 @@ AMB_EXPORT kern_return_t IOService_Stop(IOService *self, IOService *provider)
         entry = s->entry;
         pthread_mutex_unlock(&s->lock);
         OSObject_release(gone);
+        if (told && amb_object_cast(self, OSTypeID(IOUserClient)))
+                amb_client_set_connection((IOUserClient *)self, NULL);
         if (told)
                 amb_uplink_did_stop(entry);
         if (complete)

@@ -13,10 +13,11 @@
 
 #include "channel/channel.h"
 #include "channel/side.h"
+#include "driver/borrow.h"
 #include "driver/connection.h"
 #include "driver/service.h"
 #include "driver/table.h"
-#include "driver/test.h"
+#include "driver/test-lender.h"
 
 /* --- how often memory is allocated; the sanitizers have allocators of their own --- */
 
@@ -49,7 +50,7 @@ void *calloc(size_t count, size_t size)
 
 /* --- the driver --- */
 
-enum { ADD, STRUCT, COMPLETE, FAIL, TOO_LONG, KEEP, BLOCK, NOT_DATA, RAISE, RETAIN_IN, DEFAULTS, HOT };
+enum { ADD, STRUCT, COMPLETE, FAIL, TOO_LONG, KEEP, BLOCK, NOT_DATA, RAISE, RETAIN_IN, MAP_IN, DEFAULTS, HOT };
 
 typedef struct Client {
         IOUserClient client;
@@ -95,6 +96,7 @@ static kern_return_t external_method(IOUserClient *client, uint64_t selector, IO
 {
         Client *self = (Client *)client;
         kern_return_t code = kIOReturnSuccess;
+        IOMemoryMap *map = NULL;
 
         if (selector == HOT) {          /* before the first assertion: Check allocates for each */
                 a->scalarOutput[0] = a->scalarInput[0] + a->scalarInput[15];
@@ -146,6 +148,9 @@ static kern_return_t external_method(IOUserClient *client, uint64_t selector, IO
         case RETAIN_IN:
                 self->retained = a->structureInputDescriptor;
                 OSObject_retain(self->retained);
+                break;
+        case MAP_IN:
+                code = IOMemoryDescriptor_CreateMapping(a->structureInputDescriptor, 0, 0, 0, 0, 0, &map);
                 break;
         case DEFAULTS:
                 break;
@@ -330,17 +335,12 @@ static struct amb_reply call(struct amb_call *c)
         return reply;
 }
 
-static uint8_t *give_region(uint32_t id, uint32_t flags, uint64_t size)
+static void lend(struct lender *lender)
 {
-        int fd = memfd_create("region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        uint8_t *memory;
+        int host = lender_start(lender);
 
-        ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
-        ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
-        memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        ck_assert_int_eq(ask(AMB_SIDE_REGION, id, flags, size, fd, NULL).code, 0);
-        close(fd);
-        return memory;
+        ck_assert_int_eq(ask(AMB_SIDE_LOANS, 0, 0, 0, host, NULL).code, 0);
+        close(host);
 }
 
 START_TEST(scalars)
@@ -443,13 +443,15 @@ START_TEST(large)
         struct amb_call c = { .selector = STRUCT, .flags = AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT, .range_in = { 1, 100, 5000 },
                               .range_out = { 2, 0, 5000 } };
         struct amb_side_message fetched;
+        struct lender lender;
         uint8_t *in, *out, *got;
         struct amb_reply r;
         int fd;
 
         open_connection(false);
-        in = give_region(1, AMB_SIDE_REGION_IN, 16384);
-        out = give_region(2, AMB_SIDE_REGION_OUT, 16384);
+        lend(&lender);
+        in = lender_offer(&lender, 1, 0, 100, 5000);
+        out = lender_offer(&lender, 2, AMB_LOAN_WRITABLE, 0, 5000);
         memset(in + 100, 9, 5000);
         r = call(&c);
         ck_assert_int_eq(r.status, 0);
@@ -458,27 +460,28 @@ START_TEST(large)
         ck_assert_int_eq(out[5000], 0);
         c.range_in.length = 4096;
         ck_assert_int_eq(call(&c).status, kIOReturnIPCError);
-        c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_OUT, .range_out = { 0, 0, 0x100000000 } };
+        c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_OUT, .range_out = { 2, 0, 0x100000000 } };
         ck_assert_int_eq(call(&c).status, kIOReturnIPCError);
-        c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 100, 6000 }, .capacity = AMB_CHANNEL_VARIABLE };
+        c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 100, 5000 }, .capacity = AMB_CHANNEL_VARIABLE };
         c.bytes_out = out;
         r = call(&c);
         ck_assert_int_eq(r.status, 0);
         ck_assert_uint_eq(r.flags, AMB_REPLY_LARGE);
-        ck_assert_uint_eq(r.length, 6000);
+        ck_assert_uint_eq(r.length, 5000);
         fetched = ask(AMB_SIDE_FETCH, r.out_region, 0, 0, -1, &fd);
-        ck_assert_uint_eq(fetched.size, 6000);
-        ck_assert(amb_side_memory_check(fd, 6000, 0));
-        got = mmap(NULL, 6000, PROT_READ, MAP_SHARED, fd, 0);
-        ck_assert_mem_eq(got, in + 100, 6000);
+        ck_assert_uint_eq(fetched.size, 5000);
+        ck_assert(amb_side_memory_check(fd, 5000, 0));
+        got = mmap(NULL, 5000, PROT_READ, MAP_SHARED, fd, 0);
+        ck_assert_mem_eq(got, in + 100, 5000);
         close(fd);
         ck_assert_int_eq(ask(AMB_SIDE_FETCH, r.out_region, 0, 0, -1, NULL).code, kIOReturnBadArgument);
         c.selector = RETAIN_IN;
         c.capacity = 0;
         r = call(&c);
         ck_assert_uint_eq(r.flags, AMB_REPLY_IN_RETAINED);
-        ck_assert_int_eq(ask(AMB_SIDE_REGION_DROP, 1, 0, 0, -1, NULL).code, 0);
         close_connection();
+        signal_wait(&lender.returned, 1);
+        lender_end(&lender);
 }
 END_TEST
 
@@ -891,22 +894,24 @@ END_TEST
 /* Each of these gets the application cut off, and nothing else. */
 static void breach(int which)
 {
-        struct amb_side_message m = { .kind = AMB_SIDE_REGION, .serial = 1, .id = 1, .flags = AMB_SIDE_REGION_IN, .size = 4096 };
+        struct amb_side_message m = { .kind = AMB_SIDE_LOANS, .serial = 1 };
         struct amb_call c = { .selector = STRUCT, .flags = AMB_CALL_RANGE_IN, .range_in = { 5, 0, 5000 } };
         struct amb_reply reply;
-        int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING), pipes[2];
+        int fd = memfd_create("x", MFD_CLOEXEC | MFD_ALLOW_SEALING), pipes[2], pair[2];
 
         ck_assert_int_eq(ftruncate(fd, 4096), 0);
         ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
         switch (which) {
-        case 0:         /* not sealed */
+        case 0:         /* the second of its kind */
+                ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+                ck_assert_int_eq(ask(AMB_SIDE_LOANS, 0, 0, 0, pair[0], NULL).code, 0);
+                dup2(pair[1], fd);
                 break;
-        case 1:         /* another size than it says */
-                fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
-                m.size = 8192;
+        case 1:         /* no socket */
                 break;
-        case 2:         /* no memory at all */
-                dup2(pipes[0], fd);
+        case 2:         /* a socket of another kind */
+                ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+                dup2(pair[0], fd);
                 break;
         case 3:         /* a port that is a pipe */
                 m = (struct amb_side_message){ .kind = AMB_SIDE_PORT, .serial = 1 };
@@ -925,23 +930,21 @@ static void breach(int which)
         case 7:         /* empty */
                 send(app.side, &m, 0, 0);
                 return;
-        case 8:         /* a call that names memory which was never given */
-                ck_assert_int_eq(amb_channel_call(app.channel, &c, &reply), 0);
-                ck_assert_int_eq(reply.status, kIOReturnIPCError);
-                shutdown(app.side, SHUT_RDWR);
+        case 8:         /* calls that name memory as only the host does, nobody does, or outside its first page */
+        case 9:
+        case 10:
+                c.range_in.id = which == 8 ? AMB_LOAN_HOST_TICKET | 1 : which == 9 ? 0 : 5;
+                c.range_in.offset = which == 10 ? IOVMPageSize : 0;
+                (void)amb_channel_call(app.channel, &c, &reply);
                 return;
-        case 9:         /* a region that does not exist */
-                m = (struct amb_side_message){ .kind = AMB_SIDE_REGION_DROP, .serial = 1, .id = 4 };
-                fd = -1;
-                break;
-        case 10:        /* a trap's name that could shrink while it is read */
+        case 11:        /* a trap's name that could shrink while it is read */
                 m = (struct amb_side_message){ .kind = AMB_SIDE_TRAP, .serial = 1, .size = 4 };
                 ck_assert_int_eq(ftruncate(fd, 4), 0);
                 break;
-        case 11:        /* one longer than any name */
+        case 12:        /* one longer than any name */
                 m = (struct amb_side_message){ .kind = AMB_SIDE_TRAP, .serial = 1, .size = AMB_SIDE_NAME_MAX + 1 };
                 break;
-        case 12:        /* one of another length than it says */
+        case 13:        /* one of another length than it says */
                 fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
                 m = (struct amb_side_message){ .kind = AMB_SIDE_TRAP, .serial = 1, .size = 4 };
                 break;
@@ -958,6 +961,58 @@ START_TEST(breaches)
         breach(_i);
         ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &fd), AMB_SIDE_END);
         expect_end();
+}
+END_TEST
+
+static void *map_in(void *context)
+{
+        struct amb_call c = { .selector = MAP_IN, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 0, 5000 } };
+
+        *(struct amb_reply *)context = call(&c);
+        return NULL;
+}
+
+/* Nobody answers what is asked of the memory (0), there is no socket to ask over (1), or the application dies while it is asked (2). */
+START_TEST(unanswered)
+{
+        struct amb_call c = { .selector = MAP_IN, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 0, 5000 } };
+        struct amb_side_message answer;
+        struct amb_reply reply = { 0 };
+        struct amb_loan_message question;
+        struct pollfd pollfd = { .events = POLLIN };
+        pthread_t caller;
+        int pair[2], fd;
+
+        if (_i != 2)
+                amb_borrow_wait_ns = 100000000;
+        open_connection(true);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        if (_i != 1)
+                ck_assert_int_eq(ask(AMB_SIDE_LOANS, 0, 0, 0, pair[1], NULL).code, 0);
+        close(pair[1]);
+        if (_i == 2) {
+                pthread_create(&caller, NULL, map_in, &reply);
+                pollfd.fd = pair[0];
+                ck_assert_int_eq(poll(&pollfd, 1, -1), 1);
+                ck_assert_int_eq(amb_loan_receive(pair[0], &question, &fd), 0);
+                close(pair[0]);
+                pthread_join(caller, NULL);
+                ck_assert_int_eq(reply.status, kIOReturnError);
+                close_connection();
+                return;
+        }
+        if (_i == 1) {
+                ck_assert_int_eq(call(&c).status, kIOReturnError);
+                close_connection();
+                close(pair[0]);
+                return;
+        }
+        /* The reply of a call whose application is cut off may or may not get there. */
+        if (amb_channel_call(app.channel, &c, &reply) == 0)
+                ck_assert_int_eq(reply.status, kIOReturnError);
+        ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &fd), AMB_SIDE_END);
+        expect_end();
+        close(pair[0]);
 }
 END_TEST
 
@@ -983,7 +1038,8 @@ int main(void)
         tcase_add_loop_test(tcase, terminated_in_call, 0, 2);
         tcase_add_loop_test(tcase, kept_completions_arrive, 0, 3);
         tcase_add_test(tcase, port_used_again);
-        tcase_add_loop_test(tcase, breaches, 0, 13);
+        tcase_add_loop_test(tcase, breaches, 0, 14);
+        tcase_add_loop_test(tcase, unanswered, 0, 3);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);
         failed = srunner_ntests_failed(runner);

@@ -8,9 +8,10 @@
 #include <DriverKit/DriverKit.h>
 
 #include "channel/side.h"
+#include "driver/borrow.h"
+#include "driver/connection-private.h"
 #include "driver/memory.h"
-#include "driver/region.h"
-#include "driver/test.h"
+#include "driver/test-lender.h"
 
 #define P IOVMPageSize
 #define MARK ((void *)0x5a5a)
@@ -412,37 +413,51 @@ START_TEST(shared_joined)
 }
 END_TEST
 
-static struct amb_region *region_new(uint32_t flags, uint8_t **ret_memory)
+/* A connection that nobody calls, and an application that lends. */
+static struct amb_connection *borrower(struct lender *lender)
 {
-        int fd = memfd_create("region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        struct amb_connection_options options = { .id = 1, .process = -1 };
+        struct amb_connection *c = NULL;
+        int pair[2];
 
-        ck_assert_int_eq(ftruncate(fd, 16384), 0);
-        ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
-        *ret_memory = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        return amb_region_new(1, flags, 16384, fd);
+        ck_assert_int_eq(amb_channel_create(&options.channel), 0);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        close(pair[0]);
+        options.side = pair[1];
+        ck_assert_int_eq(amb_connection_new(&options, &c), 0);
+        ck_assert(amb_borrows_start(&c->borrows, lender_start(lender)));
+        return c;
+}
+
+static void borrower_end(struct amb_connection *c, struct lender *lender)
+{
+        amb_connection_release(c);
+        lender_end(lender);
 }
 
 START_TEST(structure_input)
 {
-        uint8_t *memory;
-        struct amb_region *region = region_new(AMB_SIDE_REGION_IN, &memory);
+        struct lender lender;
+        struct amb_connection *c = borrower(&lender);
+        uint8_t *memory = lender_offer(&lender, 1, 0, 0x123, 5000);
         IOMemoryDescriptor *d;
         IOMemoryMap *m, *part;
         uint64_t length;
         int fd;
 
-        memset(memory, 1, 16384);
-        ck_assert_int_eq(amb_memory_new_region(region, false, 0x123, 5000, &d), 0);
-        amb_region_release(region);
+        memset(memory, 1, 0x123 + 5000);
+        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 0x123, .length = 5000 }, AMB_LOAN_OUT, &d), 0);
         IOMemoryDescriptor_GetLength(d, &length);
         ck_assert_uint_eq(length, 5000);
+        ck_assert_int_eq(signal_count(&lender.asked), 0);
         memory[0x123] = 2;
         ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), 0);
         ck_assert_uint_eq(IOMemoryMap_GetAddress(m) % P, 0x123);
         ck_assert_int_eq(at(m)[0], 2);
-        /* a snapshot of the first mapping */
+        /* a snapshot of the first mapping, with nothing of the page around it */
         memory[0x123] = 3;
         ck_assert_int_eq(at(m)[0], 2);
+        ck_assert_int_eq(at(m)[-1], 0);
         ck_assert(faults(at(m), true));
         ck_assert_int_eq(map(d, kIOMemoryMapFixedAddress, free_space(4 * P) + 0x123, 0, 0, &part), 0);
         ck_assert_ptr_ne(at(part), at(m));
@@ -453,31 +468,107 @@ START_TEST(structure_input)
         ck_assert_int_eq(map(d, 0, 0, 0, 10, &part), 0);
         ck_assert_int_eq(at(part)[0], 2);
         OSObject_release(part);
+        signal_wait(&lender.asked, 1);
         ck_assert_int_eq(share(d, false, &fd), AMB_MEMORY_REFUSED);
         OSObject_release(d);
-        munmap(memory, 16384);
+        ck_assert_int_eq(signal_count(&lender.asked), 1);
+        borrower_end(c, &lender);
+        ck_assert_int_eq(signal_count(&lender.returned), 0);
+}
+END_TEST
+
+/* A snapshot is the same whether the file has holes or not, and where it had been something else before. */
+START_TEST(structure_input_with_holes)
+{
+        static const uint8_t zeros[4096];
+        struct lender lender;
+        struct amb_connection *c = borrower(&lender);
+        uint8_t *memory = lender_offer(&lender, 1, AMB_LOAN_WRITABLE, 16, 4 * 4096 - 32);
+        IOMemoryDescriptor *d;
+        IOMemoryMap *m;
+
+        for (int round = 0; round < 3; round++) {
+                if (round == 1)
+                        memset(memory, 9, 4 * 4096);
+                else if (round == 2)
+                        ck_assert_int_eq(fallocate(lender.offers[0].fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 8192), 0);
+                memory[3 * 4096] = 5;
+                ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 16, .length = 4 * 4096 - 32 }, AMB_LOAN_OUT, &d), 0);
+                ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), 0);
+                ck_assert_mem_eq(at(m), memory + 16, 4 * 4096 - 32);
+                ck_assert_mem_eq(at(m) - 16, zeros, 16);
+                ck_assert_mem_eq(at(m) + 4 * 4096 - 32, zeros, 16);
+                OSObject_release(m);
+                OSObject_release(d);
+        }
+        borrower_end(c, &lender);
 }
 END_TEST
 
 START_TEST(structure_output)
 {
-        uint8_t *memory;
-        struct amb_region *region = region_new(AMB_SIDE_REGION_OUT, &memory);
+        struct lender lender;
+        struct amb_connection *c = borrower(&lender);
+        uint8_t *memory = lender_offer(&lender, 7, AMB_LOAN_WRITABLE, 1, 5000);
         IOMemoryDescriptor *d;
         IOMemoryMap *m;
 
-        ck_assert_int_eq(amb_memory_new_region(region, true, 4097, 5000, &d), 0);
-        amb_region_release(region);
-        ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), 0);
-        ck_assert_uint_eq(IOMemoryMap_GetAddress(m) % P, 1);
-        at(m)[4999] = 7;
-        ck_assert_int_eq(memory[4097 + 4999], 7);
+        for (int round = 1; round <= 3; round++) {
+                ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 7, .offset = 1, .length = 5000 }, AMB_LOAN_IN | AMB_LOAN_SHARED, &d), 0);
+                ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), 0);
+                ck_assert_uint_eq(IOMemoryMap_GetAddress(m) % P, 1);
+                at(m)[4999] = (uint8_t)round;
+                ck_assert_int_eq(memory[1 + 4999], round);
+                memory[1] = (uint8_t)(100 + round);
+                ck_assert_int_eq(at(m)[0], 100 + round);
+                OSObject_release(m);
+                ck_assert_int_eq(map(d, kIOMemoryMapReadOnly, 0, 0, 0, &m), 0);
+                ck_assert(faults(at(m), true));
+                OSObject_release(m);
+                OSObject_release(d);
+        }
+        ck_assert_int_eq(signal_count(&lender.returned), 0);
+        borrower_end(c, &lender);
+}
+END_TEST
+
+/* What a driver keeps is given back once, with the last reference; what the application does not have is an error that can be tried again. */
+START_TEST(kept_and_refused)
+{
+        struct lender lender;
+        struct amb_connection *c = borrower(&lender);
+        struct amb_loan_segment named[2] = { { 0x1000, 0x1000 }, { 0x2000, 5 } };
+        IOMemoryDescriptor *d, *argument;
+        IOMemoryMap *m = MARK;
+        uint8_t *memory;
+
+        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 3, .offset = 0, .length = 5000 }, AMB_LOAN_IN | AMB_LOAN_SHARED, &argument), 0);
+        ck_assert_int_eq(map(argument, 0, 0, 0, 0, &m), kIOReturnError);
+        ck_assert_ptr_eq(m, MARK);
+        lender_offer(&lender, 3, AMB_LOAN_WRITABLE, 0, 5000);
+        ck_assert_int_eq(map(argument, 0, 0, 0, 0, &m), 0);
+        amb_borrow_keep(argument);
+        OSObject_release(argument);
+        ck_assert_int_eq(signal_count(&lender.returned), 0);
         OSObject_release(m);
-        ck_assert_int_eq(map(d, kIOMemoryMapReadOnly, 0, 0, 0, &m), 0);
-        ck_assert(faults(at(m), true));
+        signal_wait(&lender.returned, 1);
+        /* of the host's own tickets it says what they are: merged segments */
+        ck_assert_int_eq(amb_borrow_named(c, named, 2, AMB_LOAN_SHARED, &d), 0);
+        ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), kIOReturnError);
+        signal_wait(&lender.asked, 3);
+        ck_assert(lender.last.ticket & AMB_LOAN_HOST_TICKET);
+        ck_assert_uint_eq(lender.last.options, AMB_LOAN_IN | AMB_LOAN_OUT | AMB_LOAN_SHARED);
+        ck_assert_uint_eq(lender.last.count, 1);
+        ck_assert(lender.last.segments[0].address == 0x1000 && lender.last.segments[0].length == 0x1005);
+        memory = lender_offer(&lender, lender.last.ticket, AMB_LOAN_WRITABLE, 0, 0x1005);
+        ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), 0);
+        at(m)[0x1004] = 4;
+        ck_assert_int_eq(memory[0x1004], 4);
         OSObject_release(m);
         OSObject_release(d);
-        munmap(memory, 16384);
+        signal_wait(&lender.returned, 2);
+        borrower_end(c, &lender);
+        ck_assert_int_eq(signal_count(&lender.returned), 2);
 }
 END_TEST
 
@@ -879,8 +970,9 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = { create, lengths, found_map_retains, ranges, guards_and_end, fixed, owner_writes, shared_read_only,
-                                       shared_writable, shared_joined, structure_input, structure_output, origin_extents, origin_refusals,
-                                       origin_joined, origin_present, origin_threads, any_descriptors };
+                                       shared_writable, shared_joined, structure_input, structure_input_with_holes, structure_output,
+                                       kept_and_refused, origin_extents, origin_refusals, origin_joined, origin_present, origin_threads,
+                                       any_descriptors };
 
         return run_tests("memory", tests, sizeof(tests) / sizeof(*tests));
 }

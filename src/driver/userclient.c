@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "driver/action.h"
+#include "driver/borrow.h"
 #include "driver/connection.h"
 #include "driver/eventlink.h"
 #include "driver/service.h"
@@ -7,6 +8,7 @@
 
 struct IOUserClient_ivars {
         OSDictionary *entitlements;
+        struct amb_connection *connection;      /* from the open to the base's Stop; under the service's lock; retained */
 };
 
 AMB_EXPORT bool IOUserClient_init(OSObject *object)
@@ -24,8 +26,10 @@ AMB_EXPORT void IOUserClient_free(OSObject *object)
         IOUserClient *self = (IOUserClient *)object;
 
         amb_named_forget(self);
-        if (self->ivars)
+        if (self->ivars) {
                 OSObject_release(self->ivars->entitlements);
+                amb_connection_release(self->ivars->connection);
+        }
         free(self->ivars);
         IOService_free(object);
 }
@@ -105,6 +109,40 @@ AMB_EXPORT void IOUserClient_KernelCompletion(IOUserClient *self, OSAction *acti
         connection = amb_action_completion(action, &port, &reference);
         if (connection)
                 amb_connection_complete(connection, port, reference, status, asyncData, asyncDataCount);
+}
+
+void amb_client_set_connection(IOUserClient *client, struct amb_connection *connection)
+{
+        struct amb_connection *before;
+
+        if (connection)
+                amb_connection_retain(connection);
+        pthread_mutex_lock(&client->service.ivars->lock);
+        before = client->ivars->connection;
+        client->ivars->connection = connection;
+        pthread_mutex_unlock(&client->service.ivars->lock);
+        amb_connection_release(before);
+}
+
+AMB_EXPORT kern_return_t IOUserClient_CreateMemoryDescriptorFromClient(IOUserClient *self, uint64_t options, uint32_t count,
+                                                                       const IOAddressSegment *segments,
+                                                                       IOMemoryDescriptor **memory)
+{
+        struct amb_connection *connection;
+        int r;
+
+        if (count > AMB_LOAN_SEGMENTS)
+                return kIOReturnOverrun;
+        if (!amb_object_cast(self, OSTypeID(IOUserClient)) || (count > 0 && !segments) || !memory)
+                return kIOReturnBadArgument;
+        pthread_mutex_lock(&self->service.ivars->lock);
+        connection = self->ivars->connection ? amb_connection_retain(self->ivars->connection) : NULL;
+        pthread_mutex_unlock(&self->service.ivars->lock);
+        if (!connection)
+                return kIOReturnNotReady;
+        r = amb_borrow_named(connection, (const struct amb_loan_segment *)segments, count, options, memory);
+        amb_connection_release(connection);
+        return r < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
 }
 
 void amb_client_set_entitlements(IOUserClient *client, OSDictionary *entitlements)

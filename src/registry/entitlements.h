@@ -16,6 +16,8 @@
 #define AMB_ENTITLEMENT_USERCLIENT_ACCESS "com.apple.developer.driverkit.userclient-access"
 #define AMB_ENTITLEMENT_ALLOW_ANY "com.apple.developer.driverkit.allow-any-userclient-access"
 #define AMB_ENTITLEMENT_DRIVER_ACCESS "com.apple.private.driverkit.driver-access"
+/* Ours, a driver's: it may name memory of its applications by itself. The original asks for nothing. */
+#define AMB_ENTITLEMENT_CLIENT_MEMORY "org.ambidext.client-memory"
 #define AMB_ENTITLEMENT_CREATOR "IOUserClientCreator"
 
 /* What was decided. Zero refuses, so that a forgotten or failed decision refuses. */

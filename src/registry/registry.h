@@ -292,6 +292,8 @@ uint64_t amb_registry_generation(const struct amb_registry *registry);
 size_t amb_registry_children(const struct amb_registry *registry, uint64_t entry, uint64_t *ids, size_t capacity);
 /* All properties: the run-time ones win. One reference to the caller; NULL: no such entry. */
 OSDictionary *amb_registry_copy_properties(const struct amb_registry *registry, uint64_t entry);
+/* May the driver behind this connection name its application's memory by itself? One that a program hosts itself always may. */
+bool amb_registry_names_memory(const struct amb_registry *registry, uint64_t connection);
 /* One property: the personality's value wins over the run-time one (6.7). "IORegistryEntryPropertyKeys": the list of keys.
  * One reference to the caller; NULL: none. */
 OSObject *amb_registry_copy_property(const struct amb_registry *registry, uint64_t entry, const char *key);

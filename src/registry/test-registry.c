@@ -532,6 +532,34 @@ START_TEST(open_refusals)                       /* [70, 71, 72, 83, 84, 116] */
 }
 END_TEST
 
+/* Who may name its applications' memory: the driver's own entitlement, with the value true, and nothing else. */
+START_TEST(client_memory)
+{
+        static const struct {
+                const char *held;
+                bool may;
+        } cases[] = {
+                { "", false },
+                { "<key>org.ambidext.client-memory</key><true/>", true },
+                { "<key>org.ambidext.client-memory</key><false/>", false },
+                { "<key>org.ambidext.client-memory</key><string>true</string>", false },
+        };
+
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(cases); i++) {
+                struct amb_registry *registry = new_registry(NULL);
+                AMB_FREE char *held = amb_format("<dict>" DRIVERKIT "%s</dict>", cases[i].held);
+                char *why = NULL;
+
+                ck_assert_int_eq(add_bundle_with(registry, INFO(ID, "<key>x</key>" PERSONALITY("Sensors", "")), held, &why), 0);
+                drain(registry);
+                uint64_t client = opened(registry, run_driver(registry, 1, ID, 0), 1);
+                ck_assert_int_eq(amb_registry_names_memory(registry, client), cases[i].may);
+                ck_assert(!amb_registry_names_memory(registry, 0x7777777777));
+                amb_registry_free(registry);
+        }
+}
+END_TEST
+
 START_TEST(open_succeeds)                       /* [75, 76, 77, 78, 80, 81, 117, 118] */
 {
         uint64_t entry;
@@ -886,7 +914,7 @@ int main(void)
 {
         const TTest *tests[] = { starts_a_driver, start_fails, categories, hostile_bundles, too_deep_and_too_big, properties, create_service,
                                  terminate_order, stop_forms, relaunch, no_relaunch, one_process, wrong_check_in, driver_entitlements,
-                                 resource_wait, open_refusals, open_succeeds, open_user_client_entitlements, open_and_death,
+                                 resource_wait, open_refusals, client_memory, open_succeeds, open_user_client_entitlements, open_and_death,
                                  open_sets_properties, quota,
                                  notifications, subscription_limit, busy, adoption, adoption_wins_and_loses, hostile_adoption,
                                  shutdown_is_one_way, ids_and_generation };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What may be read: views, the tree in order, properties, paths, searches. Nothing here changes anything. */
+#include "registry/entitlements.h"
 #include "registry/internal.h"
 
 #include <stdio.h>
@@ -84,6 +85,16 @@ OSDictionary *amb_registry_copy_properties(const struct amb_registry *registry, 
         const struct amb_entry *entry = readable(registry, id);
 
         return entry ? amb_entry_merged(entry) : NULL;
+}
+
+bool amb_registry_names_memory(const struct amb_registry *registry, uint64_t connection)
+{
+        const struct amb_entry *entry = readable(registry, connection);
+        const struct amb_bundle *bundle = entry && entry->host ? entry->host->bundle : NULL;
+
+        if (!entry || !entry->host)
+                return false;
+        return !bundle || amb_entitlements_true(bundle->entitlements, AMB_ENTITLEMENT_CLIENT_MEMORY);
 }
 
 OSObject *amb_registry_copy_property(const struct amb_registry *registry, uint64_t id, const char *key)
