@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work is handed to one idle thread by name, the one that has been idle for the shortest time: one system call and one wake-up for each piece, no
+ * lock that several who wake up want, and a processor's cache that still knows the thread.
+ */
+#include <linux/futex.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #include "driver/pool.h"
@@ -7,78 +14,143 @@
 #define IDLE_SECONDS 5
 #define IDLE_MOST 32
 
-static struct {
-        pthread_mutex_t lock;
-        pthread_cond_t work;
-        struct amb_link waiting;
-        unsigned int threads, idle, queued;
-} pool = {
-        .lock = PTHREAD_MUTEX_INITIALIZER,
-        .work = PTHREAD_COND_INITIALIZER,
-        .waiting = AMB_LIST_INIT(pool.waiting),
+/* A thread without work, on its own stack. */
+struct idle {
+        struct amb_link link;           /* linked: nobody has chosen it yet */
+        struct amb_work *work;          /* set by who takes it off the list, under the lock */
+        _Atomic uint32_t chosen;        /* futex */
 };
 
-/* Waits for work, with the lock held; NULL: nothing came for a while, or enough others wait. */
+static struct {
+        pthread_mutex_t lock;
+        struct amb_link waiting;        /* work for which there was no thread */
+        struct amb_link idle;           /* the last one first */
+        unsigned int threads, idle_count;
+} pool = {
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+        .waiting = AMB_LIST_INIT(pool.waiting),
+        .idle = AMB_LIST_INIT(pool.idle),
+};
+
+/* With the lock held, which it gives up: sleeps until somebody hands over work; NULL: nobody has for a while. */
+static struct amb_work *sleep_and_unlock(void)
+{
+        const struct timespec patience = { .tv_sec = IDLE_SECONDS }, *limit = &patience;
+        struct idle me = { 0 };
+
+        /* "Append" to the first one puts it in front. */
+        amb_list_append(pool.idle.next, &me.link);
+        pool.idle_count++;
+        pthread_mutex_unlock(&pool.lock);
+        while (!atomic_load_explicit(&me.chosen, memory_order_acquire)) {
+                bool over = syscall(SYS_futex, &me.chosen, FUTEX_WAIT_PRIVATE, 0, limit, NULL, 0) < 0 && errno == ETIMEDOUT;
+
+                if (!over)
+                        continue;
+                pthread_mutex_lock(&pool.lock);
+                over = amb_link_linked(&me.link);
+                if (over) {
+                        amb_link_remove(&me.link);
+                        pool.idle_count--;
+                }
+                pthread_mutex_unlock(&pool.lock);
+                if (over)
+                        return NULL;
+                limit = NULL;           /* chosen at the last moment; it is just being said */
+        }
+        return me.work;
+}
+
+/* Work for a thread that has none; NULL: it may end. */
 static struct amb_work *take(void)
 {
-        struct timespec until;
         struct amb_work *work;
 
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += IDLE_SECONDS;
-        pool.idle++;
-        while (amb_list_empty(&pool.waiting) && pool.idle <= IDLE_MOST)
-                if (pthread_cond_timedwait(&pool.work, &pool.lock, &until) == ETIMEDOUT)
-                        break;
-        pool.idle--;
+        pthread_mutex_lock(&pool.lock);
         work = amb_list_first(&pool.waiting, struct amb_work, link);
         if (work) {
                 amb_link_remove(&work->link);
-                pool.queued--;
+                pthread_mutex_unlock(&pool.lock);
+                return work;
         }
-        return work;
+        if (pool.idle_count >= IDLE_MOST) {
+                pthread_mutex_unlock(&pool.lock);
+                return NULL;
+        }
+        return sleep_and_unlock();
 }
 
-/* Counted already. With something to do before it looks at the list, or NULL. */
+/* Counted already; with something to do. */
 static void *worker(void *first)
 {
         struct amb_work *work = first;
 
-        if (work)
+        while (work) {
                 work->run(work);
-        pthread_mutex_lock(&pool.lock);
-        while ((work = take())) {
-                pthread_mutex_unlock(&pool.lock);
-                work->run(work);
-                pthread_mutex_lock(&pool.lock);
+                work = take();
         }
+        pthread_mutex_lock(&pool.lock);
         pool.threads--;
         pthread_mutex_unlock(&pool.lock);
         return NULL;
 }
 
-void amb_pool_submit(struct amb_work *work)
+/* With the lock held: an idle thread to hand the work to, off the list; NULL: there is none. */
+static struct idle *choose(struct amb_work *work)
 {
-        bool start;
+        struct idle *idle = amb_list_first(&pool.idle, struct idle, link);
+
+        if (!idle)
+                return NULL;
+        amb_link_remove(&idle->link);
+        pool.idle_count--;
+        idle->work = work;
+        return idle;
+}
+
+/* Without the lock. From the store on `idle` may be gone with its thread's stack; waking nobody at an address does no harm. */
+static void tell(struct idle *idle)
+{
+        atomic_store_explicit(&idle->chosen, 1, memory_order_release);
+        syscall(SYS_futex, &idle->chosen, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* Hands the work over, or says that a thread is to be started for it, which is counted, or, there being enough, lets it wait. */
+static bool submit(struct amb_work *work, bool may_start)
+{
+        struct idle *idle;
+        bool start = false;
 
         pthread_mutex_lock(&pool.lock);
-        amb_list_append(&pool.waiting, &work->link);
-        /* An idle thread that has been promised to earlier work is not idle for this one. */
-        start = ++pool.queued > pool.idle && pool.threads < AMB_POOL_THREADS_MOST;
-        if (start)
-                pool.threads++;
-        pthread_mutex_unlock(&pool.lock);
-        /* Not under the lock, which whoever wakes up wants first. */
-        pthread_cond_signal(&pool.work);
-
-        if (start && amb_thread_start(worker, NULL, AMB_THREAD_STACK) < 0) {
-                pthread_mutex_lock(&pool.lock);
-                if (--pool.threads == 0) {
-                        amb_log(AMB_LOG_ERROR, "cannot start a thread, and no other is left to do the work");
-                        abort();
-                }
-                pthread_mutex_unlock(&pool.lock);
+        idle = choose(work);
+        if (!idle) {
+                start = may_start && pool.threads < AMB_POOL_THREADS_MOST;
+                if (start)
+                        pool.threads++;
+                else
+                        amb_list_append(&pool.waiting, &work->link);
         }
+        pthread_mutex_unlock(&pool.lock);
+        if (idle)
+                tell(idle);
+        return start;
+}
+
+void amb_pool_submit(struct amb_work *work)
+{
+        bool others;
+
+        if (!submit(work, true) || amb_thread_start(worker, work, AMB_THREAD_STACK) == 0)
+                return;
+        pthread_mutex_lock(&pool.lock);
+        others = --pool.threads > 0;
+        pthread_mutex_unlock(&pool.lock);
+        if (!others) {
+                amb_log(AMB_LOG_ERROR, "cannot start a thread, and no other is left to do the work");
+                abort();
+        }
+        /* Then it waits for one that is busy now. */
+        (void)submit(work, false);
 }
 
 struct call {
@@ -122,7 +194,7 @@ static void call_run_apart(struct amb_work *work)
 int amb_pool_run_apart(void (*function)(void *context), void *context)
 {
         struct call *call = calloc(1, sizeof(*call));
-        bool idle;
+        struct idle *idle;
         int r;
 
         if (!call)
@@ -131,16 +203,12 @@ int amb_pool_run_apart(void (*function)(void *context), void *context)
         call->function = function;
         call->context = context;
         pthread_mutex_lock(&pool.lock);
-        idle = pool.queued < pool.idle;
-        if (idle) {
-                amb_list_append(&pool.waiting, &call->work.link);
-                pool.queued++;
-        } else {
+        idle = choose(&call->work);
+        if (!idle)
                 pool.threads++;
-        }
         pthread_mutex_unlock(&pool.lock);
         if (idle) {
-                pthread_cond_signal(&pool.work);
+                tell(idle);
                 return 0;
         }
         r = amb_thread_start(worker, &call->work, AMB_THREAD_STACK);
