@@ -3,6 +3,7 @@
 
 #include <IOKit/IOKitLib.h>
 
+#include "client/await.h"
 #include "client/cancel.h"
 #include "client/connection.h"
 #include "client/port.h"
@@ -120,7 +121,7 @@ static bool side_wait(struct amb_connection *connection, short events)
         int n;
 
         do
-                n = poll(fds, AMB_ARRAY_LENGTH(fds), -1);
+                n = amb_await(fds, AMB_ARRAY_LENGTH(fds));
         while (n < 0 && errno == EINTR);
         return n > 0 && fds[0].revents;
 }

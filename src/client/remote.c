@@ -7,6 +7,7 @@
 #include <IOKit/IOReturn.h>
 
 #include "client/cancel.h"
+#include "client/await.h"
 #include "client/remote.h"
 #include "control/protocol.h"
 #include "control/value.h"
@@ -162,7 +163,7 @@ static int call_through_signals(sd_bus *bus, sd_bus_message *message, sd_bus_mes
                 if (r < 0)
                         break;
                 look.events = (short)r;
-                r = poll(&look, 1, -1);
+                r = amb_await(&look, 1);
                 if (r < 0 && errno == EINTR)
                         r = 0;
         }
