@@ -304,8 +304,7 @@ KEPT(memory_and_queues_M099, "without copy on write each side sees the other's s
         ck_assert_int_eq(at[100 + 3 * P], (uint8_t)((100 + 3 * P) * 7 + 3));
 }
 
-DIFFERS(memory_and_queues_M100, "for reading alone, without copy on write: shared, and a store of the driver faults",
-        "kept; but the application may have given the same pages to the same driver for storing before, then the driver's earlier mapping stays writable")
+KEPT(memory_and_queues_M100, "for reading alone, without copy on write: shared, and a store of the driver faults")
 {
         io_connect_t c = contract_open(0);
         uint8_t *at = pages(2);
