@@ -392,9 +392,8 @@ int amb_remote_open(uint64_t entry, uint32_t type, kern_return_t *ret_code, stru
                                      .number = type };
         struct amb_named_fd fds[] = { { "channel", -1 }, { "side", -1 }, { "host", -1 } };
         AMB_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        OSDictionary *properties = NULL;
         uint64_t connection = 0;
-        bool names_memory;
+        int names_memory = 0;
         kern_return_t code;
         int r;
 
@@ -402,11 +401,7 @@ int amb_remote_open(uint64_t entry, uint32_t type, kern_return_t *ret_code, stru
         if (r == 0)
                 r = read_code(reply, &code);
         if (r == 0)
-                r = sd_bus_message_read(reply, "t", &connection);
-        if (r >= 0)
-                r = amb_dictionary_read(reply, &properties);
-        names_memory = OSDictionaryGetValue(properties, AMB_PROPERTY_NAMES_MEMORY) == (OSObject *)kOSBooleanTrue;
-        OSObject_release(properties);
+                r = sd_bus_message_read(reply, "tb", &connection, &names_memory);
         if (r >= 0)
                 r = amb_bus_read_fds(reply, fds, AMB_ARRAY_LENGTH(fds));
         if (r < 0)

@@ -18,7 +18,7 @@
  * GetEntry         t entry                            -> i code, s class, s name, u state, u busy, at parents, at children,
  *                                                        t host_pid, a{sv} properties (run-time ones merged, they win), as classes
  *                                                     code MACH_SEND_INVALID_DEST: no such entry. entry 0 is the root.
- * OpenService      t entry, u type                    -> i code, t connection, a{sv} user client's properties and AMB_PROPERTY_NAMES_MEMORY,
+ * OpenService      t entry, u type                    -> i code, t connection, b the driver may name memory of the app by itself,
  *                                                        a{sh} "channel" memfd, "side" socket, "host" pidfd (empty on failure)
  * Subscribe        u subscription, s notification, a{sv} matching -> i code, at entries already there
  *                                                     per bus connection; notification: IOServicePublish, ...FirstPublish,
@@ -61,9 +61,6 @@
  * Exit             s reason                           ->
  */
 #define AMB_SIGNATURE_ENTRY_ROW "a{sv}"
-
-/* Boolean, with an opened connection: the driver may name memory of the app by itself, and the app's library is to answer. */
-#define AMB_PROPERTY_NAMES_MEMORY "AmbidextNamesClientMemory"
 
 /* Environment of a launched host: the socketpair's fd number, and what CheckIn must present. */
 #define AMB_HOST_FD_VARIABLE "AMBIDEXT_HOST_FD"

@@ -376,7 +376,7 @@ const sd_bus_vtable amb_methods_vtable[] = {
                                               "t", host_pid, "a{sv}", properties, "as", classes),
                                 method_get_entry, FLAGS),
         SD_BUS_METHOD_WITH_ARGS("OpenService", SD_BUS_ARGS("t", entry, "u", type),
-                                SD_BUS_RESULT("i", code, "t", connection, "a{sv}", properties, "a{sh}", descriptors),
+                                SD_BUS_RESULT("i", code, "t", connection, "b", names_memory, "a{sh}", descriptors),
                                 amb_method_open_service, FLAGS),
         SD_BUS_METHOD_WITH_ARGS("Subscribe", SD_BUS_ARGS("u", subscription, "s", notification, "a{sv}", matching),
                                 SD_BUS_RESULT("i", code, "at", entries), method_subscribe, FLAGS),

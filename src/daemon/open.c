@@ -67,7 +67,7 @@ AMB_DEFINE_CLEANUP(struct amb_connection, connection_free)
 
 static int reply_refusal(sd_bus_message *call, IOReturn code)
 {
-        return sd_bus_reply_method_return(call, "ita{sv}a{sh}", code, UINT64_C(0), 0, 0);
+        return sd_bus_reply_method_return(call, "itba{sh}", code, UINT64_C(0), 0, 0);
 }
 
 static struct amb_connection *connection_new(struct amb_peer *peer, sd_bus_message *call)
@@ -258,26 +258,20 @@ void amb_open_ask(struct amb_daemon *daemon, const struct amb_action *action)
 
 static int reply_connection(struct amb_daemon *daemon, struct amb_connection *connection)
 {
-        RELEASE OSDictionary *properties = amb_registry_copy_properties(daemon->registry, connection->id);
         const struct amb_process *host = amb_process_find(daemon, connection->host);
+        /* Decided here, where policy is; kept by the app's library, which a driver cannot get around. */
+        int names_memory = daemon->options.developer || amb_registry_names_memory(daemon->registry, connection->id);
         MESSAGE *reply = NULL;
         int r;
 
         if (!host)
                 return -ENOTCONN;
-        /* Decided here, where policy is; kept by the app's library, which a driver cannot get around. */
-        if (properties)
-                OSDictionarySetValue(properties, AMB_PROPERTY_NAMES_MEMORY,
-                                     daemon->options.developer || amb_registry_names_memory(daemon->registry, connection->id) ?
-                                     kOSBooleanTrue : kOSBooleanFalse);
         const struct amb_named_fd fds[] = {
                 { "channel", connection->channel_fd }, { "side", connection->side_fd }, { "host", host->pidfd },
         };
         r = sd_bus_message_new_method_return(connection->call, &reply);
         if (r >= 0)
-                r = sd_bus_message_append(reply, "it", kIOReturnSuccess, connection->id);
-        if (r >= 0)
-                r = amb_dictionary_append(reply, properties);
+                r = sd_bus_message_append(reply, "itb", kIOReturnSuccess, connection->id, names_memory);
         if (r >= 0)
                 r = amb_bus_append_fds(reply, fds, AMB_ARRAY_LENGTH(fds));
         return r < 0 ? r : sd_bus_send(NULL, reply, NULL);

@@ -13,7 +13,7 @@
 void raw_open(struct raw *raw, const char *name)
 {
         sd_bus_message *call = NULL, *reply = NULL;
-        OSDictionary *properties = NULL;
+        int names_memory = 0;
         int32_t code;
         uint64_t connection;
         io_service_t service = world_service(name);
@@ -22,15 +22,13 @@ void raw_open(struct raw *raw, const char *name)
         ck_assert_int_ge(amb_bus_new_call(raw->bus, &call, AMB_REGISTRY_PATH, AMB_REGISTRY_INTERFACE, "OpenService"), 0);
         ck_assert_int_ge(sd_bus_message_append(call, "tu", world_service_id(service), 0), 0);
         ck_assert_int_eq(amb_bus_call(raw->bus, call, NULL, &reply), 0);
-        ck_assert_int_gt(sd_bus_message_read(reply, "it", &code, &connection), 0);
+        ck_assert_int_gt(sd_bus_message_read(reply, "itb", &code, &connection, &names_memory), 0);
         ck_assert_msg(code == 0, "%s", mach_error_string(code));
-        ck_assert_int_eq(amb_dictionary_read(reply, &properties), 0);
         struct amb_named_fd fds[] = { { "channel", -1 }, { "side", -1 }, { "host", -1 } };
         ck_assert_int_eq(amb_bus_read_fds(reply, fds, 3), 0);
         raw->channel = fds[0].fd;
         raw->side = fds[1].fd;
         raw->host = fds[2].fd;
-        OSObjectRelease(properties);
         sd_bus_message_unref(call);
         sd_bus_message_unref(reply);
         IOObjectRelease(service);

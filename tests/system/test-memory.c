@@ -637,7 +637,7 @@ START_TEST(app_is_stopped)
         kill(child.pid, SIGSTOP);
         began = now_ms();
         ck_assert_int_eq(pthread_create(&thread, NULL, exchange_stopped, &code), 0);
-        for (int served_while = 0; code == 12345; served_while++) {
+        while (__atomic_load_n((kern_return_t *)&code, __ATOMIC_SEQ_CST) == 12345) {
                 ck_assert(served(c));
                 ck_assert_int_lt(now_ms() - began, 30000);
                 poll(NULL, 0, 1);       /* as an app that has other things to do */
