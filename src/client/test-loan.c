@@ -380,11 +380,11 @@ END_TEST
 
 /* --- again --- */
 
-/* A block that malloc has mapped by itself, again: one question, the same file, no descriptor. */
+/* Whole pages that malloc has nothing to do with, again: one question, the same file, no descriptor. */
 START_TEST(again)
 {
         size_t length = 64 * page_bytes();
-        char *block = malloc(length);
+        char *block = pages(64);
         uint32_t id = 0;
 
         setup();
@@ -400,6 +400,25 @@ START_TEST(again)
         }
         ck_assert_uint_eq(lender.borrower->new_files, 1);
         ck_assert(!is_private(block + page_bytes()));
+        lender_close(&lender);
+        munmap(block, length);
+}
+END_TEST
+
+/* So does a block that glibc's malloc has mapped by itself. */
+START_TEST(again_mapped_block)
+{
+        size_t length = 100 * page_bytes();
+        char *block = malloc(length);
+        struct borrowed borrowed;
+
+        setup();
+        for (int use = 0; use < 5 && !SANITIZED; use++) {
+                lend(&lender, block, length, OUTPUT, &borrowed);
+                unlend(&lender, &borrowed);
+                ck_assert(!is_private(block + page_bytes()));
+        }
+        ck_assert(SANITIZED || lender.borrower->new_files == 1);
         lender_close(&lender);
         free(block);
 }
@@ -644,7 +663,7 @@ int main(void)
 {
         const TTest *const tests[] = {
                 whole_pages, neighbours, small, allocated, stack, program_data, unsuitable, rights_change, shared_anonymous,
-                whole_memfd, memfd_grows, part_of_a_memfd, input_stays_input, file_on_disk, mixed, again, heap_comes_back, mapped_anew,
+                whole_memfd, memfd_grows, part_of_a_memfd, input_stays_input, file_on_disk, mixed, again, heap_comes_back, again_mapped_block, mapped_anew,
                 input_then_output, overlapping, merge, locked, many_files, many_pieces,
         };
 
