@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A one-shot timer. A periodic one arms itself again in its handler. Any thread may call; where the callback runs: Create.
+ * A one-shot timer. A periodic one arms itself again in its handler. Any thread may call; where the callback runs: Create. The
+ * last release of a timer disarms it; a callback that is on its queue already still comes, unless the timer is cancelled.
  *
  * Contract: memory-and-queues 10.1 (T1 to T7).
  */
@@ -37,7 +38,7 @@ extern const OSMetaClass gIOTimerDispatchSourceMetaClass;
 kern_return_t IOTimerDispatchSource_Create(IODispatchQueue *queue, IOTimerDispatchSource **timer);
 
 /*
- * Sets what is called; the action is retained until it is replaced or the source is cancelled. NULL: nothing. The action's
+ * Sets what is called; the action is retained until it is replaced or the source is cancelled or freed. NULL: nothing. The action's
  * msgid must be IOTimerDispatchSource_TimerOccurred_ID, else kIOReturnBadArgument. kIOReturnNotReady: cancelled. Any thread.
  */
 kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource *self, OSAction *action);

@@ -29,7 +29,7 @@ struct IODispatchSource_ivars {
         kern_return_t cancel_refused;                   /* what Cancel returns instead of cancelling */
         kern_return_t change_refused;                   /* what SetEnable returns after Cancel, if it would change anything */
         /* the timers' list; guarded by the timers' lock */
-        struct amb_link link;           /* linked: armed, and the list holds a reference */
+        struct amb_link link;           /* linked: armed; the list holds no reference */
         IODispatchSource *source;       /* what these belong to */
         unsigned int clock;
         uint64_t deadline, latest;      /* latest: with the leeway */

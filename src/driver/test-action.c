@@ -115,6 +115,27 @@ static void drop_timer(Ticker *ticker)
         signal_wait(&freed, 1);
 }
 
+/* A driver that only lets go of its timer: nothing keeps an armed one, nor its action, nor the target. */
+START_TEST(released_while_armed)
+{
+        for (int i = 0; i < 300; i++) {
+                struct signal freed = SIGNAL_INIT;
+                Ticker *ticker = ticker_new();
+
+                add_timer(ticker);
+                ticker->freed = &freed;
+                /* Far away, or just now: the thread of the timers may be about to take it. */
+                IOTimerDispatchSource_WakeAtTime(ticker->timer, kIOTimerClockUptimeRaw,
+                                                 mach_absolute_time() + (i % 3 == 0 ? 3600 * kSecondScale : (uint64_t)i * 200), 0);
+                if (i % 3 == 2)
+                        sched_yield();
+                OSObject_release(ticker->timer);
+                OSObject_release(ticker);
+                signal_wait(&freed, 1);
+        }
+}
+END_TEST
+
 START_TEST(reference_area)
 {
         Ticker *ticker = ticker_new();
@@ -559,7 +580,7 @@ int main(void)
 {
         const TTest *const tests[] = { reference_area, target_kept, fires, replaced_past_periodic, cancel_pending, cancel_running, disabled,
                                        action_cancelled, typed, on_its_queue, leeway, wait_result, wait_aborted, wait_running,
-                                       wait_in_the_way, wait_race };
+                                       wait_in_the_way, wait_race, released_while_armed };
 
         return run_tests("action", tests, sizeof(tests) / sizeof(*tests));
 }

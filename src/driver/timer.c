@@ -5,6 +5,7 @@
 #include "driver/clock.h"
 #include "driver/pool.h"
 #include "driver/source.h"
+#include "object/alive.h"
 
 enum { CLOCK_UPTIME, CLOCK_SINCE_BOOT, CLOCK_WALL, CLOCKS };
 
@@ -19,21 +20,16 @@ static struct {
         bool running;
         int poll_fd;
         int fds[CLOCKS];
-        struct amb_link armed[CLOCKS];          /* IODispatchSource_ivars, by deadline */
+        struct amb_link armed[CLOCKS];          /* IODispatchSource_ivars, by deadline; not retained */
 } timers = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Takes a cancelled source off the list. */
+/* Takes a source off the list: it has been cancelled, or is being freed. */
 static void timer_disarm(IODispatchSource *source)
 {
-        bool was_armed;
-
         pthread_mutex_lock(&timers.lock);
-        was_armed = amb_link_linked(&source->ivars->link);
-        if (was_armed)
+        if (amb_link_linked(&source->ivars->link))
                 amb_link_remove(&source->ivars->link);
         pthread_mutex_unlock(&timers.lock);
-        if (was_armed)
-                OSObject_release(source);
 }
 
 static bool timer_init(OSObject *object)
@@ -44,9 +40,16 @@ static bool timer_init(OSObject *object)
         return true;
 }
 
+static void timer_free(OSObject *object)
+{
+        if (((IODispatchSource *)object)->ivars)
+                timer_disarm((IODispatchSource *)object);
+        amb_source_free(object);
+}
+
 static const struct amb_method timer_methods[] = {
         AMB_OVERRIDE(OSObject, init, timer_init),
-        AMB_OVERRIDE(OSObject, free, amb_source_free),
+        AMB_OVERRIDE(OSObject, free, timer_free),
         AMB_METHODS_END,
 };
 
@@ -103,16 +106,19 @@ static void insert(struct IODispatchSource_ivars *s)
         amb_list_append(before, &s->link);
 }
 
-/* The first timer that is due, off the list; its reference is the caller's. */
+/* The first timer that is due, off the list, with a reference for the caller. */
 static IODispatchSource *take_due(unsigned int clock, uint64_t *ret_generation, uint64_t *ret_now)
 {
         struct IODispatchSource_ivars *s;
 
         pthread_mutex_lock(&timers.lock);
-        s = amb_list_first(&timers.armed[clock], struct IODispatchSource_ivars, link);
         *ret_now = amb_clock_now(clocks[clock]);
-        if (s && s->deadline <= *ret_now) {
+        while ((s = amb_list_first(&timers.armed[clock], struct IODispatchSource_ivars, link)) && s->deadline <= *ret_now) {
                 amb_link_remove(&s->link);
+                if (amb_object_retain_alive(s->source))
+                        break;
+        }
+        if (s && s->deadline <= *ret_now) {
                 *ret_generation = s->generation;
         } else {
                 s = NULL;
@@ -216,7 +222,7 @@ AMB_EXPORT kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource 
 {
         struct IODispatchSource_ivars *s = self->source.ivars;
         int clock = list_of_option(options);
-        bool was_armed, cancelled;
+        bool cancelled;
 
         if (clock < 0)
                 return kIOReturnBadArgument;
@@ -229,11 +235,8 @@ AMB_EXPORT kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource 
         }
         pthread_mutex_unlock(&s->lock);
         if (!cancelled) {
-                was_armed = amb_link_linked(&s->link);
-                if (was_armed)
+                if (amb_link_linked(&s->link))
                         amb_link_remove(&s->link);
-                else
-                        OSObject_retain(self);
                 s->deadline = deadline;
                 if (__builtin_add_overflow(deadline, leeway, &s->latest))
                         s->latest = UINT64_MAX;
