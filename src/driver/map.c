@@ -6,6 +6,7 @@
  * but for such a part and for memory that this process has a suitable view of already.
  */
 #include "driver/memory-private.h"
+#include "object/alive.h"
 
 struct IOMemoryMap_ivars {
         IOMemoryMap *map;
@@ -17,17 +18,6 @@ struct IOMemoryMap_ivars {
         bool read_only;
         struct amb_link link, owned;    /* the descriptor's lists */
 };
-
-/* A listed map whose last reference is being released cannot be given out any more. */
-static bool retain_living(IOMemoryMap *map)
-{
-        uint32_t now = __atomic_load_n(&map->object.references, __ATOMIC_RELAXED);
-
-        while (now != 0 && now < 0x40000000u)
-                if (__atomic_compare_exchange_n(&map->object.references, &now, now + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-                        return true;
-        return false;
-}
 
 /* --- the class --- */
 
@@ -264,7 +254,7 @@ static IOMemoryMap *find_map(struct IOMemoryDescriptor_ivars *d, const struct ma
                         continue;
                 if (request->address && request->address != m->address + (request->offset - m->offset))
                         continue;
-                if (retain_living(m->map))
+                if (amb_object_retain_alive(m->map))
                         return m->map;
         }
         return NULL;
