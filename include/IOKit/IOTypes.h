@@ -57,9 +57,21 @@ enum {
         kIOMapWriteThruCache = 0x200,
         kIOMapCopybackCache = 0x300,
         kIOMapWriteCombineCache = 0x400,
+        kIOMapCopybackInnerCache = 0x500,
+        kIOMapPostedWrite = 0x600,
+        kIOMapRealTimeCache = 0x700,
+        kIOMapPostedReordered = 0x800,
+        kIOMapPostedCombinedReordered = 0x900,
         kIOMapUserOptionsMask = 0x00000fff,
-        kIOMapReadOnly = 0x00001000
+        kIOMapReadOnly = 0x00001000,
+        kIOMapStatic = 0x01000000,
+        kIOMapReference = 0x02000000,
+        kIOMapUnique = 0x04000000,
+        kIOMapPrefault = 0x10000000,
+        kIOMapOverwrite = 0x20000000
 };
+#define kIOMapGuardedSmall 0x40000000u
+#define kIOMapGuardedLarge 0x80000000u
 
 #ifndef kNilOptions
 #define kNilOptions 0

@@ -224,6 +224,9 @@ KEPT(memory_and_queues_M062, "the client's own kIOMapReadOnly is ignored: writab
 KEPT(memory_and_queues_M063, "the client's options 0xf0000001 are 0x1, and 0xf0000000 are 0")
 {
         io_connect_t connection = contract_open(0);
+        ck_assert_uint_eq(kIOMapPrefault | kIOMapOverwrite | kIOMapGuardedSmall | kIOMapGuardedLarge, 0xf0000000);
+        ck_assert_uint_eq(kIOMapStatic | kIOMapReference | kIOMapUnique, 0x07000000);
+        ck_assert_uint_eq(kIOMapPostedCombinedReordered >> kIOMapCacheShift, 9);
         volatile uint8_t *memory = map_with(connection, 10053, 0x1000, 0xf0000001, 5000);
         store_arrives(connection, memory, 0);
         ck_assert(map_anywhere(connection, 10053, 5000) == memory);
