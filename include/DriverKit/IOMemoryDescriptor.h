@@ -4,13 +4,15 @@
  * Memory that has a length and can be mapped. There are
  *      buffers of the driver's own (IOBufferMemoryDescriptor),
  *      an application's structure arguments of more than 4096 bytes, which ExternalMethod gets as descriptors,
+ *      any memory of an application's that the driver names (IOUserClient_CreateMemoryDescriptorFromClient),
  *      parts of other descriptors (CreateSubMemoryDescriptor) and several joined into one (CreateWithMemoryDescriptors).
  * All of them can be mapped, cut and joined; all but an application's memory can be given to applications
  * (IOUserClient's CopyClientMemoryForType).
  *
- * A structure input maps read-only and is a snapshot taken at the first mapping, which fails with kIOReturnError when more than
- * 1 GiB of it is in use (pages that hold something besides zeros). A structure output maps writable; stores reach
- * the application's buffer when the call returns, and only until then.
+ * A structure input maps read-only and is a snapshot taken at the first mapping, or before; where the host must copy, the first
+ * mapping fails with kIOReturnError beyond 1 GiB of copies for one connection. A structure output maps writable;
+ * the application sees stores at once, also after the call, as long as the descriptor is held; in pages that the output does not
+ * fill, and in memory that cannot be shared, when a call begins or returns (ambidext-memory(7)).
  *
  * A descriptor lives as long as somebody holds it, a mapping of it exists, or another descriptor was made of it. It keeps no
  * mapping, but those of IOMemoryDescriptor_Map.
