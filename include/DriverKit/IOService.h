@@ -127,8 +127,9 @@ kern_return_t IOService_SearchProperty(IOService *self, const char *name, const 
 /*
  * Items of the service's state: named dictionaries, for IOServiceStateNotificationDispatchSource. They are no properties, and
  * only this process sees them. Create: the item exists, without a value if it is new; schema is accepted and not looked at. Set:
- * makes it if need be, gives it a copy of the value, and tells who waits for a change. 0; kIOReturnBadArgument: NULL (schema may
- * be), or no dictionary; kIOReturnUnsupported: the service is not of this process; kIOReturnNoMemory.
+ * makes it if need be, gives it a copy of the value, all the way down, and tells who waits for a change. 0; kIOReturnBadArgument:
+ * NULL (schema may be), or no dictionary; kIOReturnUnsupported: the service is not of this process; kIOReturnNoMemory, also for a
+ * value that could not travel (OSCreateSerializationFromObject).
  */
 kern_return_t IOService_StateNotificationItemCreate(IOService *self, OSString *itemName, OSDictionary *schema);
 kern_return_t IOService_StateNotificationItemSet(IOService *self, OSString *itemName, OSDictionary *value);

@@ -6,6 +6,7 @@
 #include "driver/source.h"
 #include "driver/table.h"
 #include "object/alive.h"
+#include "object/value.h"
 
 /* Something that waits to be taken. */
 struct notice {
@@ -294,7 +295,7 @@ AMB_EXPORT kern_return_t IOServiceNotificationDispatchSource_Create(OSDictionary
         created = (IOServiceNotificationDispatchSource *)amb_object_new(OSTypeID(IOServiceNotificationDispatchSource));
         if (!created)
                 return kIOReturnNoMemory;
-        created->ivars->matching = OSDictionaryCreateCopy(matching);
+        created->ivars->matching = (OSDictionary *)amb_value_copy((OSObject *)matching);
         if (!created->ivars->matching || begin(created, &services, &announced, &count) < 0) {
                 OSObject_release(created);
                 return kIOReturnNoMemory;

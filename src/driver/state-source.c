@@ -5,6 +5,7 @@
 #include "driver/source.h"
 #include "driver/state-source.h"
 #include "object/alive.h"
+#include "object/value.h"
 
 struct amb_state_item {
         struct amb_state_item *next;
@@ -114,7 +115,7 @@ AMB_EXPORT kern_return_t IOService_StateNotificationItemSet(IOService *self, OSS
                 return kIOReturnBadArgument;
         if (self->ivars->foreign)
                 return kIOReturnUnsupported;
-        old = OSDictionaryCreateCopy(value);
+        old = (OSDictionary *)amb_value_copy((OSObject *)value);
         if (!old)
                 return kIOReturnNoMemory;
         pthread_mutex_lock(&states.lock);
@@ -151,7 +152,7 @@ AMB_EXPORT kern_return_t IOService_StateNotificationItemCopy(IOService *self, OS
         pthread_mutex_unlock(&states.lock);
         if (!found)
                 return kIOReturnNotFound;
-        copy = OSDictionaryCreateCopy(found);
+        copy = (OSDictionary *)amb_value_copy((OSObject *)found);
         OSObject_release(found);
         if (!copy)
                 return kIOReturnNoMemory;

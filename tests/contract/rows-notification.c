@@ -391,7 +391,19 @@ static ROW_UNUSED kern_return_t unknown_item(struct watch *w, IOService *service
         D_EXPECT(IOService_StateNotificationItemSet(service, item, value) == kIOReturnSuccess);
         D_EXPECT(IOService_StateNotificationItemCopy(service, item, &found) == kIOReturnSuccess);
         D_EXPECT(found != value && strcmp(OSDictionaryGetStringValue(found, "state"), "new") == 0);
-        OSObject_release(found);
+        OSSafeReleaseNULL(found);
+        OSObject_release(value);
+        /* Sent, as by SetProperties: nothing inside is shared. */
+        value = dictionary("inner", "state", "new");
+        D_EXPECT(IOService_StateNotificationItemSet(service, item, value) == kIOReturnSuccess);
+        D_EXPECT(OSDictionarySetStringValue(OSDictionaryGetDictionaryValue(value, "inner"), "state", "changed"));
+        for (int i = 0; i < 2; i++) {
+                D_EXPECT(IOService_StateNotificationItemCopy(service, item, &found) == kIOReturnSuccess);
+                OSDictionary *inner = OSDictionaryGetDictionaryValue(found, "inner");
+                D_EXPECT(strcmp(OSDictionaryGetStringValue(inner, "state"), "new") == 0);
+                D_EXPECT(OSDictionarySetStringValue(inner, "state", "changed"));
+                OSSafeReleaseNULL(found);
+        }
         OSObject_release(value);
         OSObject_release(item);
         return kIOReturnSuccess;
