@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -292,11 +294,15 @@ static void lock_again(unsigned long before, uintptr_t at, size_t length)
 
 /* --- whole ranges --- */
 
+/* No signal handler runs on this thread meanwhile: if it stored into the pages, nobody would be left to wake it. */
 static int steps(const struct step *whole, int (*one)(const struct step *), size_t *ret_done)
 {
         unsigned long before = locked();
+        sigset_t all, mask;
         int r = 0;
 
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &mask);
         *ret_done = 0;
         while (*ret_done < whole->length && r == 0) {
                 struct step s = *whole;
@@ -308,6 +314,7 @@ static int steps(const struct step *whole, int (*one)(const struct step *), size
                 if (r == 0)
                         *ret_done += s.length;
         }
+        pthread_sigmask(SIG_SETMASK, &mask, NULL);
         lock_again(before, whole->at, *ret_done);
         return r;
 }

@@ -18,7 +18,8 @@
  *
  * Where userfaultfd is forbidden (containers by default) amb_exchange_possible() is false and nothing is exchanged.
  *
- * One call at a time: the caller has a lock. Nothing in here allocates or logs while pages are protected: who waits may hold the lock of malloc.
+ * One call at a time: the caller has a lock. Signals of its thread wait for the end. Nothing in here allocates or logs while pages are
+ * protected: who waits may hold the lock of malloc.
  */
 #include "base/base.h"
 

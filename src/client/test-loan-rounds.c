@@ -5,6 +5,7 @@
  * AMBIDEXT_TEST_ROUNDS: how often; 10,000 where somebody means it.
  */
 #include <sched.h>
+#include <signal.h>
 
 #include "client/exchange.h"
 #include "client/test-loan.h"
@@ -133,6 +134,61 @@ START_TEST(exchange_allocated)
 }
 END_TEST
 
+/* A handler that stores into the buffer, on the very thread that exchanges it: nobody else could wake that thread. */
+static _Atomic uint64_t *struck;
+static uint64_t strikes;
+
+static void strike(int signal_number)
+{
+        (void)signal_number;
+        for (size_t page = 0; page < 8 * BUFFER / 4096; page += 64)
+                struck[page * 512]++;
+        strikes++;
+}
+
+struct striker {
+        pthread_t victim;
+        _Atomic bool stop;
+};
+
+static void *striker_run(void *context)
+{
+        struct striker *striker = context;
+
+        while (!striker->stop) {
+                pthread_kill(striker->victim, SIGUSR1);
+                usleep(200);
+        }
+        return NULL;
+}
+
+START_TEST(exchange_signals)
+{
+        const size_t size = 8 * BUFFER;
+        char *at = pages(size / page_bytes());
+        struct striker striker = { .victim = pthread_self() };
+        struct sigaction action = { .sa_handler = strike };
+        pthread_t thread;
+
+        struck = (_Atomic uint64_t *)at;
+        memset(at, 0, size);
+        sigaction(SIGUSR1, &action, NULL);
+        ck_assert_int_eq(pthread_create(&thread, NULL, striker_run, &striker), 0);
+        for (int i = 0; i < 20; i++) {
+                AMB_FD fd = memfd_create("test", MFD_CLOEXEC);
+
+                ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
+                ck_assert_int_eq(amb_exchange_share((uintptr_t)at, size, true, fd, 0), 0);
+                ck_assert_int_eq(amb_exchange_return((uintptr_t)at, size, true, fd, 0), 0);
+        }
+        striker.stop = true;
+        pthread_join(thread, NULL);
+        for (size_t page = 0; page < size / 4096; page += 64)
+                ck_assert_uint_eq(struck[page * 512], strikes);
+        munmap(at, size);
+}
+END_TEST
+
 /* The whole way: a ticket, a question, a driver that looks and stores, the end of the call; now and then a new connection. */
 static void loan_rounds(char *at, int count)
 {
@@ -228,7 +284,7 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { exchange_mapped, exchange_allocated, loan_mapped, loan_allocated, two_callers };
+        const TTest *const tests[] = { exchange_mapped, exchange_allocated, exchange_signals, loan_mapped, loan_allocated, two_callers };
 
         return run_suite("client-loan-rounds", tests, AMB_ARRAY_LENGTH(tests));
 }
