@@ -95,19 +95,26 @@ static void views_drop(const struct amb_export *e);
 
 typedef int (*give_back)(uintptr_t at, size_t length, bool writable, int fd, uint64_t offset);
 
+/* Pages that nobody may touch need no protection, and userfaultfd has none for them. */
+static int return_closed(const struct amb_export *e, uintptr_t at, uintptr_t to)
+{
+        int r = amb_exchange_return_alone(at, to - at, false, e->fd, at - e->start);
+
+        return r == 0 && mprotect((void *)at, to - at, PROT_NONE) < 0 ? -errno : r;
+}
+
 /* What still is ours of the core: part of it may be gone, or have other rights by now. */
 static void core_return(struct amb_export *e, give_back one)
 {
         struct amb_vma vma;
 
-        for (uintptr_t at = e->core, to; at < e->core_end; at = to) {
-                if (amb_vma_find(at, &vma) != 0) {
-                        to = at + page_size();
-                        continue;
-                }
+        for (uintptr_t at = e->core, to; at < e->core_end && amb_vma_next(at, &vma) == 0; at = to) {
+                if (vma.start > at)
+                        at = vma.start < e->core_end ? vma.start : e->core_end;
                 to = vma.end < e->core_end ? vma.end : e->core_end;
-                if (is_of(e, &vma) && vma.offset + (at - vma.start) == at - e->start &&
-                    one(at, to - at, vma.writable, e->fd, at - e->start) < 0)
+                if (at == to || !is_of(e, &vma) || vma.offset + (at - vma.start) != at - e->start)
+                        continue;
+                if ((vma.readable ? one(at, to - at, vma.writable, e->fd, at - e->start) : return_closed(e, at, to)) < 0)
                         amb_log(AMB_LOG_WARNING, "memory at 0x%zx stays a file that a driver may have", (size_t)at);
         }
 }

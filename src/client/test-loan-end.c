@@ -232,6 +232,35 @@ START_TEST(unmapped_meanwhile)
 }
 END_TEST
 
+/* Pages that the program has closed to itself are private again too: what it opens and stores later is not the host's. */
+START_TEST(closed_meanwhile)
+{
+        size_t page = page_bytes();
+        char *at = pages(8);
+        struct borrowed borrowed;
+
+        setup();
+        memset(at, 'c', 8 * page);
+        lend(&lender, at, 8 * page, OUTPUT, &borrowed);
+        ck_assert_int_eq(mprotect(at + 2 * page, page, PROT_NONE), 0);
+        ck_assert_int_eq(mprotect(at + 4 * page, page, PROT_READ), 0);
+        unlend(&lender, &borrowed);
+        lender_close(&lender);
+        for (size_t i = 0; i < 8; i++) {
+                struct amb_vma vma;
+
+                ck_assert(is_private(at + i * page));
+                ck_assert_int_eq(amb_vma_find((uintptr_t)at + i * page, &vma), 0);
+                ck_assert_int_eq(vma.readable, i != 2);
+                ck_assert_int_eq(vma.writable, i != 2 && i != 4);
+        }
+        ck_assert_int_eq(mprotect(at, 8 * page, PROT_READ | PROT_WRITE), 0);
+        for (size_t i = 0; i < 8 * page; i++)
+                ck_assert_int_eq(at[i], 'c');
+        munmap(at, 8 * page);
+}
+END_TEST
+
 /* The host is cut off while an answer is on its way: nothing stays a file. */
 START_TEST(nobody_reads_the_answer)
 {
@@ -343,7 +372,8 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
-                forked, forked_lends, forked_on_stack, fork_fails, connections_end, unmapped_meanwhile, nobody_reads_the_answer,
+                forked, forked_lends, forked_on_stack, fork_fails, connections_end, unmapped_meanwhile, closed_meanwhile,
+                nobody_reads_the_answer,
         };
         const TTest *const twice[] = { forbidden, vanished };
 

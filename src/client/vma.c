@@ -17,11 +17,11 @@ struct procmap_query {
         uint64_t vma_name_addr, build_id_addr;
 };
 #define QUERY _IOWR('f', 17, struct procmap_query)
-enum { READABLE = 1, WRITABLE = 2, EXECUTABLE = 4, SHARED = 8 };
+enum { READABLE = 1, WRITABLE = 2, EXECUTABLE = 4, SHARED = 8, OR_NEXT = 16 };
 
 static int ask(int fd, uintptr_t address, struct amb_vma *ret)
 {
-        struct procmap_query query = { .size = sizeof(query), .query_addr = address };
+        struct procmap_query query = { .size = sizeof(query), .query_flags = OR_NEXT, .query_addr = address };
 
         if (ioctl(fd, QUERY, &query) < 0)
                 return errno == ENOENT ? AMB_VMA_NONE : -errno;
@@ -65,7 +65,7 @@ static int search(int fd, uintptr_t address, struct amb_vma *ret)
                 buffer[have] = 0;
                 for (line = buffer; (end = memchr(line, '\n', have - (size_t)(line - buffer))); line = end + 1) {
                         *end = 0;
-                        if (parse(line, ret) && address >= ret->start && address < ret->end)
+                        if (parse(line, ret) && address < ret->end)
                                 return 0;
                 }
                 if (n == 0)
@@ -77,7 +77,7 @@ static int search(int fd, uintptr_t address, struct amb_vma *ret)
         }
 }
 
-int amb_vma_find(uintptr_t address, struct amb_vma *ret)
+int amb_vma_next(uintptr_t address, struct amb_vma *ret)
 {
         AMB_FD fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
         int r;
@@ -86,6 +86,13 @@ int amb_vma_find(uintptr_t address, struct amb_vma *ret)
                 return amb_trace(amb_errno());
         r = ask(fd, address, ret);
         return r < 0 ? search(fd, address, ret) : r;
+}
+
+int amb_vma_find(uintptr_t address, struct amb_vma *ret)
+{
+        int r = amb_vma_next(address, ret);
+
+        return r == 0 && ret->start > address ? AMB_VMA_NONE : r;
 }
 
 int amb_vma_open(const struct amb_vma *vma, int flags, int *ret_fd)

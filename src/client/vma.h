@@ -19,6 +19,8 @@ struct amb_vma {
 /* The mapping that covers `address`. AMB_VMA_NONE (positive): nothing does. -errno: there is no /proc. */
 enum { AMB_VMA_NONE = 1 };
 int amb_vma_find(uintptr_t address, struct amb_vma *ret);
+/* The mapping that covers `address`, or the first one above it. */
+int amb_vma_next(uintptr_t address, struct amb_vma *ret);
 
 /*
  * A descriptor of this process for the file behind a mapping, opened anew with these flags (O_RDWR or O_RDONLY; close-on-exec): some open
