@@ -193,15 +193,18 @@ static void ticket_settle(struct amb_loans *loans, struct ticket *ticket)
 
 /* --- what the host asks --- */
 
-/* Files that nobody was given and nobody needs: of an answer that came to nothing. */
+/*
+ * Files that nobody was given and nobody needs, of an answer that came to nothing; and those that were for a ticket, which has been asked for
+ * again in vain.
+ */
 static void orphans_end(void)
 {
         struct amb_export *e, *next;
 
         for (e = amb_export_next(NULL); e; e = next) {
                 next = amb_export_next(e);
-                if (e->users == 0 && e->holders == 0 && !is_window(e))
-                        amb_export_end(e);
+                if (e->users == 0 && (e->holders == 0 || e->brief) && !is_window(e))
+                        forget(NULL, e);
         }
 }
 

@@ -319,6 +319,29 @@ START_TEST(thousands)
 }
 END_TEST
 
+/* What was given for a ticket is taken back with it, also when it was asked for again, and that came to nothing. */
+START_TEST(again_in_vain)
+{
+        size_t page = page_bytes();
+        char *block = malloc(16 * page), *inside = (char *)(((uintptr_t)block + 4 * page) & ~(uintptr_t)(page - 1));
+        struct borrowed borrowed, again;
+
+        setup();
+        memset(block, 'a', 16 * page);
+        lend(&lender, block, 16 * page, OUTPUT, &borrowed);
+        ck_assert(!is_private(inside));
+        ck_assert_int_eq(mprotect(inside, page, PROT_READ), 0);
+        ck_assert(borrower_borrow(lender.borrower, borrowed.ticket, 0, NULL, 0, &again));
+        ck_assert_int_eq(again.code, AMB_LOAN_UNSUITABLE);
+        ck_assert_int_eq(mprotect(inside, page, PROT_READ | PROT_WRITE), 0);
+        unlend(&lender, &borrowed);
+        for (int i = -2; i < 8; i++)
+                ck_assert(is_private(inside + i * (long)page));
+        check_fine();
+        free(block);
+}
+END_TEST
+
 /* --- nonsense --- */
 
 START_TEST(unknown_kind)
@@ -423,7 +446,7 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
-                tickets_that_are_not, other_options, segments, half_good, all_files_in_use, returned_twice, thousands,
+                tickets_that_are_not, other_options, segments, half_good, all_files_in_use, returned_twice, thousands, again_in_vain,
                 with_a_descriptor, cut_off_while_it_has, talks_all_the_time,
         };
         Suite *suite = suite_create("client-loan-hostile");
