@@ -474,6 +474,9 @@ static int borrow_resolve(struct amb_memory_origin *origin, struct amb_memory_ba
         };
         int r;
 
+        /* Nobody lends so much; and the time that it would be given is not the application's to choose. */
+        if (borrow->length > AMB_LOAN_BYTES_MAX)
+                return -EFBIG;
         pthread_mutex_lock(&c->borrows.lock);
         r = borrow->extent_count > 0 ? 0 : ask(&q);
         pthread_mutex_unlock(&c->borrows.lock);

@@ -435,6 +435,24 @@ static void borrower_end(struct amb_connection *c, struct lender *lender)
         lender_end(lender);
 }
 
+/* How long an application may keep a driver waiting does not grow with the length that it names. */
+START_TEST(input_beyond_measure)
+{
+        struct lender lender;
+        struct amb_connection *c = borrower(&lender);
+        IOMemoryDescriptor *d;
+        IOMemoryMap *m;
+
+        amb_borrow_wait_ns = 100000000;
+        pthread_mutex_lock(&lender.lock);       /* it does not answer */
+        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .length = 1ull << 62 }, AMB_LOAN_OUT, &d), 0);
+        ck_assert_int_eq(map(d, 0, 0, 0, 0, &m), kIOReturnError);
+        pthread_mutex_unlock(&lender.lock);
+        OSObject_release(d);
+        borrower_end(c, &lender);
+}
+END_TEST
+
 START_TEST(structure_input)
 {
         struct lender lender;
@@ -970,9 +988,9 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = { create, lengths, found_map_retains, ranges, guards_and_end, fixed, owner_writes, shared_read_only,
-                                       shared_writable, shared_joined, structure_input, structure_input_with_holes, structure_output,
-                                       kept_and_refused, origin_extents, origin_refusals, origin_joined, origin_present, origin_threads,
-                                       any_descriptors };
+                                       shared_writable, shared_joined, input_beyond_measure, structure_input, structure_input_with_holes,
+                                       structure_output, kept_and_refused, origin_extents, origin_refusals, origin_joined, origin_present,
+                                       origin_threads, any_descriptors };
 
         return run_tests("memory", tests, sizeof(tests) / sizeof(*tests));
 }
