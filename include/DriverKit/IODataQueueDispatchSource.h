@@ -58,7 +58,7 @@ size_t IODataQueueDispatchSource_GetDataQueueEntryHeaderSize(void);     /* 4 */
  * Set what is called; the action is retained until it is replaced, taken away by NULL, or the source is cancelled or freed.
  * DataAvailable: at once if the queue holds data, then whenever it stops being empty and when a writer finds it full; so the
  * method dequeues until kIOReturnUnderrun. DataServiced: after a Dequeue that followed a full queue. Callbacks of a handler that
- * has been replaced meanwhile are dropped. 0; kIOReturnBadArgument: an action of another kind.
+ * has been replaced meanwhile are dropped. 0; kIOReturnBadArgument: an action of another kind; kIOReturnNotReady: cancelled.
  */
 kern_return_t IODataQueueDispatchSource_SetDataAvailableHandler(IODataQueueDispatchSource *self, OSAction *action);
 kern_return_t IODataQueueDispatchSource_SetDataServicedHandler(IODataQueueDispatchSource *self, OSAction *action);

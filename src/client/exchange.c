@@ -213,9 +213,13 @@ static void let_go(uintptr_t at, size_t length, bool replaced)
         struct uffdio_writeprotect go = { .range = { at, length } };
         struct uffdio_range range = { at, length };
 
-        if (!replaced) {
-                ioctl(faults, UFFDIO_WRITEPROTECT, &go);
-                ioctl(faults, UFFDIO_UNREGISTER, &range);
+        if (!replaced && (ioctl(faults, UFFDIO_WRITEPROTECT, &go) < 0 || ioctl(faults, UFFDIO_UNREGISTER, &range) < 0)) {
+                /* Something else has been mapped into the range: page by page, each that still is as it was. */
+                for (size_t done = 0; done < length; done += PAGE) {
+                        go.range = (struct uffdio_range){ at + done, PAGE };
+                        ioctl(faults, UFFDIO_WRITEPROTECT, &go);
+                        ioctl(faults, UFFDIO_UNREGISTER, &go.range);
+                }
         }
         ioctl(faults, UFFDIO_WAKE, &range);
 }

@@ -338,18 +338,25 @@ static void ticket_unlend(struct amb_loans *loans, struct ticket *ticket)
         ticket->is_shared = false;
 }
 
+static uint32_t tickets_count(struct amb_loans *loans)
+{
+        struct ticket *ticket;
+        uint32_t count = 0;
+
+        amb_list_for(ticket, &loans->tickets, link)
+                count++;
+        return count;
+}
+
 /* A ticket of the host's: the driver has named the memory. NULL: no. */
 static struct ticket *ticket_of_host(struct amb_loans *loans, const struct amb_loan_message *m)
 {
-        struct ticket *ticket = ticket_find(loans, m->ticket), *other;
-        uint32_t count = 0;
+        struct ticket *ticket = ticket_find(loans, m->ticket);
         uint64_t length;
 
         if (ticket)
                 return ticket;
-        amb_list_for(other, &loans->tickets, link)
-                count++;
-        if (!loans->named || m->count == 0 || m->count > AMB_LOAN_SEGMENTS || count >= TICKETS_MAX || !amb_loan_segments_check(m->segments, m->count, &length))
+        if (!loans->named || m->count == 0 || m->count > AMB_LOAN_SEGMENTS || tickets_count(loans) >= TICKETS_MAX || !amb_loan_segments_check(m->segments, m->count, &length))
                 return NULL;
         ticket = calloc(1, sizeof(*ticket));
         if (!ticket)
@@ -591,17 +598,19 @@ static void fork_child(void)
         pthread_mutex_init(&lock, NULL);
 }
 
+/* Before there is anything to be forked with. */
+__attribute__((constructor)) static void fork_watch(void)
+{
+        pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
 /* Under the lock. */
 static int thread_start(void)
 {
-        static bool fork_told;
         int r;
 
         if (watch >= 0)
                 return 0;
-        if (!fork_told && pthread_atfork(fork_prepare, fork_parent, fork_child) != 0)
-                return amb_trace(-ENOMEM);
-        fork_told = true;
         watch = epoll_create1(EPOLL_CLOEXEC);
         if (watch < 0)
                 return amb_trace(amb_errno());
@@ -730,6 +739,10 @@ void amb_loan_end(struct amb_connection *connection, uint32_t id, bool retained)
                 ticket->in_call = false;
                 ticket->kept = retained;
                 ticket_settle(loans, ticket);
+                if (retained && tickets_count(loans) > TICKETS_MAX) {
+                        amb_log(AMB_LOG_WARNING, "the driver's host keeps the memory of more than %d calls; it gets no more", TICKETS_MAX);
+                        end_locked(loans);
+                }
         }
         pthread_mutex_unlock(&lock);
 }

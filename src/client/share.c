@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -297,6 +299,14 @@ static bool outgrown(const struct amb_export *e)
         return fstat(e->fd, &st) < 0 || (uintptr_t)st.st_size != e->end;
 }
 
+static bool planned(const struct plan *p, const struct amb_export *e)
+{
+        for (uint32_t i = 0; i < p->count; i++)
+                if (p->runs[i].export == e)
+                        return true;
+        return false;
+}
+
 /* The app's own file behind a mapping: as it is, if the range has all of it. */
 static struct amb_export *own_file(const struct plan *p, const struct amb_vma *vma)
 {
@@ -311,7 +321,7 @@ static struct amb_export *own_file(const struct plan *p, const struct amb_vma *v
                         continue;
                 if (!outgrown(e))
                         return e;
-                if (e->users > 0)
+                if (e->users > 0 || planned(p, e))
                         return NULL;
                 p->client->forget(p->client->userdata, e);
         }
@@ -390,7 +400,7 @@ static int plan_segment(struct plan *p, uintptr_t from, uintptr_t end)
                         return r < 0 ? r : -EFAULT;
                 to = vma.end < end ? vma.end : end;
                 e = vma.shared ? export_of(&vma) : NULL;
-                if (e && !e->writable && p->writable && e->users == 0) {
+                if (e && !e->writable && p->writable && e->users == 0 && !planned(p, e)) {
                         /* Given for reading so far: private again, and then anew. */
                         p->client->forget(p->client->userdata, e);
                         to = at;
@@ -670,24 +680,42 @@ static bool mapped_block(uintptr_t from, uintptr_t to)
         return (size & 7) == 2 && (size & ~7ull) % page_size() == 0 && to - (from - 16) <= (size & ~7ull);
 }
 
-/* Where glibc's malloc puts blocks side by side: below the program break, and in heaps of 64 MiB that begin with a multiple of it. */
+/*
+ * Is the program's allocator glibc's? Of others' heaps nothing is known, and some give pages back by MADV_DONTNEED and expect zeros, which a
+ * file does not become.
+ */
+_Atomic int amb_share_known_malloc = -1;
+static bool known_malloc(void)
+{
+        Dl_info allocator, library;
+
+        if (amb_share_known_malloc < 0)
+                amb_share_known_malloc = dladdr((void *)malloc, &allocator) && dladdr((void *)gnu_get_libc_version, &library) &&
+                                         allocator.dli_fbase == library.dli_fbase;
+        return amb_share_known_malloc;
+}
+
+/* Where glibc's malloc puts blocks side by side: below the program break, and in heaps that begin with a multiple of 64 MiB and their sizes. */
 #define HEAP (64ull << 20)
 static bool in_heap(uintptr_t at)
 {
-        struct amb_vma vma;
+        uint64_t heap[4];       /* arena, previous heap, size, size that may be written */
         uintptr_t start = at & ~(HEAP - 1);
 
         if (at < (uintptr_t)sbrk(0))
                 return true;
-        return amb_vma_find(start, &vma) == 0 && vma.start == start && vma.inode == 0 && !vma.shared;
+        return amb_exchange_read(heap, start, sizeof(heap)) == 0 && heap[2] > 0 && heap[2] <= heap[3] && heap[3] <= HEAP &&
+               heap[2] % page_size() == 0 && heap[3] % page_size() == 0 && at - start < heap[3];
 }
 
 static bool stays(const struct amb_loan_segment *segment)
 {
         uintptr_t from = segment->address, to = from + segment->length;
 
-        return segment->length >= AMB_SHARE_KEPT || mapped_block(from, to) ||
-               (from % page_size() == 0 && to % page_size() == 0 && !in_heap(from));
+        if (mapped_block(from, to))
+                return true;
+        return known_malloc() && (segment->length >= AMB_SHARE_KEPT ||
+                                  (from % page_size() == 0 && to % page_size() == 0 && !in_heap(from)));
 }
 
 int amb_share(const struct amb_loan_segment *segments, uint32_t count, bool writable, bool stack, bool exact,

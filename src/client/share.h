@@ -13,9 +13,9 @@
  *
  * An exchanged range becomes private again when its ticket ends, because an allocator may put anything there next and the host still has
  * the file. Only what goes by munmap when it is freed stays a file, for the next use of the same buffer, until the app unmaps it or the
- * last connection that was given it ends: blocks that glibc's malloc has mapped by themselves, whole pages outside of its heaps, and
- * ranges of AMB_SHARE_KEPT bytes, which no heap of its holds. After a fork the child's is private memory, as it was at the fork: fork()
- * returns in the parent when the child has copied it.
+ * last connection that was given it ends: blocks that glibc's malloc has mapped by themselves and, if it is the program's allocator,
+ * whole pages outside of its heaps and ranges of AMB_SHARE_KEPT bytes, which no heap of its holds. After a fork the child's is private
+ * memory, as it was when the child copied it; fork() returns in the parent after that.
  *
  * What a copied part holds is merged byte by byte against what both sides last agreed on: what one side has changed goes to the other; if
  * both have, the app's store stays.
@@ -85,6 +85,7 @@ struct amb_share_client {
  * be copied but the ends of an exchanged range that stays (AMB_SHARE_INEXACT, positive, otherwise).
  */
 #define AMB_SHARE_KEPT (32u << 20)
+extern _Atomic int amb_share_known_malloc;      /* for tests: 1: take the allocator for glibc's; -1: look */
 enum { AMB_SHARE_INEXACT = 1 };
 int amb_share(const struct amb_loan_segment *segments, uint32_t count, bool writable, bool stack, bool exact,
               const struct amb_share_client *client, struct amb_shared *ret);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -81,30 +80,6 @@ static void file_drop(struct amb_borrows *b, struct file *file)
         file_release(file);
 }
 
-/* Pages of a file that its owner may cut short end in SIGBUS; then they are zeros. A program with a handler of its own keeps it. */
-static void vanished(int signal_number, siginfo_t *info, void *context)
-{
-        static const char said[] = "ambidext: an application has cut a file short that its driver is using; zeros instead\n";
-        void *page = (void *)((uintptr_t)info->si_addr & ~(uintptr_t)(IOVMPageSize - 1));
-        int saved = errno;
-
-        (void)context;
-        if (info->si_code != BUS_ADRERR ||
-            mmap(page, IOVMPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
-                signal(signal_number, SIG_DFL);         /* the access again, and the end */
-        else
-                (void)!write(STDERR_FILENO, said, sizeof(said) - 1);
-        errno = saved;
-}
-
-static void survive_vanishing(void)
-{
-        struct sigaction action = { .sa_sigaction = vanished, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK }, before;
-
-        if (sigaction(SIGBUS, NULL, &before) == 0 && !(before.sa_flags & SA_SIGINFO) && before.sa_handler == SIG_DFL)
-                sigaction(SIGBUS, &action, NULL);
-}
-
 /* The file of an extent, retained. Consumes fd. NULL and *ret_wrong, or no memory. */
 static struct file *file_of(struct amb_borrows *b, const struct amb_loan_message *m, int fd, const char **ret_wrong)
 {
@@ -138,8 +113,6 @@ static struct file *file_of(struct amb_borrows *b, const struct amb_loan_message
                 amb_fd_close(fd);
                 return NULL;
         }
-        if (m->options & AMB_LOAN_OPEN)
-                survive_vanishing();
         *file = (struct file){ .references = 1, .id = m->ticket, .flags = m->options, .size = size, .fd = fd };
         if (m->ticket) {
                 file_retain(file);
@@ -163,7 +136,7 @@ static bool file_has(const struct file *file, uint64_t offset, uint64_t length, 
 /* The view that all descriptors of the file share. */
 static uint8_t *file_view(struct file *file)
 {
-        struct amb_view_piece piece = { .fd = file->fd, .length = file->size };
+        struct amb_view_piece piece = { .fd = file->fd, .length = file->size, .may_vanish = file->flags & AMB_LOAN_OPEN };
         struct amb_view_request request = { .pieces = &piece, .count = 1, .writable = file->flags & AMB_LOAN_WRITABLE,
                                             .guard = IOVMPageSize };
         uint8_t *at;
@@ -307,7 +280,7 @@ static void take_extent(struct question *q, const struct amb_loan_message *m, in
         }
         borrow->files[borrow->extent_count] = file;
         q->flags[borrow->extent_count] = m->options;
-        borrow->extents[borrow->extent_count++] = (struct amb_memory_extent){ file->fd, m->offset, m->length };
+        borrow->extents[borrow->extent_count++] = (struct amb_memory_extent){ file->fd, m->offset, m->length, file->flags & AMB_LOAN_OPEN };
         q->expected--;
         if ((file->flags & AMB_LOAN_OPEN) && m->offset <= AMB_LOAN_BYTES_MAX && m->length <= AMB_LOAN_BYTES_MAX &&
             m->offset + m->length > ((file->size + IOVMPageSize - 1) & ~(IOVMPageSize - 1))) {
@@ -572,7 +545,7 @@ int amb_borrow_argument(struct amb_connection *c, const struct amb_range *range,
                         return AMB_BORROW_REFUSED;
                 }
                 plan.files[0] = file;
-                plan.extents[0] = (struct amb_memory_extent){ file->fd, range->offset, range->length };
+                plan.extents[0] = (struct amb_memory_extent){ file->fd, range->offset, range->length, file->flags & AMB_LOAN_OPEN };
                 plan.extent_count = 1;
         }
         return borrow_new(c, &plan, NULL, ret);

@@ -25,7 +25,7 @@ struct IODataQueueDispatchSource_ivars {
         struct amb_dataqueue queue;
         pthread_mutex_t lock;
         OSAction *handlers[HANDLERS];           /* held */
-        bool enabled;
+        bool enabled, cancelled;
 };
 
 static void let_go_of_handlers(IODispatchSource *source);
@@ -172,8 +172,12 @@ static kern_return_t set_handler(IODataQueueDispatchSource *self, enum which whi
 
         if (action && amb_action_msgid(action) != kinds[which])
                 return kIOReturnBadArgument;
-        amb_action_hold(action);
         pthread_mutex_lock(&self->ivars->lock);
+        if (action && self->ivars->cancelled) {
+                pthread_mutex_unlock(&self->ivars->lock);
+                return kIOReturnNotReady;
+        }
+        amb_action_hold(action);
         before = self->ivars->handlers[which];
         self->ivars->handlers[which] = action;
         pthread_mutex_unlock(&self->ivars->lock);
@@ -240,6 +244,11 @@ AMB_EXPORT void IODataQueueDispatchSource_SendDataServiced(IODataQueueDispatchSo
 /* A service that holds the source is held by its own action: a cancelled source must not keep it alive. */
 static void let_go_of_handlers(IODispatchSource *source)
 {
+        struct IODataQueueDispatchSource_ivars *q = ((IODataQueueDispatchSource *)source)->ivars;
+
+        pthread_mutex_lock(&q->lock);
+        q->cancelled = true;
+        pthread_mutex_unlock(&q->lock);
         set_handler((IODataQueueDispatchSource *)source, AVAILABLE, NULL);
         set_handler((IODataQueueDispatchSource *)source, SERVICED, NULL);
 }

@@ -188,7 +188,8 @@ static uint32_t part_pieces(const struct amb_memory_part *part, bool read_only, 
                 }
                 here = here - skip < left ? here - skip : left;
                 if (to)
-                        to[count] = (struct amb_view_piece){ extent->fd, extent->offset + skip, here, twin ? twin + skip : NULL };
+                        to[count] = (struct amb_view_piece){ extent->fd, extent->offset + skip, here, extent->may_vanish,
+                                                                 twin ? twin + skip : NULL };
                 count++;
                 left -= here;
                 skip = 0;
@@ -196,14 +197,14 @@ static uint32_t part_pieces(const struct amb_memory_part *part, bool read_only, 
         return count;
 }
 
-/* A view that this process has already and that is as good as a new mapping. */
+/* A view that this process has already; its guards are around all of the memory, not around the part that is mapped. */
 static uint8_t *present_view(const struct map_request *request)
 {
         const struct amb_memory_part *part = &request->parts[0];
         const struct amb_memory_backing *backing = &part->whose->ivars->backing;
 
         if (request->part_count != 1 || !backing->at || request->address || request->read_only == backing->writable ||
-            guard_bytes(request->guard_kind) > IOVMPageSize)
+            request->guard_kind != kIOMemoryMapGuardedDefault)
                 return NULL;
         return backing->at + part->offset;
 }

@@ -19,7 +19,11 @@
 #include "base/base.h"
 
 /* A run of bytes of a file. */
-struct amb_memory_extent { int fd; uint64_t offset, length; };
+struct amb_memory_extent {
+        int fd;
+        uint64_t offset, length;
+        bool may_vanish;        /* the file is somebody's who can cut it short (vanish.h) */
+};
 /* What a descriptor's bytes are: extents end to end; the descriptor keeps them. */
 struct amb_memory_backing {
         const struct amb_memory_extent *extents;

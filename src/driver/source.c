@@ -111,9 +111,11 @@ void amb_source_fire(IODispatchSource *source, uint64_t generation, uint64_t tim
                 *event = (struct event){ .source = source, .generation = generation, .time = time };
                 if (amb_action_submit(action, event, event_begin, event_end) < 0) {
                         OSObject_release(source);
-                        free(event);
+                        free(amb_steal(event));
                 }
         }
+        if (!event)
+                amb_log(AMB_LOG_ERROR, "no memory to call a source's handler: an event is lost");
         OSObject_release(action);
 }
 

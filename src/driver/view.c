@@ -3,6 +3,7 @@
 
 #include <DriverKit/IOTypes.h>
 
+#include "driver/vanish.h"
 #include "driver/view.h"
 
 #define PAGE_START(position) ((position) & ~(uint64_t)(IOVMPageSize - 1))
@@ -103,6 +104,15 @@ int amb_view_map(struct amb_view *view, const struct amb_view_request *request)
                 }
                 done += (i == 0 ? before : 0) + request->pieces[i].length;
         }
+        for (uint32_t i = 0; i < request->count && !made.watched; i++) {
+                if (!request->pieces[i].may_vanish)
+                        continue;
+                if (!amb_vanish_watch(middle, size)) {
+                        amb_view_unmap(&made);
+                        return amb_trace(-ENOSPC);
+                }
+                made.watched = middle;
+        }
         made.at = middle + before;
         *view = made;
         return 0;
@@ -110,6 +120,8 @@ int amb_view_map(struct amb_view *view, const struct amb_view_request *request)
 
 void amb_view_unmap(struct amb_view *view)
 {
+        if (view->watched)
+                amb_vanish_forget(view->watched);
         if (view->base)
                 munmap(view->base, view->size);
         *view = (struct amb_view){ 0 };
