@@ -166,20 +166,57 @@ static char *find_executable(const struct amb_peer *peer, bool *ret_there)
         return poll(&alive, 1, 0) == 0 ? strdup(path) : NULL;
 }
 
-static OSDictionary *declared(const char *executable)
-{
-        AMB_FREE char *path = amb_format("%s.entitlements", executable), *why = NULL;
-        RELEASE OSObject *plist = NULL;
-        int r;
+/* The last file that was read, as it was then: a program that opens again and again does not have it parsed each time. */
+static struct {
+        char *path;
+        struct stat status;
+        OSDictionary *says;
+} last;
 
-        r = path ? amb_plist_read_file(AT_FDCWD, path, &plist, &why) : -ENOMEM;
+static bool unchanged(const char *path, const struct stat *status)
+{
+        const struct stat *then = &last.status;
+
+        return last.path && strcmp(last.path, path) == 0 && status->st_dev == then->st_dev && status->st_ino == then->st_ino &&
+               status->st_size == then->st_size && memcmp(&status->st_mtim, &then->st_mtim, sizeof(status->st_mtim)) == 0 &&
+               memcmp(&status->st_ctim, &then->st_ctim, sizeof(status->st_ctim)) == 0;
+}
+
+/* One reference to what the file says, or NULL. */
+static OSDictionary *read_declared(const char *path)
+{
+        AMB_FREE char *why = NULL;
+        RELEASE OSObject *plist = NULL;
+        int r = amb_plist_read_file(AT_FDCWD, path, &plist, &why);
+
         if (r == 0 && OSDynamicCast(OSDictionary, plist))
                 return (OSDictionary *)amb_steal(plist);
         if (r == 0)
                 amb_log(AMB_LOG_WARNING, "%s: its outermost value must be a dictionary", path);
         else if (r != -ENOENT)
-                amb_log(AMB_LOG_WARNING, "%s: %s", path ? path : executable, why ? why : strerror(r < 0 ? -r : EINVAL));
+                amb_log(AMB_LOG_WARNING, "%s: %s", path, why ? why : strerror(r < 0 ? -r : EINVAL));
         return NULL;
+}
+
+/* A dictionary of the caller's own. */
+static OSDictionary *declared(const char *executable)
+{
+        AMB_FREE char *path = amb_format("%s.entitlements", executable);
+        struct stat status;
+
+        if (!path)
+                return NULL;
+        if (stat(path, &status) < 0)
+                return errno == ENOENT ? NULL : read_declared(path);    /* says what is wrong */
+        if (!unchanged(path, &status)) {
+                free(last.path);
+                OSObject_release(last.says);
+                /* The status from before the reading: what is written meanwhile has another one. */
+                last.status = status;
+                last.says = read_declared(path);
+                last.path = last.says ? amb_steal(path) : NULL;
+        }
+        return last.says ? OSDictionary_withDictionary(last.says, 0) : NULL;
 }
 
 OSDictionary *amb_grants_of(struct amb_peer *peer, char **ret_executable)
