@@ -13,8 +13,6 @@
 
 #define SEEN 64
 
-static struct amb_link exports = AMB_LIST_INIT(exports);
-static uint32_t next_id = 1;
 static uint64_t use_count;
 
 /* A piece of a segment, treated in one way. */
@@ -34,117 +32,13 @@ struct plan {
         struct amb_shared *shared;
 };
 
-static uintptr_t page_size(void)
-{
-        static uintptr_t size;
-
-        if (size == 0)
-                size = (uintptr_t)sysconf(_SC_PAGESIZE);
-        return size;
-}
-
-static uintptr_t page_floor(uintptr_t address)
-{
-        return address & ~(page_size() - 1);
-}
-
-static uintptr_t page_ceil(uintptr_t address)
-{
-        return page_floor(address + page_size() - 1);
-}
-
 void amb_shared_init(struct amb_shared *shared)
 {
         *shared = (struct amb_shared){ 0 };
         amb_list_init(&shared->copied);
 }
 
-/* --- exports --- */
-
-struct amb_export *amb_export_next(struct amb_export *export)
-{
-        struct amb_link *next = export ? export->link.next : exports.next;
-
-        return next == &exports ? NULL : amb_container_of(next, struct amb_export, link);
-}
-
-static bool is_of(const struct amb_export *e, const struct amb_vma *vma)
-{
-        return vma->shared && vma->inode == e->inode && vma->device == e->device;
-}
-
-/* All of the core, at its place; nobody has mapped something else there or moved it. */
-bool amb_export_mapped(const struct amb_export *e)
-{
-        struct amb_vma vma;
-
-        if (e->core == e->core_end)
-                return false;
-        for (uintptr_t at = e->core; at < e->core_end; at = vma.end)
-                if (amb_vma_find(at, &vma) != 0 || !is_of(e, &vma) || vma.offset + (at - vma.start) != at - e->start)
-                        return false;
-        return true;
-}
-
-static void export_free(struct amb_export *e)
-{
-        amb_link_remove(&e->link);
-        amb_fd_close(e->fd);
-        free(e);
-}
-
-static void views_drop(const struct amb_export *e);
-
-typedef int (*give_back)(uintptr_t at, size_t length, bool writable, int fd, uint64_t offset);
-
-/* Pages that nobody may touch need no protection, and userfaultfd has none for them. */
-static int return_closed(const struct amb_export *e, uintptr_t at, uintptr_t to)
-{
-        int r = amb_exchange_return_alone(at, to - at, false, e->fd, at - e->start);
-
-        return r == 0 && mprotect((void *)at, to - at, PROT_NONE) < 0 ? -errno : r;
-}
-
-/* What still is ours of the core: part of it may be gone, or have other rights by now. */
-static void core_return(struct amb_export *e, give_back one)
-{
-        struct amb_vma vma;
-
-        for (uintptr_t at = e->core, to; at < e->core_end && amb_vma_next(at, &vma) == 0; at = to) {
-                if (vma.start > at)
-                        at = vma.start < e->core_end ? vma.start : e->core_end;
-                to = vma.end < e->core_end ? vma.end : e->core_end;
-                if (at == to || !is_of(e, &vma) || vma.offset + (at - vma.start) != at - e->start)
-                        continue;
-                if ((vma.readable ? one(at, to - at, vma.writable, e->fd, at - e->start) : return_closed(e, at, to)) < 0)
-                        amb_log(AMB_LOG_WARNING, "memory at 0x%zx stays a file that a driver may have", (size_t)at);
-        }
-}
-
-void amb_export_private(struct amb_export *e)
-{
-        core_return(e, amb_exchange_return);
-        e->core = e->core_end = e->end;
-}
-
-void amb_export_end(struct amb_export *e)
-{
-        core_return(e, amb_exchange_return);
-        views_drop(e);
-        export_free(e);
-}
-
-void amb_exports_forked(void)
-{
-        struct amb_export *e, *next;
-
-        amb_exchange_forked();
-        amb_list_for_safe(e, next, &exports, link) {
-                core_return(e, amb_exchange_return_alone);
-                views_drop(e);
-                export_free(e);
-        }
-}
+/* --- extents --- */
 
 static void export_use(struct amb_shared *shared, struct amb_export *e)
 {
@@ -154,101 +48,6 @@ static void export_use(struct amb_shared *shared, struct amb_export *e)
                         return;
         shared->exports[shared->export_count++] = e;
         e->users++;
-}
-
-/* --- files --- */
-
-static int file_new(uint64_t size)
-{
-        AMB_FD fd = memfd_create("ambidext-loan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-        if (fd < 0 || fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)size) < 0 ||
-            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-                return amb_errno();
-        return amb_fd_steal(&fd);
-}
-
-/* What the host may do with it is settled from now on. */
-static int file_close_up(int fd, bool writable)
-{
-        return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | (writable ? 0 : F_SEAL_FUTURE_WRITE)) < 0 ? -errno : 0;
-}
-
-/* --- copied parts --- */
-
-static void copied_free(struct amb_copied *copied)
-{
-        amb_link_remove(&copied->link);
-        if (copied->view)
-                munmap(copied->view, copied->view_size);
-        free(copied->agreed);
-        free(copied);
-}
-
-/* [from, to) of the app is from now on like the bytes at `at`. */
-static int copied_add(struct amb_shared *shared, uintptr_t from, uintptr_t to, uint8_t *at, bool from_host, struct amb_copied **ret)
-{
-        AMB_FREE struct amb_copied *copied = calloc(1, sizeof(*copied));
-        AMB_FREE uint8_t *agreed = malloc(to - from);
-        int r;
-
-        if (!copied || !agreed)
-                return -ENOMEM;
-        r = amb_exchange_read(agreed, from, to - from);
-        if (r < 0)
-                return r;
-        memcpy(at, agreed, to - from);
-        *copied = (struct amb_copied){ .address = from, .length = to - from, .at = at, .from_host = from_host };
-        copied->agreed = amb_steal(agreed);
-        amb_list_append(&shared->copied, &copied->link);
-        if (ret)
-                *ret = copied;
-        amb_steal(copied);
-        return 0;
-}
-
-/* Bytes of one piece: the app's changes go to the file, the host's to the app. -EFAULT: the app does not have the memory any more. */
-static int merge(struct amb_copied *c, size_t at, size_t length)
-{
-        uint8_t app[4096], file[4096];
-        int r = amb_exchange_read(app, c->address + at, length);
-
-        if (r < 0)
-                return r;
-        memcpy(file, c->at + at, length);       /* once: the host may be writing */
-        if (memcmp(app, c->agreed + at, length) == 0 && (!c->from_host || memcmp(file, app, length) == 0))
-                return 0;
-        for (size_t i = 0, from = length; i <= length && r == 0; i++) {
-                bool theirs = i < length && app[i] == c->agreed[at + i] && c->from_host && file[i] != app[i];
-
-                if (i < length && app[i] != c->agreed[at + i])
-                        c->agreed[at + i] = c->at[at + i] = app[i];
-                if (theirs && from == length)
-                        from = i;
-                if (!theirs && from < length) {
-                        r = amb_exchange_write(c->address + at + from, file + from, i - from);
-                        memcpy(c->agreed + at + from, file + from, i - from);
-                        from = length;
-                }
-        }
-        return r;
-}
-
-void amb_share_sync(struct amb_shared *shared)
-{
-        struct amb_copied *copied, *next;
-
-        amb_list_for_safe(copied, next, &shared->copied, link) {
-                size_t at = 0, piece;
-
-                for (; at < copied->length; at += piece) {
-                        piece = copied->length - at < 4096 ? copied->length - at : 4096;
-                        if (merge(copied, at, piece) < 0)
-                                break;
-                }
-                if (at < copied->length)
-                        copied_free(copied);
-        }
 }
 
 /* --- the plan --- */
@@ -316,8 +115,8 @@ static struct amb_export *own_file(const struct plan *p, const struct amb_vma *v
         struct statfs fs;
         struct stat st;
 
-        amb_list_for_safe(e, next, &exports, link) {
-                if (!e->own || !is_of(e, vma) || e->writable != writable)
+        amb_list_for_safe(e, next, &amb_exports, link) {
+                if (!e->own || !amb_export_is_of(e, vma) || e->writable != writable)
                         continue;
                 if (!outgrown(e))
                         return e;
@@ -331,9 +130,9 @@ static struct amb_export *own_file(const struct plan *p, const struct amb_vma *v
         e = calloc(1, sizeof(*e));
         if (!e)
                 return NULL;
-        *e = (struct amb_export){ .id = next_id++, .end = (uintptr_t)st.st_size, .own = true, .writable = writable,
+        *e = (struct amb_export){ .id = amb_export_id++, .end = (uintptr_t)st.st_size, .own = true, .writable = writable,
                                   .inode = vma->inode, .device = vma->device, .fd = amb_fd_steal(&fd) };
-        amb_list_append(&exports, &e->link);
+        amb_list_append(&amb_exports, &e->link);
         return e;
 }
 
@@ -355,7 +154,7 @@ static int plan_own(struct plan *p, const struct amb_vma *vma, uintptr_t from, u
         if (e && p->exact && !closed_to_writers(e->fd))
                 e = NULL;
         /* Whole: from its first byte, and up to its end, which may lie inside the last page. */
-        if (e && offset == 0 && fstat(e->fd, &st) == 0 && (uint64_t)st.st_size <= to - from && page_ceil((uintptr_t)st.st_size) >= to - from)
+        if (e && offset == 0 && fstat(e->fd, &st) == 0 && (uint64_t)st.st_size <= to - from && amb_page_ceil((uintptr_t)st.st_size) >= to - from)
                 return plan_add(p, (struct run){ EXPORTED, from, to, e, offset, vma->writable });
         return plan_add(p, (struct run){ COPIED, from, to, NULL, 0, vma->writable });
 }
@@ -363,7 +162,7 @@ static int plan_own(struct plan *p, const struct amb_vma *vma, uintptr_t from, u
 /* Part-pages at the ends of the segment, whole pages between. */
 static int plan_private(struct plan *p, const struct amb_vma *vma, uintptr_t from, uintptr_t to)
 {
-        uintptr_t first = page_ceil(from), last = page_floor(to);
+        uintptr_t first = amb_page_ceil(from), last = amb_page_floor(to);
         int r = 0;
 
         if (vma->executable || first >= last || !amb_exchange_possible())
@@ -375,16 +174,6 @@ static int plan_private(struct plan *p, const struct amb_vma *vma, uintptr_t fro
         if (r == 0 && last < to)
                 r = plan_add(p, (struct run){ COPIED, last, to, NULL, 0, vma->writable });
         return r;
-}
-
-static struct amb_export *export_of(const struct amb_vma *vma)
-{
-        struct amb_export *e;
-
-        amb_list_for(e, &exports, link)
-                if (!e->own && is_of(e, vma))
-                        return e;
-        return NULL;
 }
 
 static int plan_segment(struct plan *p, uintptr_t from, uintptr_t end)
@@ -399,7 +188,7 @@ static int plan_segment(struct plan *p, uintptr_t from, uintptr_t end)
                 if (r != 0 || !vma.readable || (p->writable && !vma.writable))
                         return r < 0 ? r : -EFAULT;
                 to = vma.end < end ? vma.end : end;
-                e = vma.shared ? export_of(&vma) : NULL;
+                e = vma.shared ? amb_export_of(&vma) : NULL;
                 if (e && !e->writable && p->writable && e->users == 0 && !planned(p, e)) {
                         /* Given for reading so far: private again, and then anew. */
                         p->client->forget(p->client->userdata, e);
@@ -432,72 +221,16 @@ static int extent_add(struct amb_shared *shared, struct amb_extent extent)
         return 0;
 }
 
-/* The library's own view of an export's copied pages: made before the file is closed to writers. */
-struct view {
-        struct amb_link link;
-        const struct amb_export *export;
-        uintptr_t from;
-        uint8_t *at;
-        size_t size;
-};
-static struct amb_link views = AMB_LIST_INIT(views);
-
-static struct view *view_find(const struct amb_export *e, uintptr_t from)
-{
-        struct view *view;
-
-        amb_list_for(view, &views, link)
-                if (view->export == e && view->from == from)
-                        return view;
-        return NULL;
-}
-
-static int view_make(const struct amb_export *e, uintptr_t from, uintptr_t to)
-{
-        struct view *view;
-
-        if (from == to)
-                return 0;
-        view = calloc(1, sizeof(*view));
-        if (!view)
-                return -ENOMEM;
-        *view = (struct view){ .export = e, .from = from, .size = to - from };
-        view->at = mmap(NULL, view->size, PROT_READ | PROT_WRITE, MAP_SHARED, e->fd, (off_t)(from - e->start));
-        if (view->at == MAP_FAILED) {
-                free(view);
-                return -errno;
-        }
-        madvise(view->at, view->size, MADV_DONTFORK);
-        amb_list_append(&views, &view->link);
-        return 0;
-}
-
-static void view_free(struct view *view)
-{
-        munmap(view->at, view->size);
-        amb_link_remove(&view->link);
-        free(view);
-}
-
-static void views_drop(const struct amb_export *e)
-{
-        struct view *view, *next;
-
-        amb_list_for_safe(view, next, &views, link)
-                if (view->export == e)
-                        view_free(view);
-}
-
 /* The described bytes [from, to) of the copied pages [first, last) of an export, the rest of which is zeros. */
 static int export_copy(struct amb_shared *shared, struct amb_export *e, uintptr_t first, uintptr_t last, uintptr_t from, uintptr_t to,
                        bool from_host)
 {
-        struct view *view = first < last ? view_find(e, first) : NULL;
+        struct amb_export_view *view = first < last ? amb_export_view(e, first) : NULL;
 
         if (!view)
                 return 0;
         memset(view->at, 0, view->size);
-        return copied_add(shared, from, to, view->at + (from - first), from_host, NULL);
+        return amb_copied_add(&shared->copied, from, to, view->at + (from - first), from_host, NULL);
 }
 
 /* The copied pages of the export are this ticket's: [from, to) is what it describes. */
@@ -526,26 +259,26 @@ static int export_new(struct plan *p, const struct run *first, const struct run 
 
         if (!e)
                 return -ENOMEM;
-        *e = (struct amb_export){ .id = next_id++, .start = page_floor(first->from), .end = page_ceil(last[-1].to), .core = core->from,
+        *e = (struct amb_export){ .id = amb_export_id++, .start = amb_page_floor(first->from), .end = amb_page_ceil(last[-1].to), .core = core->from,
                                   .core_end = core->from, .writable = p->writable, .stack = p->stack, .brief = !p->keep };
-        amb_list_append(&exports, &e->link);
-        e->fd = file_new(e->end - e->start);
+        amb_list_append(&amb_exports, &e->link);
+        e->fd = amb_export_file(e->end - e->start);
         if (e->fd < 0 || fstat(e->fd, &st) < 0)
                 r = e->fd < 0 ? e->fd : -errno;
         if (r == 0) {
                 e->inode = st.st_ino;
                 e->device = st.st_dev;
-                r = view_make(e, e->start, core->from);
+                r = amb_export_view_make(e, e->start, core->from);
         }
         if (r == 0)
-                r = view_make(e, core_end[-1].to, e->end);
+                r = amb_export_view_make(e, core_end[-1].to, e->end);
         for (; r == 0 && run < core_end; run++) {
                 r = amb_exchange_share(run->from, run->to - run->from, run->writable, e->fd, run->from - e->start);
                 if (r == 0)
                         e->core_end = run->to;
         }
         if (r == 0)
-                r = file_close_up(e->fd, p->writable);
+                r = amb_export_close_up(e->fd, p->writable);
         if (r < 0) {
                 amb_export_end(e);
                 return r;
@@ -557,9 +290,9 @@ static int export_new(struct plan *p, const struct run *first, const struct run 
 /* A file for this ticket alone, for [from, to), all of it copied. */
 static int copy_run(struct plan *p, uintptr_t from, uintptr_t to)
 {
-        uintptr_t start = page_floor(from), end = page_ceil(to);
+        uintptr_t start = amb_page_floor(from), end = amb_page_ceil(to);
         struct amb_copied *copied;
-        AMB_FD fd = file_new(end - start);
+        AMB_FD fd = amb_export_file(end - start);
         uint8_t *view;
         int r;
 
@@ -569,14 +302,14 @@ static int copy_run(struct plan *p, uintptr_t from, uintptr_t to)
         if (view == MAP_FAILED)
                 return -errno;
         madvise(view, end - start, MADV_DONTFORK);
-        r = copied_add(p->shared, from, to, view + (from - start), p->writable, &copied);
+        r = amb_copied_add(&p->shared->copied, from, to, view + (from - start), p->writable, &copied);
         if (r < 0) {
                 munmap(view, end - start);
                 return r;
         }
         copied->view = view;
         copied->view_size = end - start;
-        r = file_close_up(fd, p->writable);
+        r = amb_export_close_up(fd, p->writable);
         if (r == 0)
                 r = extent_add(p->shared, (struct amb_extent){ NULL, fd, from - start, to - from, end - start,
                                                                AMB_LOAN_ONCE | (p->writable ? AMB_LOAN_WRITABLE : 0) });
@@ -585,7 +318,7 @@ static int copy_run(struct plan *p, uintptr_t from, uintptr_t to)
         return r;
 }
 
-/* Runs that are no exports yet, from `run` on: as many as make one file. Returns where to go on. */
+/* Runs that are no amb_exports yet, from `run` on: as many as make one file. Returns where to go on. */
 static int realise_new(struct plan *p, const struct run *run, const struct run *end, const struct run **ret_next)
 {
         const struct run *last = run, *core, *core_end;
@@ -654,11 +387,11 @@ static int reuse(struct plan *p, uintptr_t from, uintptr_t to)
         int r;
 
         /* Sizes first: looking a mapping up is a system call. */
-        amb_list_for(e, &exports, link) {
+        amb_list_for(e, &amb_exports, link) {
                 bool copies = e->start < e->core || e->core_end < e->end;
 
-                if (e->own || e->start != page_floor(from) || e->end != page_ceil(to) || e->core != page_ceil(from) ||
-                    e->core_end != page_floor(to) || (copies && e->copied_taken) || !may_have(p, e, from, to) || !amb_export_mapped(e) ||
+                if (e->own || e->start != amb_page_floor(from) || e->end != amb_page_ceil(to) || e->core != amb_page_ceil(from) ||
+                    e->core_end != amb_page_floor(to) || (copies && e->copied_taken) || !may_have(p, e, from, to) || !amb_export_mapped(e) ||
                     !has_rights(from, to, p->writable))
                         continue;
                 r = extent_add(p->shared, (struct amb_extent){ e, -1, from - e->start, to - from, e->end - e->start,
@@ -675,9 +408,9 @@ static bool mapped_block(uintptr_t from, uintptr_t to)
 {
         uint64_t size;
 
-        if (from % page_size() != 16 || amb_exchange_read(&size, from - sizeof(size), sizeof(size)) < 0)
+        if (from % amb_page_size() != 16 || amb_exchange_read(&size, from - sizeof(size), sizeof(size)) < 0)
                 return false;
-        return (size & 7) == 2 && (size & ~7ull) % page_size() == 0 && to - (from - 16) <= (size & ~7ull);
+        return (size & 7) == 2 && (size & ~7ull) % amb_page_size() == 0 && to - (from - 16) <= (size & ~7ull);
 }
 
 /*
@@ -705,7 +438,7 @@ static bool in_heap(uintptr_t at)
         if (at < (uintptr_t)sbrk(0))
                 return true;
         return amb_exchange_read(heap, start, sizeof(heap)) == 0 && heap[2] > 0 && heap[2] <= heap[3] && heap[3] <= HEAP &&
-               heap[2] % page_size() == 0 && heap[3] % page_size() == 0 && at - start < heap[3];
+               heap[2] % amb_page_size() == 0 && heap[3] % amb_page_size() == 0 && at - start < heap[3];
 }
 
 static bool stays(const struct amb_loan_segment *segment)
@@ -715,7 +448,7 @@ static bool stays(const struct amb_loan_segment *segment)
         if (mapped_block(from, to))
                 return true;
         return known_malloc() && (segment->length >= AMB_SHARE_KEPT ||
-                                  (from % page_size() == 0 && to % page_size() == 0 && !in_heap(from)));
+                                  (from % amb_page_size() == 0 && to % amb_page_size() == 0 && !in_heap(from)));
 }
 
 int amb_share(const struct amb_loan_segment *segments, uint32_t count, bool writable, bool stack, bool exact,
@@ -757,51 +490,15 @@ bool amb_share_again(const struct amb_loan_segment *segment, bool writable, cons
         return false;
 }
 
-int amb_export_window(size_t size, struct amb_export **ret, uint8_t **ret_at)
-{
-        struct amb_export *e = calloc(1, sizeof(*e));
-        struct stat st;
-        void *at;
-
-        if (!e)
-                return -ENOMEM;
-        *e = (struct amb_export){ .id = next_id++, .end = size, .own = true };
-        e->fd = file_new(size);
-        if (e->fd < 0 || fstat(e->fd, &st) < 0) {
-                int r = e->fd < 0 ? e->fd : -errno;
-
-                amb_fd_close(e->fd);
-                free(e);
-                return r;
-        }
-        e->inode = st.st_ino;
-        e->device = st.st_dev;
-        at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, e->fd, 0);
-        if (at == MAP_FAILED || file_close_up(e->fd, false) < 0) {
-                int r = -errno;
-
-                if (at != MAP_FAILED)
-                        munmap(at, size);
-                amb_fd_close(e->fd);
-                free(e);
-                return r;
-        }
-        madvise(at, size, MADV_DONTFORK);
-        amb_list_append(&exports, &e->link);
-        *ret = e;
-        *ret_at = at;
-        return 0;
-}
-
 int amb_share_sealed(const struct amb_loan_segment *segments, uint32_t count, struct amb_shared *ret)
 {
-        uint64_t offset = segments[0].address % page_size(), at = offset, size = offset;
+        uint64_t offset = segments[0].address % amb_page_size(), at = offset, size = offset;
         AMB_FD fd = -1;
         int r = 0;
 
         for (uint32_t i = 0; i < count; i++)
                 size += segments[i].length;
-        fd = file_new(size);
+        fd = amb_export_file(size);
         if (fd < 0)
                 return fd;
         for (uint32_t i = 0; i < count && r == 0; i++) {
@@ -817,6 +514,11 @@ int amb_share_sealed(const struct amb_loan_segment *segments, uint32_t count, st
         return r;
 }
 
+void amb_share_sync(struct amb_shared *shared)
+{
+        amb_copied_sync(&shared->copied);
+}
+
 void amb_share_sent(struct amb_shared *shared)
 {
         for (uint32_t i = 0; i < shared->count; i++)
@@ -830,7 +532,7 @@ void amb_share_end(struct amb_shared *shared)
 
         amb_share_sync(shared);
         amb_list_for_safe(copied, next, &shared->copied, link)
-                copied_free(copied);
+                amb_copied_free(copied);
         for (uint32_t i = 0; i < shared->taken_count; i++)
                 shared->taken[i]->copied_taken = false;
         for (uint32_t i = 0; i < shared->export_count; i++)

@@ -17,39 +17,14 @@
  * whole pages outside of its heaps and ranges of AMB_SHARE_KEPT bytes, which no heap of its holds. After a fork the child's is private
  * memory, as it was when the child copied it; fork() returns in the parent after that.
  *
- * What a copied part holds is merged byte by byte against what both sides last agreed on: what one side has changed goes to the other; if
- * both have, the app's store stays.
- *
  * Everything here runs under the lock of loan.c. A range that is not there or has not the rights is -EFAULT and nothing has changed.
  */
 #include <stdatomic.h>
 
 #include "base/base.h"
 #include "channel/loan.h"
-
-/* A file with memory of this process. */
-struct amb_export {
-        struct amb_link link;
-        uint32_t id, users;             /* users: tickets that need it as it is */
-        uint32_t holders;               /* connections whose hosts have it */
-        uintptr_t start, end;           /* addresses that the file covers from its offset 0, whole pages */
-        uintptr_t core, core_end;       /* of these, exchanged; around it, copied pages */
-        bool writable, own, copied_taken;       /* own: the app's own file */
-        bool brief, stack;              /* brief: private again when no ticket needs it; so is a stack, which must not be forked with */
-        int fd;
-        uint64_t inode, device, used;
-};
-
-/* A part that is kept like the app's memory by copying. */
-struct amb_copied {
-        struct amb_link link;
-        uintptr_t address;              /* in the app */
-        size_t length;
-        uint8_t *at, *agreed;           /* the file's bytes; what both sides last had */
-        void *view;
-        size_t view_size;
-        bool from_host;                 /* the host may write it */
-};
+#include "client/copied.h"
+#include "client/export.h"
 
 struct amb_extent {
         struct amb_export *export;      /* NULL: fd, for this ticket alone */
@@ -103,17 +78,3 @@ bool amb_share_seen(const struct amb_loan_segment *segments, uint32_t count);
 
 /* The same buffer as before, and the client has its file: no question is needed. False: it is not so; nothing has changed. */
 bool amb_share_again(const struct amb_loan_segment *segment, bool writable, const struct amb_share_client *client, struct amb_shared *ret);
-/* A file of `size` bytes for the library's own use, with a view of it; -errno. It has no place in the app's memory. */
-int amb_export_window(size_t size, struct amb_export **ret, uint8_t **ret_at);
-
-/*
- * One export after the other (NULL: the first), and its end: private memory again if it still is ours and nobody uses it; freed. Only without holders and
- * users, or, forced (a fork, the stack), in any case.
- */
-struct amb_export *amb_export_next(struct amb_export *export);
-bool amb_export_mapped(const struct amb_export *export);        /* is all of it still at its place? */
-void amb_export_end(struct amb_export *export);
-/* Private memory again, though somebody may use it: what the host has is the app's no more. */
-void amb_export_private(struct amb_export *export);
-/* In a forked child: all exports become private memory and are forgotten. */
-void amb_exports_forked(void);
