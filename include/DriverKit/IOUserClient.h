@@ -181,20 +181,23 @@ void IOUserClient_KernelCompletion(IOUserClient *self, OSAction *action, IORetur
                                    uint32_t asyncDataCount);
 
 /*
- * Describes memory of the application's: segments[0 .. count - 1], at most 32, addresses in the application and lengths in bytes, end to end; neighbours
- * are one. Nothing is looked at before the first mapping: that is where memory that the application does not have, or may not write, gives
- * kIOReturnError, and so do segments that do not meet at the borders of pages.
+ * Describes memory of the application's: segments[0 .. count - 1], at most 32, addresses in the application and lengths in
+ * bytes, end to end; neighbours are one. Nothing is looked at before the first mapping: that is where memory that the
+ * application does not have, or may not write, gives kIOReturnError, and so do segments that do not meet at the borders of
+ * pages.
  *
- * options: kIOMemoryDirectionIn (the driver may store), Out (it reads; alone: mappings are read-only), or both; other bits but the next are ignored.
- * Without kIOMemoryDisableCopyOnWrite a mapping shows a snapshot taken at the first one: later stores of the application are not seen,
- * stores of the driver stay here. With it both see each other's stores, from the first mapping to the last release, also after the call; of
- * pages that are not described as a whole only at the beginning and end of the application's calls and when it takes a completion (ambidext-memory(7)).
- * Once mapped, the memory stays readable when the application unmaps it or dies; never mapped, it cannot be mapped after that.
+ * options: kIOMemoryDirectionIn (the driver may store), Out (it reads; alone: mappings are read-only), or both; other bits but
+ * the next are ignored. Without kIOMemoryDisableCopyOnWrite a mapping shows a snapshot taken at the first one: later stores of
+ * the application are not seen, stores of the driver stay here. With it both see each other's stores, from the first mapping to
+ * the last release, also after the call; of pages that are not described as a whole only at the beginning and end of the
+ * application's calls and when it takes a completion (ambidext-memory(7)). Once mapped, the memory stays readable when the
+ * application unmaps it or dies; never mapped, it cannot be mapped after that.
  *
- * 0: *memory has one reference. kIOReturnOverrun: more than 32 segments. kIOReturnBadArgument: self is no user client. kIOReturnNotReady: before
- * the open is complete (in Start), or after Stop of the base class. kIOReturnNoMemory: no bytes, more than 16 GiB, an address that wraps around, or
- * no memory. On failure *memory is not written. Any thread. A mapping waits for the application's library, which answers from a thread of
- * its own (5 seconds at most). Contract: memory-and-queues 4.1 (M89 to M104).
+ * 0: *memory has one reference. kIOReturnOverrun: more than 32 segments. kIOReturnBadArgument: self is no user client.
+ * kIOReturnNotReady: before the open is complete (in Start), or after Stop of the base class. kIOReturnNoMemory: no bytes, more
+ * than 16 GiB, an address that wraps around, or no memory. On failure *memory is not written. Any thread. A mapping waits for
+ * the application's library, which answers from a thread of its own (5 seconds at most). Contract: memory-and-queues 4.1 (M89
+ * to M104).
  */
 kern_return_t IOUserClient_CreateMemoryDescriptorFromClient(IOUserClient *self, uint64_t options, uint32_t count,
                                                             const IOAddressSegment *segments, IOMemoryDescriptor **memory);

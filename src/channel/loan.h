@@ -3,12 +3,13 @@
 /*
  * Loans: how a host asks for memory of the application's own (memory-and-queues 4).
  *
- * A ticket stands for a described range: a structure argument of more than 4096 bytes (the app's library makes the ticket and the call
- * names it), or the segments that a driver has given to CreateMemoryDescriptorFromClient (the host makes it). When the driver maps for the first time,
- * the host borrows: the app's library answers with files. The app alone decides what it gives; the host never reaches into it.
+ * A ticket stands for a described range: a structure argument of more than 4096 bytes (the app's library makes the ticket and
+ * the call names it), or the segments that a driver has given to CreateMemoryDescriptorFromClient (the host makes it). When the
+ * driver maps for the first time, the host borrows: the app's library answers with files. The app alone decides what it gives;
+ * the host never reaches into it.
  *
- * One SOCK_SEQPACKET pair per connection that needs one, made by the app and handed over by AMB_SIDE_LOANS. The host's requests are served by a
- * thread of the app's library, one after the other.
+ * One SOCK_SEQPACKET pair per connection that needs one, made by the app and handed over by AMB_SIDE_LOANS. The host's requests
+ * are served by a thread of the app's library, one after the other.
  *
  *      host -> app     BORROW     serial, ticket, options, count and segments (0 for the app's tickets)     one ANSWER
  *                      RETURN     ticket: the host will not ask for it again; the app may take its memory back      no answer
@@ -16,17 +17,18 @@
  *                      EXTENT     serial, id of a file, offset, length, size of the file, flags; the file when it is new to the host
  *                      DROP       id: will not be named again
  *
- * options: direction and kIOMemoryDisableCopyOnWrite, as the driver sees them; of the app's own tickets its own word counts (a structure output is
- * shared: In and kIOMemoryDisableCopyOnWrite). Extents lie end to end: the first begins at the range's place inside its page, junctions are on page
- * borders. Without kIOMemoryDisableCopyOnWrite the host makes a snapshot: it copies the files' bytes, unless the file is SEALED, which nobody
- * can change any more.
+ * options: direction and kIOMemoryDisableCopyOnWrite, as the driver sees them; of the app's own tickets its own word counts (a
+ * structure output is shared: In and kIOMemoryDisableCopyOnWrite). Extents lie end to end: the first begins at the range's
+ * place inside its page, junctions are on page borders. Without kIOMemoryDisableCopyOnWrite the host makes a snapshot: it
+ * copies the files' bytes, unless the file is SEALED, which nobody can change any more.
  *
  * A call may name a file that the host has by then, instead of being asked for: a buffer that comes again, and small inputs, which
  * the app's library copies into a file that it keeps for them.
  *
- * What the host may do wrong: anything. It gets what its tickets describe and nothing else, and is cut off from the loans when it breaks the
- * protocol or does not read. What the app may do wrong: anything; files are checked (amb_loan_file_check), numbers compared with private copies; an app
- * that does not answer in time is cut off. The memory of a file that is not sealed against shrinking may vanish: reading it raises SIGBUS.
+ * What the host may do wrong: anything. It gets what its tickets describe and nothing else, and is cut off from the loans when
+ * it breaks the protocol or does not read. What the app may do wrong: anything; files are checked (amb_loan_file_check),
+ * numbers compared with private copies; an app that does not answer in time is cut off. The memory of a file that is not sealed
+ * against shrinking may vanish: reading it raises SIGBUS.
  */
 #include "base/base.h"
 #include "channel/packet.h"
@@ -87,15 +89,21 @@ static inline int amb_loan_receive(int socket, struct amb_loan_message *ret, int
         return amb_packet_receive(socket, ret, sizeof(*ret), false, ret_fd);
 }
 
-/* Host: is what came with LOANS a socket of the right kind? Messages that this process sends to anybody else's could be taken for its own. */
+/*
+ * Host: is what came with LOANS a socket of the right kind? Messages that this process sends to anybody else's could be taken
+ * for its own.
+ */
 bool amb_loan_socket_check(int socket);
 /*
- * Host: is the file what an extent with these flags says: on tmpfs (a page that is read cannot hang), at least `size` bytes and not empty; unless OPEN sealed
- * against shrinking; SEALED: against writing too?
+ * Host: is the file what an extent with these flags says: on tmpfs (a page that is read cannot hang), at least `size` bytes and
+ * not empty; unless OPEN sealed against shrinking; SEALED: against writing too?
  */
 bool amb_loan_file_check(int fd, uint64_t size, uint32_t flags);
 /* Segments that describe something: no overflow, more than 0 and at most AMB_LOAN_BYTES_MAX bytes in all. */
 bool amb_loan_segments_check(const struct amb_loan_segment *segments, uint32_t count, uint64_t *ret_length);
-/* Joins neighbours; the new count. Segments are page-congruent when every junction that is left falls on a page border on both sides. */
+/*
+ * Joins neighbours; the new count. Segments are page-congruent when every junction that is left falls on a page border on both
+ * sides.
+ */
 uint32_t amb_loan_segments_merge(struct amb_loan_segment *segments, uint32_t count);
 bool amb_loan_segments_congruent(const struct amb_loan_segment *segments, uint32_t count, uint64_t page);

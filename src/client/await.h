@@ -3,9 +3,9 @@
 /*
  * Waiting for the answer to a question that costs the other side several context switches: look for a while, then sleep.
  *
- * Why: while a thread looks, its processor does not go idle. The others, daemon and host, hand over to each other on the processors that
- * are left, instead of waking an idle one for each step, which costs 40 to 70 us on a virtual machine. On two CPUs an open takes half
- * the time. It burns AMB_AWAIT_NS at most for a question, and nothing on one CPU.
+ * Why: while a thread looks, its processor does not go idle. The others, daemon and host, hand over to each other on the
+ * processors that are left, instead of waking an idle one for each step, which costs 40 to 70 us on a virtual machine. On two
+ * CPUs an open takes half the time. It burns AMB_AWAIT_NS at most for a question, and nothing on one CPU.
  */
 #include <poll.h>
 

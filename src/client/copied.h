@@ -3,8 +3,8 @@
 /*
  * Parts of the app's memory that cannot be shared and are kept alike by copying, at the borders of calls and completions.
  *
- * Merged byte by byte against what both sides last agreed on: what one side has changed goes to the other; if both have, the app's store stays. The host may
- * be writing at any time: its bytes are copied out once. Under the lock of loan.c.
+ * Merged byte by byte against what both sides last agreed on: what one side has changed goes to the other; if both have, the
+ * app's store stays. The host may be writing at any time: its bytes are copied out once. Under the lock of loan.c.
  */
 #include "base/base.h"
 

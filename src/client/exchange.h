@@ -18,8 +18,8 @@
  *
  * Where userfaultfd is forbidden (containers by default) amb_exchange_possible() is false and nothing is exchanged.
  *
- * One call at a time: the caller has a lock. Signals of its thread wait for the end. Nothing in here allocates or logs while pages are
- * protected: who waits may hold the lock of malloc.
+ * One call at a time: the caller has a lock. Signals of its thread wait for the end. Nothing in here allocates or logs while
+ * pages are protected: who waits may hold the lock of malloc.
  */
 #include "base/base.h"
 
@@ -30,11 +30,14 @@ bool amb_exchange_possible(void);
 void amb_exchange_forked(void);
 
 /*
- * [at, at + length), whole pages of one private anonymous mapping, become [offset, ...) of the file, shared, with the same contents and rights; pages of
- * zeros stay holes of the file. -errno: nothing has changed.
+ * [at, at + length), whole pages of one private anonymous mapping, become [offset, ...) of the file, shared, with the same
+ * contents and rights; pages of zeros stay holes of the file. -errno: nothing has changed.
  */
 int amb_exchange_share(uintptr_t at, size_t length, bool writable, int fd, uint64_t offset);
-/* The way back: the range shows [offset, ...) of the file, and becomes private anonymous memory with the same contents. -errno: some steps may have been done. */
+/*
+ * The way back: the range shows [offset, ...) of the file, and becomes private anonymous memory with the same contents.
+ * -errno: some steps may have been done.
+ */
 int amb_exchange_return(uintptr_t at, size_t length, bool writable, int fd, uint64_t offset);
 /* The same in a forked child, where no other thread is. */
 int amb_exchange_return_alone(uintptr_t at, size_t length, bool writable, int fd, uint64_t offset);

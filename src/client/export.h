@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Exports: files that hold memory of this process, or that the app has made itself, and that hosts may have. One list of all of them.
+ * Exports: files that hold memory of this process, or that the app has made itself, and that hosts may have. One list of all of
+ * them.
  *
- * An export covers whole pages of the app's memory. Its core has been exchanged: the app's pages are a mapping of the file. Around it lie pages whose
- * described bytes are copied (copied.h); the library has a view of these. Everything under the lock of loan.c.
+ * An export covers whole pages of the app's memory. Its core has been exchanged: the app's pages are a mapping of the file.
+ * Around it lie pages whose described bytes are copied (copied.h); the library has a view of these. Everything under the lock
+ * of loan.c.
  */
 #include "base/base.h"
 #include "client/vma.h"
@@ -35,7 +37,10 @@ static inline uintptr_t amb_page_ceil(uintptr_t address)
         return amb_page_floor(address + amb_page_size() - 1);
 }
 
-/* A sealed file of `size` bytes; -errno. Then: what others may do with it is settled, and no writer comes any more unless writable. */
+/*
+ * A sealed file of `size` bytes; -errno. Then: what others may do with it is settled, and no writer comes any more unless
+ * writable.
+ */
 int amb_export_file(uint64_t size);
 int amb_export_close_up(int fd, bool writable);
 
@@ -46,7 +51,10 @@ static inline bool amb_export_is_of(const struct amb_export *export, const struc
 /* The exchanged export that is mapped there, or NULL. */
 struct amb_export *amb_export_of(const struct amb_vma *vma);
 
-/* The library's own view of the copied pages from this address on: made before the file is closed to writers, gone with the export. */
+/*
+ * The library's own view of the copied pages from this address on: made before the file is closed to writers, gone with the
+ * export.
+ */
 struct amb_export_view {
         struct amb_link link;
         const struct amb_export *export;
@@ -61,8 +69,8 @@ struct amb_export_view *amb_export_view(const struct amb_export *export, uintptr
 int amb_export_window(size_t size, struct amb_export **ret, uint8_t **ret_at);
 
 /*
- * One export after the other (NULL: the first), and its end: private memory again if it still is ours and nobody uses it; freed. Only without holders and
- * users, or, forced (a fork, the stack), in any case.
+ * One export after the other (NULL: the first), and its end: private memory again if it still is ours and nobody uses it;
+ * freed. Only without holders and users, or, forced (a fork, the stack), in any case.
  */
 struct amb_export *amb_export_next(struct amb_export *export);
 bool amb_export_mapped(const struct amb_export *export);        /* is all of it still at its place? */

@@ -194,8 +194,8 @@ static void ticket_settle(struct amb_loans *loans, struct ticket *ticket)
 /* --- what the host asks --- */
 
 /*
- * Files that nobody was given and nobody needs, of an answer that came to nothing; and those that were for a ticket, which has been asked for
- * again in vain.
+ * Files that nobody was given and nobody needs, of an answer that came to nothing; and those that were for a ticket, which has
+ * been asked for again in vain.
  */
 static void orphans_end(void)
 {
@@ -556,8 +556,8 @@ static void own_stack_take_back(void)
 }
 
 /*
- * What is a file is the same memory in both processes until the child has made its copies: as long the parent waits, or what it does
- * next would be seen there. The child says when it is done, or ends.
+ * What is a file is the same memory in both processes until the child has made its copies: as long the parent waits, or what it
+ * does next would be seen there. The child says when it is done, or ends.
  */
 static int child_ready[2] = { -1, -1 };
 
@@ -631,7 +631,10 @@ static int socket_open(struct amb_loans *loans, int *ret_host)
 
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return amb_trace(amb_errno());
-        /* Room for a DROP of every file and an answer: a host reads only when it has asked. The kernel gives twice that, or what it gives at most. */
+        /*
+         * Room for a DROP of every file and an answer: a host reads only when it has asked. The kernel gives twice that, or
+         * what it gives at most.
+         */
         (void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
         loans->key = event.data.u64;
         if (epoll_ctl(watch, EPOLL_CTL_ADD, pair[0], &event) < 0) {

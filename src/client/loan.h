@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Lends the app's own memory to the hosts of its connections: structure arguments of more than 4096 bytes, and what a driver names itself
- * (CreateMemoryDescriptorFromClient). The protocol is channel/loan.h, what happens to the memory share.h.
+ * Lends the app's own memory to the hosts of its connections: structure arguments of more than 4096 bytes, and what a driver
+ * names itself (CreateMemoryDescriptorFromClient). The protocol is channel/loan.h, what happens to the memory share.h.
  *
- * One thread of the library serves all hosts. It is started when a connection is opened whose driver can name memory by itself (the channel says so), or
- * by the first call with a large argument; other programs never have it. Tickets, exports and sockets are under one lock, held while
- * a range is exchanged; a call with a large argument takes it twice, other calls never, unless copied parts are about.
+ * One thread of the library serves all hosts. It is started when a connection is opened whose driver can name memory by itself
+ * (the channel says so), or by the first call with a large argument; other programs never have it. Tickets, exports and sockets
+ * are under one lock, held while a range is exchanged; a call with a large argument takes it twice, other calls never, unless
+ * copied parts are about.
  *
- * What the host may do wrong: ask for tickets that do not exist or have been given back (refused), for memory that the app does not have (an error), speak nonsense or
- * not read (cut off from the loans, one line in the log; calls go on). A driver that names memory by itself is believed, as on the
- * original: which driver may is the registry's decision (entitlement org.ambidext.client-memory, or developer mode), and kept here.
+ * What the host may do wrong: ask for tickets that do not exist or have been given back (refused), for memory that the app does
+ * not have (an error), speak nonsense or not read (cut off from the loans, one line in the log; calls go on). A driver that
+ * names memory by itself is believed, as on the original: which driver may is the registry's decision (entitlement
+ * org.ambidext.client-memory, or developer mode), and kept here.
  */
 #include <stdatomic.h>
 
@@ -42,8 +44,8 @@ void amb_loans_forked(struct amb_loans *loans);
 int amb_loans_need(struct amb_connection *connection);
 
 /*
- * [address, address + length), the argument of a call that is about to be sent; options: what the driver sees. The range as the call is to name it. -ENOMEM.
- * Ends with the call, or, retained, when the host gives it back.
+ * [address, address + length), the argument of a call that is about to be sent; options: what the driver sees. The range as the
+ * call is to name it. -ENOMEM. Ends with the call, or, retained, when the host gives it back.
  */
 int amb_loan_begin(struct amb_connection *connection, const void *address, size_t length, uint32_t options, struct amb_range *ret);
 void amb_loan_end(struct amb_connection *connection, uint32_t ticket, bool retained);

@@ -247,7 +247,8 @@ static int export_take(struct plan *p, struct amb_export *e, uintptr_t from, uin
 }
 
 /*
- * The runs [first, last) as one file: a row of private ones, the core, with copied neighbours. On failure nothing has changed, and the caller copies them.
+ * The runs [first, last) as one file: a row of private ones, the core, with copied neighbours. On failure nothing has changed,
+ * and the caller copies them.
  */
 static int export_new(struct plan *p, const struct run *first, const struct run *last, const struct run *core, const struct run *core_end,
                       struct amb_export **ret)
@@ -403,7 +404,10 @@ static int reuse(struct plan *p, uintptr_t from, uintptr_t to)
 
 /* --- what stays a file after its ticket --- */
 
-/* A block that glibc's malloc has mapped by itself says so in the words before it (bit 1 alone, and whole pages): free() unmaps it. */
+/*
+ * A block that glibc's malloc has mapped by itself says so in the words before it (bit 1 alone, and whole pages): free()
+ * unmaps it.
+ */
 static bool mapped_block(uintptr_t from, uintptr_t to)
 {
         uint64_t size;
@@ -414,8 +418,8 @@ static bool mapped_block(uintptr_t from, uintptr_t to)
 }
 
 /*
- * Is the program's allocator glibc's? Of others' heaps nothing is known, and some give pages back by MADV_DONTNEED and expect zeros, which a
- * file does not become.
+ * Is the program's allocator glibc's? Of others' heaps nothing is known, and some give pages back by MADV_DONTNEED and expect
+ * zeros, which a file does not become.
  */
 _Atomic int amb_share_known_malloc = -1;
 static bool known_malloc(void)
@@ -428,7 +432,10 @@ static bool known_malloc(void)
         return amb_share_known_malloc;
 }
 
-/* Where glibc's malloc puts blocks side by side: below the program break, and in heaps that begin with a multiple of 64 MiB and their sizes. */
+/*
+ * Where glibc's malloc puts blocks side by side: below the program break, and in heaps that begin with a multiple of 64 MiB
+ * and their sizes.
+ */
 #define HEAP (64ull << 20)
 static bool in_heap(uintptr_t at)
 {

@@ -8,16 +8,17 @@
  *      a shared mapping of a file on tmpfs that the range covers whole    the app's own file
  *      everything else: part-pages at both ends, program data, pages of   copied: pages of a file of ours, kept like the app's memory at
  *      a bigger file, all of it where userfaultfd is forbidden            the borders of calls and completions
- * so that no file that goes out holds a byte of the app that was not described to that host. Neighbours of exchanged runs lie in the same file, with
- * zeros around the described bytes.
+ * so that no file that goes out holds a byte of the app that was not described to that host. Neighbours of exchanged runs lie
+ * in the same file, with zeros around the described bytes.
  *
- * An exchanged range becomes private again when its ticket ends, because an allocator may put anything there next and the host still has
- * the file. Only what goes by munmap when it is freed stays a file, for the next use of the same buffer, until the app unmaps it or the
- * last connection that was given it ends: blocks that glibc's malloc has mapped by themselves and, if it is the program's allocator,
- * whole pages outside of its heaps and ranges of AMB_SHARE_KEPT bytes, which no heap of its holds. After a fork the child's is private
- * memory, as it was when the child copied it; fork() returns in the parent after that.
+ * An exchanged range becomes private again when its ticket ends, because an allocator may put anything there next and the host
+ * still has the file. Only what goes by munmap when it is freed stays a file, for the next use of the same buffer, until the
+ * app unmaps it or the last connection that was given it ends: blocks that glibc's malloc has mapped by themselves and, if it
+ * is the program's allocator, whole pages outside of its heaps and ranges of AMB_SHARE_KEPT bytes, which no heap of its holds.
+ * After a fork the child's is private memory, as it was when the child copied it; fork() returns in the parent after that.
  *
- * Everything here runs under the lock of loan.c. A range that is not there or has not the rights is -EFAULT and nothing has changed.
+ * Everything here runs under the lock of loan.c. A range that is not there or has not the rights is -EFAULT and nothing has
+ * changed.
  */
 #include <stdatomic.h>
 
@@ -45,8 +46,8 @@ struct amb_shared {
 void amb_shared_init(struct amb_shared *shared);
 
 /*
- * Who asks. has: does its host have the file? sweep: a good time to forget() exports without users that are not mapped any more. forget: tells all
- * holders, and amb_export_end().
+ * Who asks. has: does its host have the file? sweep: a good time to forget() exports without users that are not mapped any
+ * more. forget: tells all holders, and amb_export_end().
  */
 struct amb_share_client {
         bool (*has)(void *userdata, const struct amb_export *export);
@@ -56,8 +57,8 @@ struct amb_share_client {
 };
 
 /*
- * The segments' memory as files. writable: the host may write (the memory must be writable); stack: the memory is the caller's stack. exact: nothing may
- * be copied but the ends of an exchanged range that stays (AMB_SHARE_INEXACT, positive, otherwise).
+ * The segments' memory as files. writable: the host may write (the memory must be writable); stack: the memory is the caller's
+ * stack. exact: nothing may be copied but the ends of an exchanged range that stays (AMB_SHARE_INEXACT, positive, otherwise).
  */
 #define AMB_SHARE_KEPT (32u << 20)
 extern _Atomic int amb_share_known_malloc;      /* for tests: 1: take the allocator for glibc's; -1: look */

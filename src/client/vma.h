@@ -3,8 +3,8 @@
 /*
  * What is mapped where in this process.
  *
- * Asks the kernel about one address (PROCMAP_QUERY, Linux 6.11), or reads /proc/self/maps where it cannot be asked. Allocates nothing. The
- * answer may be out of date when it is looked at: other threads map and unmap. Any thread.
+ * Asks the kernel about one address (PROCMAP_QUERY, Linux 6.11), or reads /proc/self/maps where it cannot be asked. Allocates
+ * nothing. The answer may be out of date when it is looked at: other threads map and unmap. Any thread.
  */
 #include "base/base.h"
 
@@ -23,7 +23,7 @@ int amb_vma_find(uintptr_t address, struct amb_vma *ret);
 int amb_vma_next(uintptr_t address, struct amb_vma *ret);
 
 /*
- * A descriptor of this process for the file behind a mapping, opened anew with these flags (O_RDWR or O_RDONLY; close-on-exec): some open
- * descriptor is the same file. AMB_VMA_NONE: none is.
+ * A descriptor of this process for the file behind a mapping, opened anew with these flags (O_RDWR or O_RDONLY; close-on-exec):
+ * some open descriptor is the same file. AMB_VMA_NONE: none is.
  */
 int amb_vma_open(const struct amb_vma *vma, int flags, int *ret_fd);

@@ -4,13 +4,13 @@
  * Memory of an application, as descriptors: structure arguments of more than 4096 bytes and what a driver names itself
  * (CreateMemoryDescriptorFromClient). Contract: memory-and-queues 4; protocol: channel/loan.h.
  *
- * Nothing is asked for before the first mapping. Then the application's library is asked, over the connection's loans socket, and the mapping waits for it: at
- * most as long as loan.h says, and no longer than the application lives. Its files stay known under their ids, each with one view of it in this
- * process, so that a buffer that comes again costs one question and no page.
+ * Nothing is asked for before the first mapping. Then the application's library is asked, over the connection's loans socket,
+ * and the mapping waits for it: at most as long as loan.h says, and no longer than the application lives. Its files stay known
+ * under their ids, each with one view of it in this process, so that a buffer that comes again costs one question and no page.
  *
- * A snapshot (no kIOMemoryDisableCopyOnWrite) is a file that nobody can write any more, or a copy made here (snapshot.h); the application does not
- * reach it. A descriptor outlives the call if the driver retains it: the reply says so to the application, and the last release gives the ticket back.
- * It outlives the application once it has been mapped.
+ * A snapshot (no kIOMemoryDisableCopyOnWrite) is a file that nobody can write any more, or a copy made here (snapshot.h); the
+ * application does not reach it. A descriptor outlives the call if the driver retains it: the reply says so to the application,
+ * and the last release gives the ticket back. It outlives the application once it has been mapped.
  *
  * Which thread: any; one question of a connection at a time. What the peer may do wrong: loan.h; it is cut off.
  */

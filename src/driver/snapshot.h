@@ -3,8 +3,8 @@
 /*
  * Memory of this process for copies of applications' memory, seen twice: writable by the runtime, read-only by the driver.
  *
- * Fresh pages cost more than the copy itself, so what is given back waits for the next one, up to AMB_SNAPSHOT_IDLE bytes in the process; the
- * longest unused goes first. Any thread; one lock.
+ * Fresh pages cost more than the copy itself, so what is given back waits for the next one, up to AMB_SNAPSHOT_IDLE bytes in
+ * the process; the longest unused goes first. Any thread; one lock.
  */
 #include "driver/view.h"
 
