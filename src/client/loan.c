@@ -595,7 +595,7 @@ static void fork_child(void)
         child_ready[1] = amb_fd_close(child_ready[1]);
         amb_list_init(&lenders);
         watch = amb_fd_close(watch);
-        pthread_mutex_init(&lock, NULL);
+        pthread_mutex_unlock(&lock);
 }
 
 /* Before there is anything to be forked with. */

@@ -6,6 +6,7 @@
  */
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -130,6 +131,19 @@ static inline bool faults(volatile uint8_t *at, bool store)
 static inline bool readable(volatile uint8_t *at)
 {
         return !faults(at, false);
+}
+/* Is nothing of a driver's there? Another thread's memory may have come to lie where a mapping was. */
+static inline bool gone(volatile uint8_t *at)
+{
+        FILE *maps = fopen("/proc/self/maps", "re");
+        char line[5000], rights[5];
+        unsigned long start, end;
+        bool shared = false;
+        while (fgets(line, sizeof(line), maps))
+                if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) == 3 && (uintptr_t)at >= start && (uintptr_t)at < end)
+                        shared = rights[3] == 's';
+        fclose(maps);
+        return !shared;
 }
 static inline bool writable(volatile uint8_t *at)
 {

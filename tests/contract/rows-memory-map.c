@@ -48,7 +48,7 @@ KEPT(memory_and_queues_M053, "a 5000-byte buffer is mapped: 0, size 5000, a page
         ck_code(IOConnectMapMemory(connection, 10053, mach_task_self(), &address, NULL, kIOMapAnywhere), kIOReturnSuccess);
         ck_assert_uint_eq(address, (uintptr_t)memory);
         ck_code(IOConnectUnmapMemory(connection, 10053, mach_task_self(), address), kIOReturnSuccess);
-        ck_assert(!readable(memory));
+        ck_assert(gone(memory));
 }
 
 DRIVER_MEMORY(10054)
@@ -249,7 +249,7 @@ KEPT(memory_and_queues_M065, "mapped twice: one unmap removes it, a second one g
         volatile uint8_t *memory = map_anywhere(connection, 10053, 5000);
         map_anywhere(connection, 10053, 5000);
         ck_code(unmap(connection, 10053, memory), kIOReturnSuccess);
-        ck_assert(!readable(memory) && !readable(memory + 4096));
+        ck_assert(gone(memory) && gone(memory + 4096));
         ck_code(unmap(connection, 10053, memory), kIOReturnBadArgument);
         /* It can be mapped again, and has kept what it held. */
         memory = map_anywhere(connection, 10053, 5000);
@@ -280,7 +280,7 @@ KEPT(memory_and_queues_M066, "a new descriptor each time: two addresses, unmap g
         ck_assert_uint_eq(*first, 1);
         ck_assert_uint_eq(*second, 2);
         ck_code(IOServiceClose(connection), kIOReturnSuccess);
-        ck_assert(!readable(first) && !readable(second));
+        ck_assert(gone(first) && gone(second));
 }
 
 DRIVER_MEMORY(10067)
@@ -298,7 +298,7 @@ KEPT(memory_and_queues_M067, "two types, one descriptor: the same address")
         ck_assert(map_anywhere(connection, 110067, 4096) == memory);
         /* And one mapping: the other type's name serves to remove it. */
         ck_code(unmap(connection, 110067, memory), kIOReturnSuccess);
-        ck_assert(!readable(memory));
+        ck_assert(gone(memory));
         ck_code(unmap(connection, 10067, memory), kIOReturnBadArgument);
 }
 
