@@ -28,7 +28,7 @@ check:
 	@tools/check build
 
 bench: build
-	@build/src/cli/ambidext bench --json build/bench.json
+	@build/bench/ambidext-bench --json build/bench.json --plot build/bench.svg
 
 install: build
 	@tools/build build install "$(DESTDIR)" "$(PREFIX)"

@@ -11,9 +11,11 @@
 #include <ambidext/registry.h>
 
 #include "base/paths.h"
-#include "cli/measure.h"
 #include "cli/method.h"
 #include "cli/private.h"
+#include "measure/histogram.h"
+#include "measure/partner.h"
+#include "measure/processors.h"
 
 static const char help[] =
         "ambidext bench [--json FILE] [--dext BUNDLE.dext] [--service NAME]\n"
@@ -44,7 +46,7 @@ enum subject_id { PINGPONG, IOCTL, SCALAR, STRUCT, IDLE, OPEN, SUBJECTS };
 
 struct bench {
         struct cli_private *private;
-        struct cli_pingpong *pingpong;
+        struct amb_partner *pingpong;
         io_service_t service;
         io_connect_t connection;
         uint32_t scalar_selector, struct_selector;
@@ -56,14 +58,14 @@ struct bench {
         char *bundle;
         unsigned char page_in[PAGE], page_out[PAGE];
         kern_return_t code;             /* why an operation failed */
-        struct cli_histogram histograms[SUBJECTS];
+        struct amb_histogram histograms[SUBJECTS];
 };
 
 /* --- the operations: each once; false: it failed --- */
 
 static bool pingpong_once(struct bench *bench)
 {
-        return cli_pingpong_once(bench->pingpong);
+        return amb_partner_once(bench->pingpong);
 }
 
 static bool ioctl_once(struct bench *bench)
@@ -122,7 +124,7 @@ static bool measure_turn(struct bench *bench, enum subject_id id)
                 if (!subjects[id].once(bench))
                         return false;
                 uint64_t now = amb_time_now();
-                cli_histogram_add(&bench->histograms[id], now - before);
+                amb_histogram_add(&bench->histograms[id], now - before);
                 before = now;
         } while (before - begin < ROUND_NS);
         return true;
@@ -151,10 +153,10 @@ static void pin(struct bench *bench, int ours, int theirs)
                 CFDictionaryRef entry = CFArrayGetValueAtIndex(entries, i);
                 pid_t pid = (pid_t)cli_get_number(entry, "pid", 0);
                 if (cli_get_number(entry, "id", 0) == id && pid > 0)
-                        cli_process_stay_on(pid, theirs);
+                        amb_process_stay_on(pid, theirs);
         }
         CFRelease(entries);
-        cli_stay_on(0, ours);
+        amb_thread_stay_on(0, ours);
 }
 
 static int measure_hot(struct bench *bench)
@@ -167,9 +169,9 @@ static int measure_hot(struct bench *bench)
                 if (interrupted(bench))
                         return 128 + bench->private->caught;
                 if (bench->pingpong) {
-                        cli_pingpong_begin(bench->pingpong);
+                        amb_partner_begin(bench->pingpong);
                         bool done = measure_turn(bench, PINGPONG);
-                        cli_pingpong_end(bench->pingpong);
+                        amb_partner_end(bench->pingpong);
                         if (!done)
                                 return cli_say_failure(false, "the ping-pong's other process died");
                 }
@@ -178,7 +180,7 @@ static int measure_hot(struct bench *bench)
                 if (!measure_turn(bench, SCALAR) || (bench->has_struct && !measure_turn(bench, STRUCT)))
                         return cli_say_code(false, bench->code, NULL, "calling %s", bench->service_name);
         }
-        pin(bench, CLI_ANY_PROCESSOR, CLI_ANY_PROCESSOR);
+        pin(bench, AMB_PROCESSOR_ANY, AMB_PROCESSOR_ANY);
         return CLI_OK;
 }
 
@@ -191,7 +193,7 @@ static int measure_idle(struct bench *bench)
                 uint64_t before = amb_time_now();
                 if (!subjects[IDLE].once(bench))
                         return cli_say_code(false, bench->code, NULL, "calling %s", bench->service_name);
-                cli_histogram_add(&bench->histograms[IDLE], amb_time_now() - before);
+                amb_histogram_add(&bench->histograms[IDLE], amb_time_now() - before);
         }
         return CLI_OK;
 }
@@ -205,7 +207,7 @@ static int measure_open(struct bench *bench)
                 if (!subjects[OPEN].once(bench))
                         return cli_say_code(false, bench->code, NULL, "opening %s", bench->service_name);
                 if (i >= 0)
-                        cli_histogram_add(&bench->histograms[OPEN], amb_time_now() - before);
+                        amb_histogram_add(&bench->histograms[OPEN], amb_time_now() - before);
         }
         return CLI_OK;
 }
@@ -244,11 +246,11 @@ static int prepare(struct bench *bench)
 {
         char *bundles[] = { bench->bundle, NULL };
         const struct cli_private_options options = { .bundles = bundles };
-        bool several = cli_processors(&bench->one, &bench->other);
+        bool several = amb_processors_two(&bench->one, &bench->other);
         if (pipe2(bench->pipe_fds, O_CLOEXEC) < 0)
                 return cli_say_failure(false, "pipe: %s", strerror(errno));
         /* before there is a daemon, or anything else that the child should not inherit */
-        int r = several ? cli_pingpong_create(&bench->pingpong, bench->other) : 0;
+        int r = several ? amb_partner_create(&bench->pingpong, AMB_PARTNER_SPIN, bench->other) : 0;
         if (r < 0)
                 return cli_say_failure(false, "starting the ping-pong: %s", strerror(-r));
         int status = cli_private_create(&bench->private, &options);
@@ -275,9 +277,9 @@ static void print_duration(uint64_t nanoseconds)
 
 static void print_ratio(const struct bench *bench, enum subject_id id, enum subject_id against)
 {
-        uint64_t base = cli_histogram_at(&bench->histograms[against], 0.5);
+        uint64_t base = amb_histogram_at(&bench->histograms[against], 0.5);
         if (base)
-                printf("  %9.2f", (double)cli_histogram_at(&bench->histograms[id], 0.5) / (double)base);
+                printf("  %9.2f", (double)amb_histogram_at(&bench->histograms[id], 0.5) / (double)base);
         else
                 printf("  %9s", "-");
 }
@@ -286,12 +288,12 @@ static void print_table(const struct bench *bench)
 {
         printf("%-28s  %10s  %10s  %10s  %9s  %9s\n", "", "p50", "p99", "min", "ping-pong", "ioctl");
         for (enum subject_id id = 0; id < SUBJECTS; id++) {
-                const struct cli_histogram *histogram = &bench->histograms[id];
+                const struct amb_histogram *histogram = &bench->histograms[id];
                 if (!histogram->count)
                         continue;
                 printf("%-28s", subjects[id].name);
-                print_duration(cli_histogram_at(histogram, 0.5));
-                print_duration(cli_histogram_at(histogram, 0.99));
+                print_duration(amb_histogram_at(histogram, 0.5));
+                print_duration(amb_histogram_at(histogram, 0.99));
                 print_duration(histogram->least);
                 print_ratio(bench, id, PINGPONG);
                 print_ratio(bench, id, IOCTL);
@@ -307,11 +309,11 @@ static int write_json(struct bench *bench)
         FILE *out = amb_steal(bench->json);
         fputs("{\"unit\": \"ns\"", out);
         for (enum subject_id id = 0; id < SUBJECTS; id++) {
-                const struct cli_histogram *histogram = &bench->histograms[id];
+                const struct amb_histogram *histogram = &bench->histograms[id];
                 if (histogram->count)
                         fprintf(out, ",\n \"%s\": {\"p50\": %" PRIu64 ", \"p99\": %" PRIu64 ", \"min\": %" PRIu64 ", \"mean\": %" PRIu64
-                                ", \"samples\": %" PRIu64 "}", subjects[id].key, cli_histogram_at(histogram, 0.5),
-                                cli_histogram_at(histogram, 0.99), histogram->least, histogram->sum / histogram->count, histogram->count);
+                                ", \"samples\": %" PRIu64 "}", subjects[id].key, amb_histogram_at(histogram, 0.5),
+                                amb_histogram_at(histogram, 0.99), histogram->least, histogram->sum / histogram->count, histogram->count);
         }
         fputs("}\n", out);
         bool failed = ferror(out);
@@ -331,7 +333,7 @@ static void bench_finish(struct bench *bench)
         if (bench->service)
                 IOObjectRelease(bench->service);
         cli_private_free(bench->private);
-        cli_pingpong_free(bench->pingpong);
+        amb_partner_free(bench->pingpong);
         amb_fd_close(bench->pipe_fds[0]);
         amb_fd_close(bench->pipe_fds[1]);
         free(bench->bundle);

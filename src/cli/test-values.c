@@ -4,7 +4,6 @@
 
 #include <CoreFoundation/CoreFoundation.h>
 
-#include "cli/measure.h"
 #include "cli/method.h"
 
 /* --- helpers --- */
@@ -209,43 +208,6 @@ END_TEST
 
 /* --- measuring --- */
 
-START_TEST(histogram)
-{
-        struct cli_histogram *durations = calloc(1, sizeof(*durations));
-        ck_assert_uint_eq(cli_histogram_at(durations, 0.5), 0);
-        for (uint64_t i = 1; i <= 100000; i++)
-                cli_histogram_add(durations, i);
-        ck_assert_uint_eq(durations->count, 100000);
-        ck_assert_uint_eq(durations->least, 1);
-        static const double shares[] = { 0.0005, 0.01, 0.5, 0.99, 0.999 };
-        for (size_t i = 0; i < AMB_ARRAY_LENGTH(shares); i++) {
-                double expected = shares[i] * 100000, found = (double)cli_histogram_at(durations, shares[i]);
-                ck_assert_msg(found > expected * 0.98 - 1 && found < expected * 1.02 + 2, "%g: %g", shares[i], found);
-        }
-        cli_histogram_add(durations, UINT64_MAX);       /* counted, in the last bucket */
-        ck_assert_uint_gt(cli_histogram_at(durations, 1), 30000000000ull);
-        free(durations);
-}
-END_TEST
-
-START_TEST(pingpong)
-{
-        int one, other;
-        if (!cli_processors(&one, &other))
-                return; /* spinning against ourselves would take the scheduler's time slices */
-        struct cli_pingpong *game;
-        ck_assert_int_eq(cli_pingpong_create(&game, other), 0);
-        for (int round = 0; round < 3; round++) {
-                cli_pingpong_begin(game);
-                for (int i = 0; i < 1000; i++)
-                        ck_assert(cli_pingpong_once(game));
-                cli_pingpong_end(game);
-        }
-        cli_pingpong_free(game);
-        cli_pingpong_free(NULL);
-}
-END_TEST
-
 int main(void)
 {
         Suite *suite = suite_create("cli");
@@ -256,8 +218,6 @@ int main(void)
         tcase_add_test(tests, numbers);
         tcase_add_test(tests, methods);
         tcase_add_test(tests, methods_of_other_shapes);
-        tcase_add_test(tests, histogram);
-        tcase_add_test(tests, pingpong);
         tcase_set_timeout(tests, 60);
         suite_add_tcase(suite, tests);
         SRunner *runner = srunner_create(suite);

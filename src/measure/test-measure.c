@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Histograms find what went in; every kind of partner answers, rests, is pinned and noticed when it is gone. */
+#include <check.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/base.h"
+#include "measure/histogram.h"
+#include "measure/partner.h"
+#include "measure/processors.h"
+
+START_TEST(histogram)
+{
+        struct amb_histogram *durations = calloc(1, sizeof(*durations));
+        ck_assert_uint_eq(amb_histogram_at(durations, 0.5), 0);
+        for (uint64_t i = 1; i <= 100000; i++)
+                amb_histogram_add(durations, i);
+        ck_assert_uint_eq(durations->count, 100000);
+        ck_assert_uint_eq(durations->least, 1);
+        ck_assert_uint_eq(durations->most, 100000);
+        static const double shares[] = { 0.0005, 0.01, 0.5, 0.99, 0.999 };
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(shares); i++) {
+                double expected = shares[i] * 100000, found = (double)amb_histogram_at(durations, shares[i]);
+                ck_assert_msg(found > expected * 0.98 - 1 && found < expected * 1.02 + 2, "%g: %g", shares[i], found);
+        }
+        amb_histogram_add(durations, UINT64_MAX);       /* counted, in the last bucket */
+        ck_assert_uint_gt(amb_histogram_at(durations, 1), 30000000000ull);
+        free(durations);
+}
+END_TEST
+
+/* Buckets rise, so that a list of them is a picture. */
+START_TEST(buckets)
+{
+        for (size_t i = 1; i < AMB_HISTOGRAM_BUCKETS; i++)
+                ck_assert_uint_gt(amb_histogram_duration(i), amb_histogram_duration(i - 1));
+}
+END_TEST
+
+static const enum amb_partner_kind kinds[] = { AMB_PARTNER_SPIN, AMB_PARTNER_SPIN_PAGE, AMB_PARTNER_FUTEX, AMB_PARTNER_SOCKET };
+
+START_TEST(partner_answers)
+{
+        struct amb_partner *partner = NULL;
+        ck_assert_int_eq(amb_partner_create(&partner, kinds[_i], AMB_PROCESSOR_ANY), 0);
+        for (int round = 0; round < 5; round++) {
+                amb_partner_begin(partner);
+                for (int i = 0; i < 200; i++)
+                        ck_assert(amb_partner_once(partner));
+                amb_partner_end(partner);
+        }
+        ck_assert_uint_gt(amb_process_time(amb_partner_pid(partner)), 0);
+        amb_partner_free(partner);
+        amb_partner_free(NULL);
+}
+END_TEST
+
+START_TEST(partner_that_is_gone)
+{
+        struct amb_partner *partner = NULL;
+        ck_assert_int_eq(amb_partner_create(&partner, kinds[_i], AMB_PROCESSOR_ANY), 0);
+        amb_partner_begin(partner);
+        ck_assert(amb_partner_once(partner));
+        kill(amb_partner_pid(partner), SIGKILL);
+        /* what it answered before the signal came still counts */
+        for (int i = 0; i < 1000000 && amb_partner_once(partner); i++)
+                ;
+        ck_assert(!amb_partner_once(partner));
+        amb_partner_free(partner);
+}
+END_TEST
+
+static int processors_of(pid_t process)
+{
+        cpu_set_t set;
+        return sched_getaffinity(process, sizeof(set), &set) < 0 ? -1 : CPU_COUNT(&set);
+}
+
+START_TEST(staying)
+{
+        int one, other, all = processors_of(0);
+        if (!amb_processors_two(&one, &other)) {
+                ck_assert_int_eq(all, 1);
+                return;
+        }
+        ck_assert_int_ne(one, other);
+        amb_thread_stay_on(0, other);
+        ck_assert_int_eq(processors_of(0), 1);
+        ck_assert_int_eq(sched_getcpu(), other);
+        amb_process_stay_on(getpid(), AMB_PROCESSOR_ANY);
+        ck_assert_int_eq(processors_of(0), all);
+}
+END_TEST
+
+START_TEST(time_of_nobody)
+{
+        pid_t child = amb_partner_fork();
+        if (child == 0)
+                _exit(0);
+        ck_assert_int_gt(child, 0);
+        amb_partner_kill(child);
+        ck_assert_uint_eq(amb_process_time(child), 0);
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("measure");
+        TCase *tests = tcase_create("measure");
+        tcase_add_test(tests, histogram);
+        tcase_add_test(tests, buckets);
+        tcase_add_loop_test(tests, partner_answers, 0, AMB_ARRAY_LENGTH(kinds));
+        tcase_add_loop_test(tests, partner_that_is_gone, 0, AMB_ARRAY_LENGTH(kinds));
+        tcase_add_test(tests, staying);
+        tcase_add_test(tests, time_of_nobody);
+        tcase_set_timeout(tests, 60);
+        suite_add_tcase(suite, tests);
+        SRunner *runner = srunner_create(suite);
+        srunner_run_all(runner, CK_ENV);
+        int failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed != 0;
+}
