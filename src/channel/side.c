@@ -25,8 +25,9 @@ int amb_side_receive(int socket, bool wait, struct amb_side_message *ret_message
 bool amb_side_request_valid(const struct amb_side_message *m, bool with_fd)
 {
         bool needs_fd = m->kind == AMB_SIDE_PORT || m->kind == AMB_SIDE_LOANS || m->kind == AMB_SIDE_TRAP;
+        bool may_be_silent = m->kind == AMB_SIDE_PORT_DROP || m->kind == AMB_SIDE_LOANS;
 
-        if ((m->serial == 0 && m->kind != AMB_SIDE_PORT_DROP) || m->code || m->filler || m->identity || with_fd != needs_fd ||
+        if ((m->serial == 0 && !may_be_silent) || m->code || m->filler || m->identity || with_fd != needs_fd ||
             m->flags || (m->kind != AMB_SIDE_TRAP && m->size))
                 return false;
         switch (m->kind) {

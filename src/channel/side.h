@@ -3,11 +3,11 @@
 /*
  * The side socket of a connection: what needs a file descriptor or may take long, and the connection's end.
  *
- * One SOCK_SEQPACKET pair per connection, made by the daemon. The app asks, the host answers; nothing else travels. One
- * message is one struct amb_side_message and at most one descriptor. Every request carries a serial of the app's choice (not 0, but
- * for PORT_DROP) and gets exactly one AMB_SIDE_ANSWER with the same serial; a PORT_DROP with serial 0 gets none. Behind some answers come
- * AMB_SIDE_EXTENTs. Answers may come in another order than the requests. The host never waits for the app here: an app that does
- * not read its answers is cut off.
+ * One SOCK_SEQPACKET pair per connection, made by the daemon. The app asks, the host answers; nothing else travels. One message
+ * is one struct amb_side_message and at most one descriptor. Every request carries a serial of the app's choice and gets exactly
+ * one AMB_SIDE_ANSWER with the same serial; PORT_DROP and LOANS may have the serial 0 and get none then. Behind some answers
+ * come AMB_SIDE_EXTENTs. Answers may come in another order than the requests. The host never waits for the app here: an app that
+ * does not read its answers is cut off.
  *
  *      kind         id               flags            size     descriptor     answer: code, and on 0
  *      PORT         port name        -                -        a port's end   -
@@ -40,10 +40,11 @@
  *
  * TRAP asks whether the driver has given the user client something under a name, which the memfd holds, without a NUL.
  *
- * After the answer to CLOSE the host closes its end; but if the channel says that a close does not wait for calls (amb_channel_unlocked), it
- * answers at once, goes on serving for the sake of the calls in progress, and the app closes its end after the last of them.
- * End of file on the app's end means that the host has gone; on the host's end, that
- * the app has (the host also watches the app's pidfd).
+ * An app that has no calls in progress just closes its end, and waits for nothing. CLOSE is for one that has: after the answer
+ * the host closes its end; but if the channel says that a close does not wait for calls (amb_channel_unlocked), it answers at
+ * once, goes on serving for the sake of the calls in progress, and the app closes its end after the last of them. End of file on
+ * the app's end means that the host has gone; on the host's end, that the app has closed or gone (the host also watches the
+ * app's pidfd).
  *
  * What the peer may do wrong: anything. amb_side_receive() hands out only messages of the right length without truncation and owns
  * up for every descriptor that came along; amb_side_request_valid() checks one request's shape; amb_side_memory_check() a memfd.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <IOKit/IOKitLib.h>
 
@@ -38,7 +39,7 @@ static void connection_forked(struct amb_target *target)
         atomic_store(&connection->gone, true);
 }
 
-/* The door is shut: tells the host. */
+/* The door is shut while calls are inside, which the host lets go on: tells it. */
 static void connection_tell(struct amb_connection *connection)
 {
         struct amb_side_message request = { .kind = AMB_SIDE_CLOSE }, answer;
@@ -47,22 +48,22 @@ static void connection_tell(struct amb_connection *connection)
                 (void)amb_connection_ask(connection, &request, -1, &answer, NULL);
 }
 
-/* The host knows, and nobody is inside: lets go of everything that completions do not need. */
+/*
+ * The door is shut, and nobody is inside: lets go of everything that completions do not need. The end of the side socket is what
+ * tells the host; its answer would say that no call is in progress, which we know. A process that has been made without our fork
+ * handlers may have a copy of the socket.
+ */
 static void connection_left(struct amb_target *target)
 {
         struct amb_connection *connection = amb_container_of(target, struct amb_connection, target);
 
         pthread_mutex_lock(&connection->side_lock);
+        if (connection->side >= 0)
+                shutdown(connection->side, SHUT_RDWR);
         connection->side = amb_fd_close(connection->side);
         pthread_mutex_unlock(&connection->side_lock);
         amb_loans_end(&connection->loans);
         amb_ports_sweep(connection);
-}
-
-static void connection_finish(struct amb_connection *connection)
-{
-        connection_tell(connection);
-        connection_left(&connection->target);
 }
 
 static void connection_abandoned(struct amb_target *target)
@@ -70,7 +71,7 @@ static void connection_abandoned(struct amb_target *target)
         struct amb_connection *connection = amb_container_of(target, struct amb_connection, target);
 
         if (amb_handle_shut(target->handle) == 0)
-                connection_finish(connection);
+                connection_left(target);
         amb_mappings_free(connection);
 }
 
@@ -177,6 +178,22 @@ static int side_ask(struct amb_connection *connection, const struct amb_side_mes
         message.serial = connection->serial;
         r = side_send(connection, &message, fd);
         return r ? r : side_receive(connection, AMB_SIDE_ANSWER, message.serial, ret_answer, ret_fd);
+}
+
+int amb_connection_say(struct amb_connection *connection, const struct amb_side_message *message, int fd)
+{
+        AMB_NO_CANCEL;
+        int r = AMB_SIDE_GONE;
+
+        pthread_mutex_lock(&connection->side_lock);
+        if (connection->side >= 0 && !atomic_load(&connection->gone)) {
+                r = side_send(connection, message, fd);
+                if (r)
+                        atomic_store(&connection->gone, true);
+        }
+        pthread_mutex_unlock(&connection->side_lock);
+        amb_connection_drop_ports(connection);
+        return r;
 }
 
 int amb_connection_ask(struct amb_connection *connection, const struct amb_side_message *request, int fd,
@@ -475,7 +492,7 @@ static kern_return_t connection_close(mach_port_t handle)
                 bool gone = amb_connection_gone(connection) || amb_channel_terminated(connection->channel);
 
                 if (r == 0)
-                        connection_finish(connection);
+                        connection_left(&connection->target);
                 else
                         connection_tell(connection);
                 if (!atomic_load(&connection->ever_mapped)) {

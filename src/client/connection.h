@@ -72,6 +72,8 @@ int amb_connection_new(const struct amb_opened *opened, struct amb_connection **
  */
 int amb_connection_ask(struct amb_connection *connection, const struct amb_side_message *request, int fd,
                        struct amb_side_message *ret_answer, int *ret_fd);
+/* The same without a serial, for what gets no answer. */
+int amb_connection_say(struct amb_connection *connection, const struct amb_side_message *message, int fd);
 
 /*
  * Asks for the memory of a type (AMB_SIDE_MAP). Every extent that comes behind the answer is passed to `take`, in order, under

@@ -652,7 +652,7 @@ static int socket_open(struct amb_loans *loans, int *ret_host)
 
 int amb_loans_need(struct amb_connection *connection)
 {
-        struct amb_side_message request = { .kind = AMB_SIDE_LOANS }, answer;
+        const struct amb_side_message message = { .kind = AMB_SIDE_LOANS };
         struct amb_loans *loans = &connection->loans;
         AMB_FD host = -1;
         int r = 0;
@@ -665,7 +665,8 @@ int amb_loans_need(struct amb_connection *connection)
         if (r == 0 && loans->socket < 0)
                 r = socket_open(loans, &host);
         pthread_mutex_unlock(&lock);
-        if (r == 0 && host >= 0 && (amb_connection_ask(connection, &request, host, &answer, NULL) != 0 || answer.code != 0))
+        /* A host that wants to ask before it has the socket waits for it. */
+        if (r == 0 && host >= 0 && amb_connection_say(connection, &message, host) != 0)
                 r = -ENOTCONN;
         return r;
 }

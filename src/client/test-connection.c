@@ -475,6 +475,38 @@ START_TEST(test_close_twice_one_reference)
 }
 END_TEST
 
+/* Nobody is inside: a close has nothing to wait for, least of all for a host that does not run. */
+START_TEST(test_close_waits_for_no_host)
+{
+        pid_t pid;
+        io_connect_t c = host_open_child(&pid);
+
+        kill(pid, SIGSTOP);
+        ck_assert_int_eq(waitpid(pid, NULL, WUNTRACED), pid);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        kill(pid, SIGKILL);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
+/* A process that was made behind our back has a copy of the socket; the host sees the close all the same. */
+START_TEST(test_close_is_seen_past_copies)
+{
+        io_connect_t c = host_open(&host);
+        pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+        if (pid == 0)
+                for (;;)
+                        syscall(SYS_pause);
+        ck_assert_int_gt(pid, 0);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        sem_wait(&host.closed);
+        kill(pid, SIGKILL);
+        ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+        host_end(&host);
+}
+END_TEST
+
 static pthread_barrier_t barrier;
 static io_connect_t racing;
 
@@ -650,6 +682,8 @@ int main(void)
         tcase_add_loop_test(tcase, test_map_extent_counts, 0, 2);
         tcase_add_test(tcase, test_close_waits);
         tcase_add_test(tcase, test_close_twice_one_reference);
+        tcase_add_test(tcase, test_close_waits_for_no_host);
+        tcase_add_test(tcase, test_close_is_seen_past_copies);
         tcase_add_test(tcase, test_race);
         tcase_add_test(tcase, test_nothing_left);
         tcase_add_test(tcase, test_host_killed);

@@ -37,7 +37,7 @@ struct host {
         struct amb_channel *channel;
         int side;
         pthread_t calls, requests;
-        sem_t entered, released;
+        sem_t entered, released, closed;        /* closed: the side socket has ended */
         struct borrower borrower;
         struct borrowed in, out;        /* of the call that is served, mapped */
         struct borrowed kept[HOST_KEPT];
@@ -325,6 +325,7 @@ static void *host_serve_requests(void *context)
                         amb_fd_close(out);
         }
         borrower_start(&host->borrower, -1);
+        sem_post(&host->closed);
         return NULL;
 }
 
@@ -340,6 +341,7 @@ static void host_start(struct host *host, int channel, int side)
         borrower_init(&host->borrower);
         sem_init(&host->entered, 0, 0);
         sem_init(&host->released, 0, 0);
+        sem_init(&host->closed, 0, 0);
         host->memory_fd = host_sealed_memory("shared", 6, 8192);
         if (amb_channel_attach(channel, AMB_CHANNEL_HOST, &options, &host->channel) != 0 ||
             pthread_create(&host->calls, NULL, host_serve_calls, host) != 0 ||

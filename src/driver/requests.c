@@ -326,6 +326,8 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
                 }
                 if (!amb_borrows_start(&c->borrows, fd))
                         return "a second socket for its loans";
+                if (m->serial == 0)
+                        return NULL;
                 break;
         case AMB_SIDE_FETCH:
                 fetch(c, m);
