@@ -216,7 +216,8 @@ static int run_all(const struct options *options, struct bench_results *results,
                 fflush(stdout);
                 if (section_run(options, section, results_fd) != OK)
                         status = say("the section %s failed", section->name);
-                bench_print_rows(stdout, results, rows, figures);
+                bench_print_rows(stdout, results, rows, results->row_count);
+                bench_print_figures(stdout, results, figures);
                 fflush(stdout);
         }
         return status;

@@ -69,6 +69,8 @@ uint64_t bench_amount(const struct bench *bench, uint64_t amount, uint64_t least
 /* Begins a row; baseline: what its ratio is to, or NULL. It lives as long as the section. */
 struct bench_row *bench_row(struct bench *bench, const char *name, const struct bench_row *baseline);
 void bench_add(struct bench_row *row, uint64_t nanoseconds);
+/* Samples that another process has gathered. */
+void bench_add_all(struct bench_row *row, const struct amb_histogram *samples);
 /* Nanoseconds since `begin` (amb_time_now()), without what reading the clock costs. */
 uint64_t bench_since(const struct bench *bench, uint64_t begin);
 /* once(context) again and again, for so long; a few times before that without counting. once ends the section if it fails. */

@@ -107,6 +107,12 @@ void bench_add(struct bench_row *row, uint64_t nanoseconds)
         amb_histogram_add(&row->total, nanoseconds);
 }
 
+void bench_add_all(struct bench_row *row, const struct amb_histogram *samples)
+{
+        amb_histogram_add_all(&row->round, samples);
+        amb_histogram_add_all(&row->total, samples);
+}
+
 uint64_t bench_since(const struct bench *bench, uint64_t begin)
 {
         uint64_t elapsed = amb_time_now() - begin;

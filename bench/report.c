@@ -44,13 +44,17 @@ static void print_row(FILE *out, const struct bench_results *results, const stru
                 fputs("        -\n", out);
 }
 
-void bench_print_rows(FILE *out, const struct bench_results *results, unsigned row_from, unsigned figure_from)
+void bench_print_rows(FILE *out, const struct bench_results *results, unsigned from, unsigned to)
 {
-        if (row_from < results->row_count)
+        if (from < to)
                 fprintf(out, "  %-40s  %10s  %10s  %10s  %7s\n", "", "median", "p99", "min", "ratio");
-        for (unsigned i = row_from; i < results->row_count; i++)
+        for (unsigned i = from; i < to; i++)
                 print_row(out, results, &results->rows[i]);
-        for (unsigned i = figure_from; i < results->figure_count; i++)
+}
+
+void bench_print_figures(FILE *out, const struct bench_results *results, unsigned from)
+{
+        for (unsigned i = from; i < results->figure_count; i++)
                 fprintf(out, "  %-40s  %10.4g %s\n", results->figures[i].name, results->figures[i].value, results->figures[i].unit);
 }
 
