@@ -237,7 +237,7 @@ bool amb_channel_over(struct amb_channel *channel)
                 return true;
         if (!amb_load_ordered(&header->host_gone) && !amb_load_ordered(&header->closed))
                 return false;
-        amb_channel_end(channel, true);
+        amb_channel_end(channel, amb_channel_said_gone(header));
         return true;
 }
 
@@ -309,6 +309,25 @@ bool amb_channel_borrows(const struct amb_channel *channel)
         return !amb_channel_foreign(channel) && amb_load(&channel->memory->header.borrows) != 0;
 }
 
+/* By the word: a thread of ours that has taken it will make its system call. */
+static void callers_wake(struct amb_channel *channel)
+{
+        for (unsigned i = 0; i < AMB_CHANNEL_SLOTS; ++i)
+                amb_futex_wake(&channel->memory->header.caller_asleep[i]);
+}
+
+void amb_channel_end_calls(struct amb_channel *channel)
+{
+        uint32_t open = 0;
+
+        if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))
+                return;
+        /* Never over a close. The app may have written anything: then it does not want to know. */
+        __atomic_compare_exchange_n(&channel->memory->header.closed, &open, AMB_LAYOUT_CALLS_OVER, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST);
+        callers_wake(channel);
+}
+
 void amb_channel_close(struct amb_channel *channel)
 {
         if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))
@@ -318,12 +337,10 @@ void amb_channel_close(struct amb_channel *channel)
         /* Under the lock: no completion is published after the word. */
         pthread_mutex_lock(&channel->completion_lock);
         amb_exchange(&channel->gone, 1);
-        amb_exchange(&channel->memory->header.closed, 1);
+        amb_exchange(&channel->memory->header.closed, AMB_LAYOUT_CLOSED);
         pthread_mutex_unlock(&channel->completion_lock);
         amb_futex_wake(&channel->memory->header.flusher_asleep);
-        /* By the word: a thread of ours that has taken it will make its system call. */
-        for (unsigned i = 0; i < AMB_CHANNEL_SLOTS; ++i)
-                amb_futex_wake(&channel->memory->header.caller_asleep[i]);
+        callers_wake(channel);
 }
 
 struct amb_channel *amb_channel_free(struct amb_channel *channel)

@@ -5,7 +5,8 @@
  *
  * What it promises
  *      A hot call costs no system call, no allocation and no lock: one cache line travels each way (layout.h). An idle channel wakes
- *      nobody. A call ends when it is answered, when the host dies or when the channel is shut down; nothing else ends it.
+ *      nobody. A call ends when it is answered, when the host dies or takes no more calls, or when the channel is shut down; nothing
+ *      else ends it.
  *      Completions keep their order, never block the driver, and are not dropped below AMB_CHANNEL_OVERFLOW_LEAST waiting ones, unless
  *      other apps leave hundreds of megabytes of theirs unread (overflow.h). They go
  *      on after a termination and after the end of the calls, until the app detaches or dies.
@@ -121,6 +122,12 @@ void amb_channel_shutdown(struct amb_channel *channel);
  * the next? Any thread. A call whose receiver has let another thread take its place may still be in progress.
  */
 bool amb_channel_idle(struct amb_channel *channel);
+
+/*
+ * Host, when receive has ended and every call that it gave out has been answered: says so. Callers whose calls nobody has taken return
+ * PEER_DIED, later ones CLOSED; completions go on. Any number of times.
+ */
+void amb_channel_end_calls(struct amb_channel *channel);
 
 /* Host: says that no reply and no completion will come any more, and wakes all callers: they return PEER_DIED, later ones CLOSED. */
 void amb_channel_close(struct amb_channel *channel);

@@ -305,7 +305,7 @@ static int completion_take(struct amb_channel *channel, struct amb_completion *r
         if (amb_load(&channel->broken))
                 return amb_channel_broken(channel) == AMB_CHANNEL_BROKEN ? AMB_CHANNEL_BROKEN : AMB_CHANNEL_NO_MORE;
         /* Before the look at the ring: what was published before the end counts. */
-        gone = amb_load_ordered(&header->closed) || amb_load_ordered(&header->host_gone) || amb_load_ordered(&channel->gone);
+        gone = amb_channel_said_gone(header) || amb_load_ordered(&channel->gone);
         from = completion_oldest(channel);
         if (!from) {
                 if (gone)
@@ -349,7 +349,7 @@ bool amb_channel_completion_arm(struct amb_channel *channel, uint32_t port)
         pthread_mutex_lock(&channel->completion_lock);
         __atomic_fetch_or(&header->armed, UINT64_C(1) << port, __ATOMIC_SEQ_CST);
         empty = !completion_oldest(channel) && !amb_load(&channel->broken) && !amb_load(&channel->gone) &&
-                !amb_load_ordered(&header->closed) && !amb_load_ordered(&header->host_gone);
+                !amb_channel_said_gone(header);
         if (empty)
                 completion_kick(channel);
         pthread_mutex_unlock(&channel->completion_lock);

@@ -40,7 +40,7 @@
 struct amb_layout_header {
         /* Host and daemon write, seldom. */
         uint32_t host_gone AMB_LINE;            /* daemon: 1 */
-        uint32_t closed;                        /* host: 1: nothing comes any more */
+        uint32_t closed;                        /* host: AMB_LAYOUT_CLOSED, or _CALLS_OVER before it */
         uint32_t overflow;                      /* host: 1 while it keeps completions that found no room */
         uint32_t terminated;                    /* host: 1: calls are refused */
         uint32_t unlocked;                      /* host: 1: a close does not wait for calls */
@@ -56,6 +56,9 @@ struct amb_layout_header {
         /* Futexes: slot's caller sets 1 before it sleeps; host or daemon sets 0 and wakes. In this page so that the daemon reaches them. */
         uint32_t caller_asleep[AMB_CHANNEL_SLOTS] AMB_LINE;
 };
+
+/* Nothing comes any more; no call is answered any more, but completions come. */
+enum { AMB_LAYOUT_CLOSED = 1, AMB_LAYOUT_CALLS_OVER };
 
 struct amb_layout_request {
         uint32_t sequence;

@@ -63,6 +63,14 @@ bool amb_channel_over(struct amb_channel *channel);
 /* Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does. Not with the completion lock held. */
 void amb_channel_rouse(struct amb_channel *channel);
 
+/* App: has the host or the daemon said that no completion comes any more? */
+static inline bool amb_channel_said_gone(const struct amb_layout_header *header)
+{
+        uint32_t closed = amb_load_ordered(&header->closed);
+
+        return (closed != 0 && closed != AMB_LAYOUT_CALLS_OVER) || amb_load_ordered(&header->host_gone);
+}
+
 /* Host: could the oldest kept completion go now? */
 bool amb_completion_can_move(struct amb_channel *channel);
 

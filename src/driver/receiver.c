@@ -41,6 +41,8 @@ static void connection_end(struct amb_connection *c)
         IOUserClient *client;
         IOService *service;
 
+        /* An app that was cut off knows nothing of it; what the driver holds may keep the channel open for ever. */
+        amb_channel_end_calls(c->channel);
         answer_close(c);
         pthread_mutex_lock(&c->lock);
         client = amb_steal(c->client);

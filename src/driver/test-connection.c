@@ -964,6 +964,52 @@ START_TEST(breaches)
 }
 END_TEST
 
+static void *call_until_over(void *context)
+{
+        uint64_t in[1] = { 1 }, out[1];
+        struct amb_call c = { .selector = ADD, .scalars = in, .scalar_count = 1, .scalars_out = out, .scalar_capacity = 1 };
+        struct amb_reply reply;
+        int r;
+
+        do {
+                signal_add(&entered);
+                r = amb_channel_call(app.channel, &c, &reply);
+        } while (r == 0);
+        ck_assert_msg(r == AMB_CHANNEL_PEER_DIED || r == AMB_CHANNEL_CLOSED, "%d", r);
+        ck_assert_int_eq(amb_channel_call(app.channel, &c, &reply), AMB_CHANNEL_CLOSED);
+        return NULL;
+}
+
+/*
+ * An app that is cut off does not wait for answers that nobody gives any more, though the driver holds something of the connection's;
+ * and what that is for still works.
+ */
+START_TEST(told_that_calls_are_over)
+{
+        struct amb_call c = { .selector = KEEP, .flags = AMB_CALL_ASYNC, .port = 3 };
+        struct amb_completion done;
+        pthread_t caller;
+        int port;
+
+        open_connection(false);
+        give_port(3, &port);
+        ck_assert_int_eq(call(&c).status, 0);
+        OSObject_retain(app.client);
+        pthread_create(&caller, NULL, call_until_over, NULL);
+        signal_wait(&entered, 10);
+        breach(6);
+        pthread_join(caller, NULL);
+        signal_wait(&connection_ended, 1);
+        IOUserClient_AsyncCompletion(&app.client->client, app.client->kept, 77, NULL, 0);
+        ck_assert_int_eq(amb_channel_completion_next(app.channel, &done), 0);
+        ck_assert_int_eq(done.status, 77);
+        ck_assert_int_eq(amb_channel_completion_next(app.channel, &done), AMB_CHANNEL_EMPTY);
+        OSObject_release(app.client);
+        close(port);
+        expect_end();
+}
+END_TEST
+
 static void *map_in(void *context)
 {
         struct amb_call c = { .selector = MAP_IN, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 0, 5000 } };
@@ -1039,6 +1085,7 @@ int main(void)
         tcase_add_loop_test(tcase, kept_completions_arrive, 0, 3);
         tcase_add_test(tcase, port_used_again);
         tcase_add_loop_test(tcase, breaches, 0, 14);
+        tcase_add_test(tcase, told_that_calls_are_over);
         tcase_add_loop_test(tcase, unanswered, 0, 3);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);
