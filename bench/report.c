@@ -35,7 +35,7 @@ static void print_row(FILE *out, const struct bench_results *results, const stru
         unsigned rounds = 0;
         double ratio = baseline ? bench_rows_ratio(row, baseline, BENCH_P50, &rounds) : 0;
         fprintf(out, "  %-40s", row->name);
-        print_duration(out, amb_histogram_at(&row->total, 0.5));
+        print_duration(out, (uint64_t)(bench_row_median(row) + 0.5));
         print_duration(out, amb_histogram_at(&row->total, 0.99));
         print_duration(out, row->total.least);
         if (rounds)
@@ -166,8 +166,8 @@ static void json_row(FILE *out, const struct bench_results *results, const struc
         json_member(out, "section", row->section);
         fputs(", ", out);
         json_member(out, "name", row->name);
-        fprintf(out, ", \"samples\": %" PRIu64 ", \"median\": %" PRIu64 ", \"p99\": %" PRIu64 ", \"min\": %" PRIu64 ", \"mean\": %" PRIu64,
-                row->total.count, amb_histogram_at(&row->total, 0.5), amb_histogram_at(&row->total, 0.99), row->total.least,
+        fprintf(out, ", \"samples\": %" PRIu64 ", \"median\": %.6g, \"p99\": %" PRIu64 ", \"min\": %" PRIu64 ", \"mean\": %" PRIu64,
+                row->total.count, bench_row_median(row), amb_histogram_at(&row->total, 0.99), row->total.least,
                 row->total.count ? row->total.sum / row->total.count : 0);
         if (baseline) {
                 fputs(", ", out);
