@@ -169,8 +169,6 @@ int amb_channel_attach_mapping(void *memory, enum amb_channel_role role, const s
         channel->kept_start = options ? options->kept : NULL;
         channel->userdata = options ? options->userdata : NULL;
         channel->free_slots = UINT64_MAX;
-        /* An app that has just opened has other things to do than to call at once; until it does, it needs the processor more than we. */
-        channel->spin.skip = role == AMB_CHANNEL_HOST ? 1 : 0;
         pthread_mutex_init(&channel->slot_lock, NULL);
         pthread_cond_init(&channel->slot_freed, NULL);
         pthread_mutex_init(&channel->completion_lock, NULL);

@@ -242,13 +242,15 @@ struct amb_request {
         uint32_t capacity;
         uint32_t port;
         uint32_t slot, tag;                     /* the channel's own: where the answer goes */
+        uint32_t cpu;                           /* where the caller was, or anything else */
         uint64_t scalars[AMB_CHANNEL_SCALARS];  /* zeros beyond scalar_count */
         struct amb_range range_in, range_out;   /* zeros without their flag; otherwise any value at all: check before use */
         uint64_t reference[AMB_CHANNEL_REFERENCES];
 };
 
 /*
- * Host: waits for the next call and takes it. `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written.
+ * Host: waits for the next call and takes it. The thread may find itself kept on, or off, a CPU afterwards (pace.h): who gives it away, or lets
+ * another one receive, calls amb_place_home(). `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written.
  * Checked: counts <= 16, size <= 4096, capacity <= 4096 or VARIABLE (sync only), known flags, port, and that no more than
  * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN; TERMINATED, once, after
  * amb_channel_terminate(): calls go on coming and are to be answered with AMB_REPLY_TERMINATED.

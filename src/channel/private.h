@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include "channel/layout.h"
 #include "channel/overflow.h"
+#include "channel/pace.h"
 #include "channel/wait.h"
 
 struct amb_channel {
@@ -36,6 +37,10 @@ struct amb_channel {
 
         /* Host: calls. */
         uint32_t position AMB_LINE;             /* of the one thread in receive */
+        uint32_t said_cpu;                      /* what we last wrote to host_cpu */
+        uint64_t wakes_seen;                    /* `wakes` at the last call */
+        uint64_t woken_at;                      /* when it woke last */
+        struct amb_pace pace;
         uint32_t waiting;                       /* that thread is between its last look at `ended` and the end of its sleep */
         uint32_t kept;                          /* overflow.count, readable without the lock */
         uint32_t flight[AMB_CHANNEL_SLOTS];     /* tag of the unanswered request in this slot, or 0 */

@@ -10,6 +10,7 @@
 
 #include <DriverKit/IOKitKeys.h>
 
+#include "base/place.h"
 #include "driver/bundle.h"
 #include "driver/connection-private.h"
 #include "driver/pool.h"
@@ -221,6 +222,7 @@ static void receiver_run(void *context)
                 }
         } while (role_wait(me));
         receiver_free(me);
+        amb_place_home();       /* the pool's again */
         pthread_mutex_lock(&c->lock);
         thread_end(c);
 }
@@ -263,6 +265,7 @@ void amb_receiver_asleep(struct amb_queue_frame *frame)
 
         if (!me->receiving)
                 return;         /* not the first sleep of this call */
+        amb_place_home();
         pthread_mutex_lock(&c->lock);
         next = amb_steal(c->spare);
         role_give(me, next);
