@@ -4,6 +4,7 @@
 #   make            build into build/                       make demo    show it
 #   make check      build and run every test                make bench   measure it
 #   make install    DESTDIR=, PREFIX=/usr/local             make clean
+#   make bench-peers            measure it against other ways for processes to call each other; INSTALL=1 installs those first
 #
 # Each installs missing Debian packages first, when it may (tools/install-packages).
 
@@ -12,7 +13,7 @@ DESTDIR ?=
 
 # ninja works in parallel; this door opens one step after the other, also under `make -j`.
 .NOTPARALLEL:
-.PHONY: all build demo check bench install clean
+.PHONY: all build demo check bench bench-peers install clean
 
 all: build
 
@@ -29,6 +30,11 @@ check:
 
 bench: build
 	@build/bench/ambidext-bench --json build/bench.json --plot build/bench.svg
+
+bench-peers:
+	@tools/install-packages build $(if $(INSTALL),peers)
+	@tools/build build peers
+	@build/bench/peers/bench-peers --json build/bench-peers.json
 
 install: build
 	@tools/build build install "$(DESTDIR)" "$(PREFIX)"

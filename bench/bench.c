@@ -171,14 +171,34 @@ static int section_wait(const struct bench_section *section, pid_t pid)
         return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? OK : FAILED;
 }
 
+/* What daemon, host and section said, for who wants to know why it failed. */
+static void log_show(int log)
+{
+        char text[4096];
+        ssize_t n;
+        off_t offset = 0;
+        while ((n = pread(log, text, sizeof(text), offset)) > 0) {
+                fwrite(text, 1, (size_t)n, stderr);
+                offset += n;
+        }
+}
+
 static int section_run(const struct options *options, const struct bench_section *section, int results_fd)
 {
-        pid_t parent = getpid(), pid = fork();
+        AMB_FD log = memfd_create("log", MFD_CLOEXEC);
+        pid_t parent = getpid(), pid = log < 0 ? -1 : fork();
         if (pid < 0)
-                return say("fork: %s", strerror(errno));
-        if (pid == 0)
+                return say("%s: %s", section->name, strerror(errno));
+        if (pid == 0) {
+                dup2(log, STDERR_FILENO);
+                if (section->one_core)
+                        amb_thread_stay_on(0, sched_getcpu());
                 section_exec(options, section, results_fd, parent);
-        return section_wait(section, pid);
+        }
+        int status = section_wait(section, pid);
+        if (status != OK)
+                log_show(log);
+        return status;
 }
 
 static bool bar_told(const struct bench_results *results, const char *name)
@@ -216,7 +236,8 @@ static int run_all(const struct options *options, struct bench_results *results,
                 fflush(stdout);
                 if (section_run(options, section, results_fd) != OK)
                         status = say("the section %s failed", section->name);
-                bench_print_rows(stdout, results, rows, figures);
+                bench_print_rows(stdout, results, rows, results->row_count);
+                bench_print_figures(stdout, results, figures);
                 fflush(stdout);
         }
         return status;

@@ -49,6 +49,7 @@ struct bench_section {
         const char *name, *about;
         unsigned seconds;               /* about what it takes; three times that and a bit is the most it gets */
         void (*run)(struct bench *bench);
+        bool one_core;                  /* everything that belongs to it may use one processor alone, from its start on */
 };
 extern const struct bench_section bench_sections[];     /* ends with a name of NULL */
 
@@ -69,9 +70,14 @@ uint64_t bench_amount(const struct bench *bench, uint64_t amount, uint64_t least
 /* Begins a row; baseline: what its ratio is to, or NULL. It lives as long as the section. */
 struct bench_row *bench_row(struct bench *bench, const char *name, const struct bench_row *baseline);
 void bench_add(struct bench_row *row, uint64_t nanoseconds);
+/* Samples that another process has gathered. */
+void bench_add_all(struct bench_row *row, const struct amb_histogram *samples);
 /* Nanoseconds since `begin` (amb_time_now()), without what reading the clock costs. */
 uint64_t bench_since(const struct bench *bench, uint64_t begin);
-/* once(context) again and again, for so long; a few times before that without counting. once ends the section if it fails. */
+/*
+ * once(context) again and again, for so long; a few times before that without counting. In turns one alone and a batch (results.h: which
+ * the median comes from). once ends the section if it fails.
+ */
 void bench_turn(struct bench *bench, struct bench_row *row, void (*once)(void *context), void *context, uint64_t nanoseconds);
 
 /* --- what was found --- */
@@ -81,6 +87,13 @@ void bench_bar_rows(struct bench *bench, const char *name, const struct bench_ro
                     enum bench_quantile quantile);
 /* Values that the section made itself, one of each round: likewise. Sorts them. */
 void bench_bar_values(struct bench *bench, const char *name, double *values, unsigned count);
+/* The worst of several such ratios. */
+struct bench_pair {
+        const struct bench_row *row, *baseline;
+};
+void bench_bar_worst(struct bench *bench, const char *name, const struct bench_pair *pairs, unsigned count, enum bench_quantile quantile);
+/* A value that is the median of so many rounds already. */
+void bench_bar_median(struct bench *bench, const char *name, double value, unsigned rounds);
 /* A bar that is no median: a count, a size. */
 void bench_bar(struct bench *bench, const char *name, double value);
 /* Cannot be measured here. */

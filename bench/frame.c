@@ -2,7 +2,7 @@
 /* A section's side of bench.h: rounds and rows, and what is needed of other processes. */
 #include "bench/bench.h"
 
-#include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -48,17 +48,24 @@ static void name_set(char to[BENCH_NAME], const char *name)
 /* --- rounds --- */
 
 /* What the round in progress has gathered becomes one value of each quantile. */
+static void row_round_end(struct bench_row *row, unsigned round)
+{
+        float *values = row->rounds[round];
+        values[BENCH_P50] = row->batch_round.count ? (float)amb_histogram_at(&row->batch_round, 0.5) / BENCH_BATCH
+                                                   : (float)amb_histogram_at(&row->round, 0.5);
+        values[BENCH_P99] = (float)amb_histogram_at(&row->round, 0.99);
+        row->round_count = round + 1;
+        if (row->round.count)
+                memset(&row->round, 0, sizeof(row->round));
+        if (row->batch_round.count)
+                memset(&row->batch_round, 0, sizeof(row->batch_round));
+}
+
 static void round_end(struct bench *bench)
 {
-        static const double shares[BENCH_QUANTILES] = { [BENCH_P50] = 0.5, [BENCH_P99] = 0.99 };
         struct bench_results *results = bench->results;
-        for (unsigned i = bench->first_row; i < results->row_count; i++) {
-                struct bench_row *row = &results->rows[i];
-                for (int quantile = 0; quantile < BENCH_QUANTILES; quantile++)
-                        row->rounds[bench->round - 1][quantile] = (float)amb_histogram_at(&row->round, shares[quantile]);
-                row->round_count = bench->round;
-                memset(&row->round, 0, sizeof(row->round));
-        }
+        for (unsigned i = bench->first_row; i < results->row_count; i++)
+                row_round_end(&results->rows[i], bench->round - 1);
 }
 
 void bench_rounds(struct bench *bench, double seconds)
@@ -107,6 +114,12 @@ void bench_add(struct bench_row *row, uint64_t nanoseconds)
         amb_histogram_add(&row->total, nanoseconds);
 }
 
+void bench_add_all(struct bench_row *row, const struct amb_histogram *samples)
+{
+        amb_histogram_add_all(&row->round, samples);
+        amb_histogram_add_all(&row->total, samples);
+}
+
 uint64_t bench_since(const struct bench *bench, uint64_t begin)
 {
         uint64_t elapsed = amb_time_now() - begin;
@@ -117,13 +130,18 @@ void bench_turn(struct bench *bench, struct bench_row *row, void (*once)(void *c
 {
         for (int i = 0; i < WARM_UP; i++)
                 once(context);
-        uint64_t first = amb_time_now(), now;
+        uint64_t first = amb_time_now(), begin;
         do {
-                uint64_t begin = amb_time_now();
+                begin = amb_time_now();
+                for (int i = 0; i < BENCH_BATCH; i++)
+                        once(context);
+                uint64_t batch = bench_since(bench, begin);
+                amb_histogram_add(&row->batch_round, batch);
+                amb_histogram_add(&row->batch_total, batch);
+                begin = amb_time_now();
                 once(context);
                 bench_add(row, bench_since(bench, begin));
-                now = amb_time_now();
-        } while (now - first < nanoseconds);
+        } while (begin - first < nanoseconds);
 }
 
 /* --- what was found --- */
@@ -153,23 +171,35 @@ void bench_bar(struct bench *bench, const char *name, double value)
         bar_add(bench, name, value, 1);
 }
 
+void bench_bar_median(struct bench *bench, const char *name, double value, unsigned rounds)
+{
+        if (rounds < ROUNDS_LEAST)
+                bench_skip(bench, name, "%u rounds gave a value, and %d are needed", rounds, ROUNDS_LEAST);
+        else
+                bar_add(bench, name, value, rounds);
+}
+
 void bench_bar_values(struct bench *bench, const char *name, double *values, unsigned count)
 {
-        if (count < ROUNDS_LEAST)
-                bench_skip(bench, name, "%u rounds gave a value, and %d are needed", count, ROUNDS_LEAST);
-        else
-                bar_add(bench, name, bench_median(values, count), count);
+        bench_bar_median(bench, name, bench_median(values, count), count);
+}
+
+void bench_bar_worst(struct bench *bench, const char *name, const struct bench_pair *pairs, unsigned count, enum bench_quantile quantile)
+{
+        unsigned least = UINT_MAX, rounds;
+        double worst = 0;
+        for (unsigned i = 0; i < count; i++) {
+                double ratio = bench_rows_ratio(pairs[i].row, pairs[i].baseline, quantile, &rounds);
+                worst = ratio > worst ? ratio : worst;
+                least = rounds < least ? rounds : least;
+        }
+        bench_bar_median(bench, name, worst, least);
 }
 
 void bench_bar_rows(struct bench *bench, const char *name, const struct bench_row *row, const struct bench_row *baseline,
                     enum bench_quantile quantile)
 {
-        unsigned rounds;
-        double ratio = bench_rows_ratio(row, baseline, quantile, &rounds);
-        if (rounds < ROUNDS_LEAST)
-                bench_skip(bench, name, "%u rounds gave a value, and %d are needed", rounds, ROUNDS_LEAST);
-        else
-                bar_add(bench, name, ratio, rounds);
+        bench_bar_worst(bench, name, &(struct bench_pair){ row, baseline }, 1, quantile);
 }
 
 void bench_skip(struct bench *bench, const char *name, const char *format, ...)

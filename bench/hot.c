@@ -6,14 +6,12 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
-#include "bench/driver/bench-driver.h"
 #include "bench/sections.h"
 
 enum { TURN_NS = 3000000, NEAR_NS = 200 };
 
 struct hot {
         struct amb_partner *spin, *page;
-        int pipe;
         io_connect_t connection;
         struct bench_row *pingpong, *ioctl, *scalar, *pingpong_page, *structure, *made;
 };
@@ -39,6 +37,25 @@ static void pingpong_turn(struct bench *bench, struct bench_row *row, struct amb
         bench_turn(bench, row, bench_partner_once, partner, nanoseconds);
         amb_partner_end(partner);
         amb_thread_stay_on(0, AMB_PROCESSOR_ANY);
+}
+
+/* What the machine was like: everything else follows it. */
+static void figures(struct bench *bench, const struct hot *hot)
+{
+        static double near[BENCH_ROUNDS], far[BENCH_ROUNDS];
+        unsigned nears = 0, fars = 0;
+        for (unsigned i = 0; i < hot->scalar->round_count; i++) {
+                double plain = (double)hot->pingpong->rounds[i][BENCH_P50], ratio = (double)hot->scalar->rounds[i][BENCH_P50] / plain;
+                if (plain < NEAR_NS)
+                        near[nears++] = ratio;
+                else
+                        far[fars++] = ratio;
+        }
+        bench_figure(bench, "rounds with near processors", 100.0 * nears / (nears + fars), "%");
+        if (nears)
+                bench_figure(bench, "scalar call to ping-pong, near", bench_median(near, nears), "");
+        if (fars)
+                bench_figure(bench, "scalar call to ping-pong, far", bench_median(far, fars), "");
 }
 
 /* Against an ioctl only while the processors are near: with them far apart it is the machine that is measured. */
@@ -82,4 +99,5 @@ void bench_hot(struct bench *bench)
         bench_bar_rows(bench, "hot_p99", hot.scalar, hot.pingpong, BENCH_P99);
         bench_bar_rows(bench, "hot_4k", hot.structure, hot.pingpong_page, BENCH_P50);
         bar_ioctl(bench, &hot);
+        figures(bench, &hot);
 }

@@ -35,7 +35,7 @@ static void print_row(FILE *out, const struct bench_results *results, const stru
         unsigned rounds = 0;
         double ratio = baseline ? bench_rows_ratio(row, baseline, BENCH_P50, &rounds) : 0;
         fprintf(out, "  %-40s", row->name);
-        print_duration(out, amb_histogram_at(&row->total, 0.5));
+        print_duration(out, (uint64_t)(bench_row_median(row) + 0.5));
         print_duration(out, amb_histogram_at(&row->total, 0.99));
         print_duration(out, row->total.least);
         if (rounds)
@@ -44,13 +44,17 @@ static void print_row(FILE *out, const struct bench_results *results, const stru
                 fputs("        -\n", out);
 }
 
-void bench_print_rows(FILE *out, const struct bench_results *results, unsigned row_from, unsigned figure_from)
+void bench_print_rows(FILE *out, const struct bench_results *results, unsigned from, unsigned to)
 {
-        if (row_from < results->row_count)
+        if (from < to)
                 fprintf(out, "  %-40s  %10s  %10s  %10s  %7s\n", "", "median", "p99", "min", "ratio");
-        for (unsigned i = row_from; i < results->row_count; i++)
+        for (unsigned i = from; i < to; i++)
                 print_row(out, results, &results->rows[i]);
-        for (unsigned i = figure_from; i < results->figure_count; i++)
+}
+
+void bench_print_figures(FILE *out, const struct bench_results *results, unsigned from)
+{
+        for (unsigned i = from; i < results->figure_count; i++)
                 fprintf(out, "  %-40s  %10.4g %s\n", results->figures[i].name, results->figures[i].value, results->figures[i].unit);
 }
 
@@ -162,8 +166,8 @@ static void json_row(FILE *out, const struct bench_results *results, const struc
         json_member(out, "section", row->section);
         fputs(", ", out);
         json_member(out, "name", row->name);
-        fprintf(out, ", \"samples\": %" PRIu64 ", \"median\": %" PRIu64 ", \"p99\": %" PRIu64 ", \"min\": %" PRIu64 ", \"mean\": %" PRIu64,
-                row->total.count, amb_histogram_at(&row->total, 0.5), amb_histogram_at(&row->total, 0.99), row->total.least,
+        fprintf(out, ", \"samples\": %" PRIu64 ", \"median\": %.6g, \"p99\": %" PRIu64 ", \"min\": %" PRIu64 ", \"mean\": %" PRIu64,
+                row->total.count, bench_row_median(row), amb_histogram_at(&row->total, 0.99), row->total.least,
                 row->total.count ? row->total.sum / row->total.count : 0);
         if (baseline) {
                 fputs(", ", out);

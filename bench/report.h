@@ -5,8 +5,10 @@
 
 #include "bench/results.h"
 
-/* The rows and figures that came since `from` did. */
-void bench_print_rows(FILE *out, const struct bench_results *results, unsigned row_from, unsigned figure_from);
+/* Rows from `from` on, and before `to`. */
+void bench_print_rows(FILE *out, const struct bench_results *results, unsigned from, unsigned to);
+/* Figures from `from` on. */
+void bench_print_figures(FILE *out, const struct bench_results *results, unsigned from);
 /* Every bar; returns how many were missed, each said in words. */
 unsigned bench_print_bars(FILE *out, const struct bench_results *results);
 /* Everything. 0 or -errno. */

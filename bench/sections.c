@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sections, in the order in which they run. Each lies in the file of its name. */
+/* The sections, in the order in which they run. */
 #include "bench/sections.h"
 
 const struct bench_section bench_sections[] = {
         { "hot", "calls without a pause: scalars and 4096 bytes", 6, bench_hot },
+        { "idle", "one call after a millisecond of nothing", 9, bench_idle },
+        { "burst", "some calls after 2 milliseconds of nothing", 10, bench_burst },
+        { "one_core", "calls without a pause, everything on one core", 2, bench_one_core, .one_core = true },
+        { "loaded", "calls without a pause, both cores kept busy by others", 6, bench_loaded },
+        { "cpu", "processor time of a call each millisecond", 21, bench_cpu },
         { 0 },
 };

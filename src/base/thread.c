@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "base/base.h"
+#include "base/place.h"
 
 static const int own_faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
 
@@ -15,6 +16,7 @@ int amb_thread_start(void *(*function)(void *context), void *context, size_t sta
         pthread_t thread;
         int r;
 
+        amb_place_home();
         r = pthread_attr_init(&attributes);
         if (r != 0)
                 return amb_trace(-r);

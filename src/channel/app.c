@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The app's half of a call: take a slot, publish, wait, copy the answer out. */
 #include <poll.h>
+#include "base/place.h"
 #include "channel/private.h"
 
 #define DEATH_LOOK_NS 100000000u                /* how often a sleeping caller looks at the host's pidfd */
@@ -108,7 +109,9 @@ static void call_write_rest(struct amb_layout_slot *to, const struct amb_call *c
                 range_write(&to->range_out, &call->range_out);
 }
 
-static void call_publish(struct amb_channel *channel, unsigned slot, uint32_t tag, const struct amb_call *call)
+/* True: the host was asleep. */
+static bool call_publish(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu,
+                         const struct amb_call *call)
 {
         struct amb_layout *memory = channel->memory;
         struct amb_layout_request *to;
@@ -125,32 +128,18 @@ static void call_publish(struct amb_channel *channel, unsigned slot, uint32_t ta
         amb_store(&to->selector, call->selector);
         amb_store(&to->tag, tag);
         amb_store(&to->shape, slot | call->scalar_count << 8 | call->scalar_capacity << 16 | call->flags << 24);
-        amb_store(&to->size, call->size);
+        amb_store(&to->size, call->size | cpu << 16);
         amb_store(&to->capacity, call->capacity);
         for (unsigned i = 0; i < first; ++i)
                 amb_store(&to->scalars[i], call->scalars[i]);
         amb_exchange(&to->sequence, position + 1);
-        amb_host_wake(channel);
+        if (!amb_futex_wake(&memory->header.host_asleep))
+                return false;
+        __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+        return true;
 }
 
 /* --- waiting --- */
-
-bool amb_host_wake_slow(struct amb_channel *channel)
-{
-        uint32_t *asleep = &channel->memory->header.host_asleep, was = amb_exchange(asleep, 0);
-
-        if (was == 0)
-                return false;                   /* another waker was first */
-        __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
-        if (was == AMB_HOST_RESTS && channel->knock) {
-                NO_CANCEL;
-
-                channel->knock(channel->userdata);
-        } else {
-                amb_futex_wake_all(asleep);
-        }
-        return true;
-}
 
 static bool host_dead(const struct amb_channel *channel)
 {
@@ -190,11 +179,14 @@ static int reply_sleep(struct amb_channel *channel, const struct amb_layout_slot
         return 0;
 }
 
-static int reply_wait(struct amb_channel *channel, unsigned slot, uint32_t tag)
+/* On the host's own CPU it can only run when we do not. */
+static int reply_wait(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, bool woken)
 {
         const struct amb_layout_slot *from = &channel->memory->slots[slot];
+        uint32_t host = amb_load(&channel->memory->header.host_cpu);
 
-        if (amb_spin(&channel->spin, &from->tag, tag, &channel->ended))
+        woken |= host == AMB_HOST_MOVING;
+        if (host != AMB_HOST_SOMEWHERE && host != cpu + 1 && amb_spin(&channel->spin, &from->tag, tag, &channel->ended, woken))
                 return 0;
         return reply_sleep(channel, from, &channel->memory->header.caller_asleep[slot], tag);
 }
@@ -257,8 +249,9 @@ static int reply_read(struct amb_channel *channel, unsigned slot, const struct a
 
 int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret)
 {
+        uint32_t tag, cpu;
         unsigned slot;
-        uint32_t tag;
+        bool woken;
         int r;
 
         if (!call_valid(call))
@@ -279,8 +272,9 @@ int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, s
         tag = channel->tags[slot] + 1;
         tag = tag ? tag : 1;
         channel->tags[slot] = tag;
-        call_publish(channel, slot, tag, call);
-        r = reply_wait(channel, slot, tag);
+        cpu = amb_place_cpu();
+        woken = call_publish(channel, slot, tag, cpu, call);
+        r = reply_wait(channel, slot, tag, cpu, woken);
         if (r == 0)
                 r = reply_read(channel, slot, call, ret);
         slot_free(channel, slot);

@@ -167,12 +167,8 @@ int amb_channel_attach_mapping(void *memory, enum amb_channel_role role, const s
         channel->peer_pidfd = options ? options->peer_pidfd : -1;
         channel->wake = options ? options->wake : NULL;
         channel->kept_start = options ? options->kept : NULL;
-        channel->knock = options ? options->knock : NULL;
-        channel->roused = options ? options->roused : NULL;
         channel->userdata = options ? options->userdata : NULL;
         channel->free_slots = UINT64_MAX;
-        /* An app that has just opened has other things to do than to call at once; until it does, it needs the processor more than we. */
-        channel->spin.skip = role == AMB_CHANNEL_HOST ? 1 : 0;
         pthread_mutex_init(&channel->slot_lock, NULL);
         pthread_cond_init(&channel->slot_freed, NULL);
         pthread_mutex_init(&channel->completion_lock, NULL);
@@ -239,24 +235,8 @@ bool amb_channel_over(struct amb_channel *channel)
                 return true;
         if (!amb_load_ordered(&header->host_gone) && !amb_load_ordered(&header->closed))
                 return false;
-        amb_channel_end(channel, true);
+        amb_channel_end(channel, amb_channel_said_gone(header));
         return true;
-}
-
-/* Wakes our own thread, but leaves it to the app to find that we rest: only who has taken that word away may, and must, knock. */
-static void host_prod(struct amb_channel *channel)
-{
-        uint32_t *word = &channel->memory->header.host_asleep, asleep = 1;
-
-        __atomic_compare_exchange_n(word, &asleep, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-        amb_futex_wake_all(word);
-}
-
-/* After what the thread in receive is to see: there may be no such thread. */
-static void host_call_back(struct amb_channel *channel)
-{
-        if (amb_load_ordered(&channel->rest) == AMB_REST_RESTS && channel->roused)
-                channel->roused(channel->userdata);
 }
 
 /*
@@ -265,35 +245,12 @@ static void host_call_back(struct amb_channel *channel)
  */
 void amb_channel_rouse(struct amb_channel *channel)
 {
+        uint32_t *asleep = &channel->memory->header.host_asleep;
+
         while (amb_load_ordered(&channel->waiting)) {
-                host_prod(channel);
+                amb_futex_wake_always(asleep);
                 sched_yield();
         }
-        host_call_back(channel);
-}
-
-void amb_channel_rest(struct amb_channel *channel)
-{
-        amb_exchange(&channel->rest, AMB_REST_RESTS);
-        amb_exchange(&channel->memory->header.host_asleep, AMB_HOST_RESTS);
-}
-
-void amb_channel_rest_next(struct amb_channel *channel)
-{
-        amb_exchange(&channel->rest, AMB_REST_ASKED);
-}
-
-void amb_channel_rest_idle(struct amb_channel *channel, bool at_once)
-{
-        uint32_t position = amb_load_ordered(&channel->position), awake = AMB_REST_AWAKE;
-        bool idle = at_once || position == channel->rest_position;
-
-        channel->rest_position = position;
-        if (!idle || !amb_load_ordered(&channel->waiting))
-                return;
-        __atomic_compare_exchange_n(&channel->rest, &awake, AMB_REST_ASKED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-        /* Once: who is not reached by it is asked again. */
-        host_prod(channel);
 }
 
 void amb_channel_shutdown(struct amb_channel *channel)
@@ -311,7 +268,7 @@ void amb_channel_shutdown(struct amb_channel *channel)
 
 void amb_channel_terminate(struct amb_channel *channel)
 {
-        uint32_t live = 0;
+        uint32_t *asleep = &channel->memory->header.host_asleep, live = 0;
 
         if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))
                 return;
@@ -320,10 +277,9 @@ void amb_channel_terminate(struct amb_channel *channel)
         amb_exchange(&channel->memory->header.terminated, 1);
         /* As amb_channel_rouse(), but until it is said: the thread may wait again afterwards. */
         while (amb_load_ordered(&channel->terminated) == 1 && amb_load_ordered(&channel->waiting)) {
-                host_prod(channel);
+                amb_futex_wake_always(asleep);
                 sched_yield();
         }
-        host_call_back(channel);
 }
 
 bool amb_channel_terminated(const struct amb_channel *channel)
@@ -351,6 +307,25 @@ bool amb_channel_borrows(const struct amb_channel *channel)
         return !amb_channel_foreign(channel) && amb_load(&channel->memory->header.borrows) != 0;
 }
 
+/* By the word: a thread of ours that has taken it will make its system call. */
+static void callers_wake(struct amb_channel *channel)
+{
+        for (unsigned i = 0; i < AMB_CHANNEL_SLOTS; ++i)
+                amb_futex_wake(&channel->memory->header.caller_asleep[i]);
+}
+
+void amb_channel_end_calls(struct amb_channel *channel)
+{
+        uint32_t open = 0;
+
+        if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))
+                return;
+        /* Never over a close. The app may have written anything: then it does not want to know. */
+        __atomic_compare_exchange_n(&channel->memory->header.closed, &open, AMB_LAYOUT_CALLS_OVER, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST);
+        callers_wake(channel);
+}
+
 void amb_channel_close(struct amb_channel *channel)
 {
         if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))
@@ -360,12 +335,10 @@ void amb_channel_close(struct amb_channel *channel)
         /* Under the lock: no completion is published after the word. */
         pthread_mutex_lock(&channel->completion_lock);
         amb_exchange(&channel->gone, 1);
-        amb_exchange(&channel->memory->header.closed, 1);
+        amb_exchange(&channel->memory->header.closed, AMB_LAYOUT_CLOSED);
         pthread_mutex_unlock(&channel->completion_lock);
         amb_futex_wake(&channel->memory->header.flusher_asleep);
-        /* By the word: a thread of ours that has taken it will make its system call. */
-        for (unsigned i = 0; i < AMB_CHANNEL_SLOTS; ++i)
-                amb_futex_wake(&channel->memory->header.caller_asleep[i]);
+        callers_wake(channel);
 }
 
 struct amb_channel *amb_channel_free(struct amb_channel *channel)

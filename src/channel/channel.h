@@ -5,7 +5,8 @@
  *
  * What it promises
  *      A hot call costs no system call, no allocation and no lock: one cache line travels each way (layout.h). An idle channel wakes
- *      nobody. A call ends when it is answered, when the host dies or when the channel is shut down; nothing else ends it.
+ *      nobody. A call ends when it is answered, when the host dies or takes no more calls, or when the channel is shut down; nothing
+ *      else ends it.
  *      Completions keep their order, never block the driver, and are not dropped below AMB_CHANNEL_OVERFLOW_LEAST waiting ones, unless
  *      other apps leave hundreds of megabytes of theirs unread (overflow.h). They go
  *      on after a termination and after the end of the calls, until the app detaches or dies.
@@ -57,7 +58,6 @@ enum amb_channel_no {
         AMB_CHANNEL_REFUSED,                    /* this fd is not a channel: seals, size or kind */
         AMB_CHANNEL_DROPPED,                    /* too many completions wait: this one is lost */
         AMB_CHANNEL_TERMINATED,                 /* the user client is terminated: the driver will not see (app) another call */
-        AMB_CHANNEL_RESTS,                      /* nothing to do for the thread that receives: it may go */
 };
 
 enum amb_channel_role { AMB_CHANNEL_APP, AMB_CHANNEL_HOST };
@@ -95,13 +95,6 @@ struct amb_channel_options {
          * move what is kept.
          */
         bool (*kept)(void *userdata);
-        /*
-         * A channel at rest, see amb_channel_rest(). App: a request has been published, and nobody over there waits for it: see that somebody
-         * calls receive; on the caller's thread. Host: there is something for receive to say. On any thread that ends, terminates or completes;
-         * also when a thread is on its way already.
-         */
-        void (*knock)(void *userdata);
-        void (*roused)(void *userdata);
         void *userdata;
 };
 
@@ -131,18 +124,10 @@ void amb_channel_shutdown(struct amb_channel *channel);
 bool amb_channel_idle(struct amb_channel *channel);
 
 /*
- * --- rest ---
- * Host: nobody needs to wait in amb_channel_receive() for an app that says nothing for long. A channel at rest has no thread: the app's next
- * request makes its `knock` be called, which gets a thread into receive, by whatever way the two have. receive says RESTS when its
- * thread may go: from then on it has to be called again after a knock and after `roused`, by one thread at a time as ever.
- *
- * rest: from the start, before the app has the channel.
- * rest_next: receive says RESTS as soon as it finds nothing to do, without waiting. For the thread that receives.
- * rest_idle: the same for a thread that waits just now, if nothing has come since the last time, or at once. One asks at a time.
+ * Host, when receive has ended and every call that it gave out has been answered: says so. Callers whose calls nobody has taken return
+ * PEER_DIED, later ones CLOSED; completions go on. Any number of times.
  */
-void amb_channel_rest(struct amb_channel *channel);
-void amb_channel_rest_next(struct amb_channel *channel);
-void amb_channel_rest_idle(struct amb_channel *channel, bool at_once);
+void amb_channel_end_calls(struct amb_channel *channel);
 
 /* Host: says that no reply and no completion will come any more, and wakes all callers: they return PEER_DIED, later ones CLOSED. */
 void amb_channel_close(struct amb_channel *channel);
@@ -257,15 +242,17 @@ struct amb_request {
         uint32_t capacity;
         uint32_t port;
         uint32_t slot, tag;                     /* the channel's own: where the answer goes */
+        uint32_t cpu;                           /* where the caller was, or anything else */
         uint64_t scalars[AMB_CHANNEL_SCALARS];  /* zeros beyond scalar_count */
         struct amb_range range_in, range_out;   /* zeros without their flag; otherwise any value at all: check before use */
         uint64_t reference[AMB_CHANNEL_REFERENCES];
 };
 
 /*
- * Host: waits for the next call and takes it. `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written.
+ * Host: waits for the next call and takes it. The thread may find itself kept on, or off, a CPU afterwards (pace.h): who gives it away, or lets
+ * another one receive, calls amb_place_home(). `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written.
  * Checked: counts <= 16, size <= 4096, capacity <= 4096 or VARIABLE (sync only), known flags, port, and that no more than
- * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN, RESTS; TERMINATED, once, after
+ * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN; TERMINATED, once, after
  * amb_channel_terminate(): calls go on coming and are to be answered with AMB_REPLY_TERMINATED.
  */
 int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes);

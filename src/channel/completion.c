@@ -248,17 +248,12 @@ void amb_channel_forget(struct amb_channel *channel, uint32_t port)
 static void completion_kick(struct amb_channel *channel)
 {
         struct amb_layout_header *header = &channel->memory->header;
-        uint32_t asleep = 1;
 
         amb_exchange(&header->completions_taken, channel->completion_position);
         if (!amb_load_ordered(&header->overflow))
                 return;
-        /* One that rests keeps nothing, or has a flusher for it. */
-        if (amb_load_ordered(&header->host_asleep) == asleep &&
-            __atomic_compare_exchange_n(&header->host_asleep, &asleep, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-                amb_futex_wake_all(&header->host_asleep);
+        if (amb_futex_wake(&header->host_asleep))
                 __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
-        }
         if (amb_futex_wake(&header->flusher_asleep))
                 __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
 }
@@ -310,7 +305,7 @@ static int completion_take(struct amb_channel *channel, struct amb_completion *r
         if (amb_load(&channel->broken))
                 return amb_channel_broken(channel) == AMB_CHANNEL_BROKEN ? AMB_CHANNEL_BROKEN : AMB_CHANNEL_NO_MORE;
         /* Before the look at the ring: what was published before the end counts. */
-        gone = amb_load_ordered(&header->closed) || amb_load_ordered(&header->host_gone) || amb_load_ordered(&channel->gone);
+        gone = amb_channel_said_gone(header) || amb_load_ordered(&channel->gone);
         from = completion_oldest(channel);
         if (!from) {
                 if (gone)
@@ -354,7 +349,7 @@ bool amb_channel_completion_arm(struct amb_channel *channel, uint32_t port)
         pthread_mutex_lock(&channel->completion_lock);
         __atomic_fetch_or(&header->armed, UINT64_C(1) << port, __ATOMIC_SEQ_CST);
         empty = !completion_oldest(channel) && !amb_load(&channel->broken) && !amb_load(&channel->gone) &&
-                !amb_load_ordered(&header->closed) && !amb_load_ordered(&header->host_gone);
+                !amb_channel_said_gone(header);
         if (empty)
                 completion_kick(channel);
         pthread_mutex_unlock(&channel->completion_lock);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The host's half of a call: take a private copy, check it, answer it. */
+#include "base/place.h"
 #include "channel/private.h"
 
 enum { CALL_FLAGS = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT };
@@ -55,13 +56,15 @@ static const char *request_take(struct amb_channel *channel, const struct amb_la
                                 void *bytes)
 {
         struct amb_layout *memory = channel->memory;
-        uint32_t shape = amb_load(&from->shape);
+        uint32_t shape = amb_load(&from->shape), size;
         const char *wrong;
 
         memset(ret, 0, sizeof(*ret));
         ret->selector = amb_load(&from->selector);
         ret->tag = amb_load(&from->tag);
-        ret->size = amb_load(&from->size);
+        size = amb_load(&from->size);
+        ret->size = size & 0xFFFF;
+        ret->cpu = size >> 16;
         ret->capacity = amb_load(&from->capacity);
         ret->slot = shape & 0xFF;
         ret->scalar_count = shape >> 8 & 0xFF;
@@ -86,12 +89,43 @@ static const char *request_take(struct amb_channel *channel, const struct amb_la
         return NULL;
 }
 
+/* --- waiting; policy: pace.h --- */
+
+/* Tells the app where we are. */
+static void say_cpu(struct amb_channel *channel, uint32_t cpu)
+{
+        if (__builtin_expect(channel->said_cpu == cpu, 1))
+                return;
+        channel->said_cpu = cpu;
+        amb_store(&channel->memory->header.host_cpu, cpu);
+}
+
+/* Puts the thread where it is to sleep. */
+static void go_to_bed(struct amb_channel *channel, uint64_t now)
+{
+        struct amb_pace *pace = &channel->pace;
+
+        amb_pace_sleep(pace, now - channel->woken_at);
+        if (pace->where == AMB_PACE_FREE) {
+                amb_place_home();
+                say_cpu(channel, AMB_HOST_SOMEWHERE);
+                return;
+        }
+        if (pace->where == AMB_PACE_NEAR)
+                amb_place_on(pace->caller);
+        else
+                amb_place_off(pace->caller);
+        say_cpu(channel, amb_place_cpu() + 1);
+}
+
 /* Until a request is there, completions can move on, or it is over. No time limit: an idle host does not run. */
 static void request_sleep(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
 {
         uint32_t *asleep = &channel->memory->header.host_asleep;
+        uint64_t begin = amb_time_now();
         bool work;
 
+        go_to_bed(channel, begin);
         amb_exchange(&channel->waiting, 1);
         amb_exchange(asleep, 1);
         work = amb_completion_can_move(channel);  /* first: it may find the channel broken */
@@ -102,23 +136,34 @@ static void request_sleep(struct amb_channel *channel, const struct amb_layout_r
         }
         amb_store(asleep, 0);
         amb_exchange(&channel->waiting, 0);
+        channel->woken_at = amb_time_now();
+        amb_pace_wake(&channel->pace, channel->woken_at - begin);
 }
 
-/* Somebody has asked the thread to go, or it has come back. True: it may go; the app knocks when it wants something. */
-static bool request_rest(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
+/* True: the request is there. */
+static bool request_spin(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
 {
-        uint32_t *asleep = &channel->memory->header.host_asleep;
+        uint32_t cpu;
 
-        if (amb_load(&channel->rest) == AMB_REST_ASKED && !amb_load(&channel->kept)) {
-                amb_exchange(&channel->rest, AMB_REST_RESTS);
-                amb_exchange(asleep, AMB_HOST_RESTS);
-                if (!amb_load_ordered(&channel->ended) && !amb_load_ordered(&channel->broken) &&
-                    amb_load_ordered(&channel->terminated) != 1 && amb_load_ordered(&from->sequence) != expected)
-                        return true;
-        }
-        amb_exchange(asleep, 0);
-        amb_exchange(&channel->rest, AMB_REST_AWAKE);
-        return false;
+        if (amb_load_acquire(&from->sequence) == expected)
+                return true;
+        if (channel->pace.where != AMB_PACE_FAR || !amb_place_off(channel->pace.caller))
+                return false;
+        cpu = amb_place_cpu();
+        say_cpu(channel, cpu + 1);
+        return cpu != channel->pace.caller && amb_spin(&channel->spin, &from->sequence, expected, &channel->ended, false);
+}
+
+/* A request has been taken: where was its caller, and where are we? */
+static void request_pace(struct amb_channel *channel, const struct amb_request *request)
+{
+        uint64_t wakes = amb_load(&channel->wakes);
+        uint32_t cpu = amb_place_cpu();
+
+        amb_pace_call(&channel->pace, request->cpu, cpu, wakes != channel->wakes_seen);
+        channel->wakes_seen = wakes;
+        if (channel->pace.where == AMB_PACE_FAR)
+                say_cpu(channel, cpu != channel->pace.caller ? cpu + 1 : AMB_HOST_MOVING);
 }
 
 int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes)
@@ -128,8 +173,6 @@ int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, vo
         const char *wrong;
 
         for (;;) {
-                if (__builtin_expect(amb_load(&channel->rest) != AMB_REST_AWAKE, 0) && request_rest(channel, from, expected))
-                        return AMB_CHANNEL_RESTS;
                 if (amb_load(&channel->broken))
                         return amb_channel_broken(channel);
                 if (amb_load_ordered(&channel->ended))
@@ -140,7 +183,7 @@ int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, vo
                 }
                 if (amb_load(&channel->kept))
                         amb_channel_flush(channel);
-                if (amb_spin(&channel->spin, &from->sequence, expected, &channel->ended))
+                if (request_spin(channel, from, expected))
                         break;
                 request_sleep(channel, from, expected);
         }
@@ -151,6 +194,7 @@ int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, vo
                 return amb_channel_broken(channel);
         }
         amb_store(&channel->position, expected);
+        request_pace(channel, ret);
         return 0;
 }
 
@@ -161,8 +205,8 @@ bool amb_channel_idle(struct amb_channel *channel)
         if (amb_channel_foreign(channel) ||
             amb_load_ordered(&channel->memory->ring[position % AMB_LAYOUT_RING].sequence) == position + 1)
                 return false;
-        /* Last: who waits now, or has gone, has come back from whatever was taken before we read the position. */
-        return amb_load_ordered(&channel->waiting) != 0 || amb_load_ordered(&channel->rest) == AMB_REST_RESTS;
+        /* Last: who waits now has come back from whatever was taken before we read the position. */
+        return amb_load_ordered(&channel->waiting) != 0;
 }
 
 static bool result_fits(const struct amb_request *request, const struct amb_result *result)

@@ -22,7 +22,9 @@ bool amb_loan_file_check(int fd, uint64_t size, uint32_t flags)
         }
         if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
                 return false;
-        return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_size > 0 || flags & AMB_LOAN_OPEN) && (uint64_t)st.st_size >= size;
+        if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+                return false;
+        return (flags & AMB_LOAN_OPEN) || (st.st_size > 0 && (uint64_t)st.st_size >= size);
 }
 
 bool amb_loan_socket_check(int socket)

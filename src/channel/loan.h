@@ -95,8 +95,9 @@ static inline int amb_loan_receive(int socket, struct amb_loan_message *ret, int
  */
 bool amb_loan_socket_check(int socket);
 /*
- * Host: is the file what an extent with these flags says: on tmpfs (a page that is read cannot hang), at least `size` bytes and
- * not empty; unless OPEN sealed against shrinking; SEALED: against writing too?
+ * Host: is the file what an extent with these flags says: on tmpfs (a page that is read cannot hang); unless OPEN at least
+ * `size` bytes, not empty, and sealed against shrinking; SEALED: against writing too? How long an OPEN one is holds for the
+ * moment only, whatever is asked.
  */
 bool amb_loan_file_check(int fd, uint64_t size, uint32_t flags);
 /* Segments that describe something: no overflow, more than 0 and at most AMB_LOAN_BYTES_MAX bytes in all. */

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include "channel/layout.h"
 #include "channel/overflow.h"
+#include "channel/pace.h"
 #include "channel/wait.h"
 
 struct amb_channel {
@@ -15,8 +16,6 @@ struct amb_channel {
         uint64_t process;                       /* token of the process that attached: differs in a forked child */
         void (*wake)(void *userdata, uint32_t port);
         bool (*kept_start)(void *userdata);
-        void (*knock)(void *userdata);
-        void (*roused)(void *userdata);
         void *userdata;
 
         uint32_t ended;                         /* app: calls are over; host: receive is over */
@@ -38,9 +37,11 @@ struct amb_channel {
 
         /* Host: calls. */
         uint32_t position AMB_LINE;             /* of the one thread in receive */
+        uint32_t said_cpu;                      /* what we last wrote to host_cpu */
+        uint64_t wakes_seen;                    /* `wakes` at the last call */
+        uint64_t woken_at;                      /* when it woke last */
+        struct amb_pace pace;
         uint32_t waiting;                       /* that thread is between its last look at `ended` and the end of its sleep */
-        uint32_t rest;                          /* enum amb_rest: whether there is to be such a thread */
-        uint32_t rest_position;                 /* `position` when somebody asked last */
         uint32_t kept;                          /* overflow.count, readable without the lock */
         uint32_t flight[AMB_CHANNEL_SLOTS];     /* tag of the unanswered request in this slot, or 0 */
 
@@ -54,13 +55,6 @@ struct amb_channel {
         struct amb_overflow overflow;
 };
 
-/* Host: of the thread that receives; others may put ASKED in the place of AWAKE. */
-enum amb_rest {
-        AMB_REST_AWAKE = 0,
-        AMB_REST_ASKED,                         /* the thread is to go if there is nothing to do */
-        AMB_REST_RESTS,                         /* it has gone */
-};
-
 /* Notes the first violation; any thread. */
 void amb_channel_break(struct amb_channel *channel, const char *reason);
 /* BROKEN the first time, CLOSED afterwards. */
@@ -71,17 +65,15 @@ bool amb_channel_foreign(const struct amb_channel *channel);
 void amb_channel_end(struct amb_channel *channel, bool gone);
 /* App: has the host or the daemon said that it is over? Latches it. */
 bool amb_channel_over(struct amb_channel *channel);
-/*
- * Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does; if there is none, calls for one. Not with the
- * completion lock held.
- */
+/* Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does. Not with the completion lock held. */
 void amb_channel_rouse(struct amb_channel *channel);
 
-/* App: the second half of publishing a request. True: the host was asleep, or rests, and has been told. */
-bool amb_host_wake_slow(struct amb_channel *channel);
-static inline bool amb_host_wake(struct amb_channel *channel)
+/* App: has the host or the daemon said that no completion comes any more? */
+static inline bool amb_channel_said_gone(const struct amb_layout_header *header)
 {
-        return __builtin_expect(amb_load_ordered(&channel->memory->header.host_asleep) != 0, 0) && amb_host_wake_slow(channel);
+        uint32_t closed = amb_load_ordered(&header->closed);
+
+        return (closed != 0 && closed != AMB_LAYOUT_CALLS_OVER) || amb_load_ordered(&header->host_gone);
 }
 
 /* Host: could the oldest kept completion go now? */

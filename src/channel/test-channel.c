@@ -410,6 +410,39 @@ START_TEST(shutdown_of_the_app_while_it_waits)
 }
 END_TEST
 
+/* Nobody takes calls any more: who has sent one is told, and so is who waits for a slot; completions go on until the close. */
+START_TEST(end_of_the_calls)
+{
+        enum { CALLS = AMB_CHANNEL_SLOTS + 1 };
+        static struct job jobs[CALLS];
+        struct amb_completion completion = { .count = 1, .args = { 7 } };
+        struct pair pair;
+
+        pair_make(&pair, NULL, NULL);
+        for (unsigned i = 0; i < CALLS; ++i)
+                job_start(&jobs[i], pair.app);
+        wait_for_sleeps(pair.app, AMB_CHANNEL_SLOTS);
+        amb_channel_shutdown(pair.host);
+        amb_channel_end_calls(pair.host);
+        for (unsigned i = 0; i < CALLS; ++i) {
+                int r = job_end(&jobs[i]);
+
+                ck_assert_msg(r == AMB_CHANNEL_PEER_DIED || r == AMB_CHANNEL_CLOSED, "%d", r);
+        }
+        job_start(&jobs[0], pair.app);
+        ck_assert_int_eq(job_end(&jobs[0]), AMB_CHANNEL_CLOSED);
+        ck_assert_int_eq(amb_channel_completion_next(pair.app, &completion), AMB_CHANNEL_EMPTY);
+        ck_assert(amb_channel_completion_arm(pair.app, 0));
+        ck_assert_int_eq(amb_channel_complete(pair.host, &completion), 0);
+        ck_assert_int_eq(amb_channel_completion_next(pair.app, &completion), 0);
+        ck_assert_uint_eq(completion.args[0], 7);
+        amb_channel_close(pair.host);
+        amb_channel_end_calls(pair.host);       /* takes nothing back */
+        ck_assert_int_eq(amb_channel_completion_next(pair.app, &completion), AMB_CHANNEL_NO_MORE);
+        pair_free(&pair);
+}
+END_TEST
+
 /* What was answered before the end counts. */
 START_TEST(close_after_the_answer)
 {
@@ -650,6 +683,7 @@ int main(void)
         tcase_add_test(tcase, completions_wake_who_is_armed);
         tcase_add_test(tcase, shutdown_of_the_host_while_it_waits);
         tcase_add_test(tcase, shutdown_of_the_app_while_it_waits);
+        tcase_add_test(tcase, end_of_the_calls);
         tcase_add_test(tcase, close_after_the_answer);
         tcase_add_loop_test(tcase, host_death_by_pidfd, 0, 2);
         tcase_add_test(tcase, host_death_by_bell);

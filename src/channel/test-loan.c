@@ -56,7 +56,8 @@ START_TEST(files_with_sizes)
         ck_assert(!check_and_close(memory(P, F_SEAL_SHRINK, 0), UINT64_MAX, 0));
         ck_assert(!check_and_close(memory(0, F_SEAL_SHRINK, 0), 0, 0));
         ck_assert(check_and_close(memory(0, 0, 0), 0, AMB_LOAN_OPEN));
-        ck_assert(!check_and_close(memory(P, 0, 0), P + 1, AMB_LOAN_OPEN));
+        /* cut short a moment ago, as it may be a moment later */
+        ck_assert(check_and_close(memory(P, 0, 0), P + 1, AMB_LOAN_OPEN));
 }
 END_TEST
 

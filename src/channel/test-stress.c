@@ -6,8 +6,8 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include "channel/private.h"
 #include "channel/test-pair.h"
-#include "channel/wait.h"
 
 enum { CALLERS = 6, WORKERS = 2, READERS = 2, RUN_NS = 700000000 };
 
@@ -215,24 +215,20 @@ static void finish(struct stress *stress)
         amb_channel_shutdown(stress->pair.host);
 }
 
-/* mode 0: spins and sleeps as it finds best. 1: never spins, all CPUs. 2: one CPU. */
-static void affinity_set(int mode)
+/* The calling thread, and those that it makes, have one CPU from now on. */
+static void one_cpu(void)
 {
         cpu_set_t all, one;
 
-        if (mode == 0)
-                return;
         ck_assert_int_eq(sched_getaffinity(0, sizeof(all), &all), 0);
         CPU_ZERO(&one);
         for (int i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); ++i)
                 if (CPU_ISSET(i, &all))
                         CPU_SET(i, &one);
         ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
-        ck_assert_uint_eq(amb_wait_cpus(), 1);  /* counted once: what follows believes in one CPU */
-        if (mode == 1)
-                ck_assert_int_eq(sched_setaffinity(0, sizeof(all), &all), 0);
 }
 
+/* 0: wherever they like. 1: who calls and who reads completions on one CPU. 2: all on one CPU. */
 START_TEST(stress)
 {
         static struct stress stress = {
@@ -243,13 +239,16 @@ START_TEST(stress)
         struct amb_channel_options options = { .peer_pidfd = -1, .wake = port_wake, .userdata = &stress };
         pthread_t callers[CALLERS], workers[WORKERS], readers[READERS], receiver, watcher;
 
-        affinity_set(_i);
+        if (_i == 2)
+                one_cpu();
         pair_make_one_mapping(&stress.pair, &options);
         stress.deadline = amb_time_now() + RUN_NS;
         pthread_create(&watcher, NULL, watch, &stress);
         pthread_create(&receiver, NULL, receive_many, &stress);
         for (unsigned i = 0; i < WORKERS; ++i)
                 pthread_create(&workers[i], NULL, work, &stress);
+        if (_i == 1)
+                one_cpu();
         for (unsigned i = 0; i < READERS; ++i)
                 pthread_create(&readers[i], NULL, read_many, &stress);
         for (unsigned i = 0; i < CALLERS; ++i)
@@ -286,18 +285,16 @@ static void answer_calls(struct amb_channel *host, unsigned calls)
         while (calls-- > 0) {
                 if (amb_channel_receive(host, &request, bytes) != 0)
                         _exit(1);
-                for (volatile uint64_t end = random_next(&state) % 64; end > 0; --end)
+                for (volatile uint64_t end = random_next(&state) % 16384; end > 0; --end)
                         ;
                 if (amb_channel_reply(host, &request, &(struct amb_result){ 0 }) != 0)
                         _exit(1);
-                for (volatile uint64_t end = random_next(&state) % 256; end > 0; --end)
-                        ;
         }
         _exit(0);
 }
 
 /*
- * One side spins, the other goes to sleep at once: it lies down about when the next message comes. A lost wake-up would leave the host
+ * One side goes to sleep after the shortest spin, at about the time when the next message comes. A lost wake-up would leave the host
  * asleep for ever (0), the app until its look at the pidfd (1). (That the fences are needed is the model's to show: on x86 their window
  * is a store buffer's few nanoseconds, and this test has been seen to pass without them.)
  */
@@ -314,19 +311,19 @@ START_TEST(lying_down_just_then)
         ck_assert_int_eq(amb_channel_create(&fd), 0);
         child = fork();
         ck_assert_int_ge(child, 0);
-        if ((_i == 0) == (child == 0))
-                affinity_set(1);
         ck_assert_int_eq(amb_channel_attach(fd, child ? AMB_CHANNEL_APP : AMB_CHANNEL_HOST, NULL, &channel), 0);
+        if ((_i == 0) == (child == 0))
+                channel->spin.spinners = 1u << 16;      /* step 2 is taken, by others that are not there */
         if (child == 0)
                 answer_calls(channel, CALLS);
         for (unsigned i = 0; i < CALLS; ++i) {
-                for (volatile uint64_t end = random_next(&state) % 128; end > 0; --end)
+                for (volatile uint64_t end = random_next(&state) % 16384; end > 0; --end)
                         ;
                 before = amb_time_now();
                 ck_assert_int_eq(amb_channel_call(channel, &(struct amb_call){ .selector = i }, &reply), 0);
                 late += amb_time_now() - before > 90000000;
         }
-        ck_assert_uint_lt(late, 4);
+        ck_assert_uint_lt(late, 16);   /* some, on a machine that is busy with others */
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert_int_eq(status, 0);
         amb_channel_free(channel);

@@ -22,14 +22,21 @@ unsigned amb_wait_cpus(void)
         return n;
 }
 
-static void spin_learn_hit(struct amb_spin *spin, uint64_t gap)
+static uint32_t spin_budget(const struct amb_spin *spin)
 {
         uint32_t budget = amb_load(&spin->budget);
+
+        return budget ? budget : AMB_SPIN_MOST;
+}
+
+/* Up at once, down by an eighth: one long gap among short ones is worth waiting for again. */
+static void spin_learn_hit(struct amb_spin *spin, uint64_t gap)
+{
+        uint32_t budget = spin_budget(spin);
         uint64_t wanted = 2 * gap;
 
-        /* Up at once, down by an eighth: one long gap among short ones is worth waiting for again. */
         if (wanted < budget)
-                wanted = budget - (budget - wanted) / 8;
+                wanted = budget - (budget - wanted + 7) / 8;
         wanted = wanted < AMB_SPIN_LEAST ? AMB_SPIN_LEAST : wanted > AMB_SPIN_MOST ? AMB_SPIN_MOST : wanted;
         amb_store(&spin->budget, (uint32_t)wanted);
         amb_store(&spin->misses, 0);
@@ -38,62 +45,68 @@ static void spin_learn_hit(struct amb_spin *spin, uint64_t gap)
 
 static void spin_learn_miss(struct amb_spin *spin)
 {
-        uint32_t misses = amb_load(&spin->misses);
+        uint32_t misses = amb_load(&spin->misses), budget = spin_budget(spin);
 
         if (misses < AMB_SPIN_MISSES)
                 amb_store(&spin->misses, ++misses);
         amb_store(&spin->skip, (1u << misses) - 1);
-        amb_store(&spin->budget, AMB_SPIN_MOST);        /* the next attempt may learn anew */
+        amb_store(&spin->budget, budget < AMB_SPIN_MOST / 2 ? 2 * budget : AMB_SPIN_MOST);
 }
 
-static bool spin_with_clock(struct amb_spin *spin, const uint32_t *word, uint32_t value, const uint32_t *stop)
+/* Until `budget` has gone by; *ret_gap says how long it was. */
+static bool spin_with_clock(uint64_t budget, const uint32_t *word, uint32_t value, const uint32_t *stop, uint64_t *ret_gap)
 {
-        uint32_t budget = amb_load(&spin->budget);
-        uint64_t start = amb_time_now(), gap;
+        uint64_t start = amb_time_now();
 
-        if (budget == 0)
-                budget = AMB_SPIN_MOST;
         do {
                 for (unsigned i = 0; i < 16; ++i) {
                         if (amb_load_acquire(word) == value) {
-                                spin_learn_hit(spin, amb_time_now() - start);
+                                *ret_gap = amb_time_now() - start;
                                 return true;
                         }
                         amb_pause();
                 }
-                gap = amb_time_now() - start;
-        } while (gap < budget && !amb_load(stop));
-        spin_learn_miss(spin);
+                *ret_gap = amb_time_now() - start;
+        } while (*ret_gap < budget && !amb_load(stop));
         return false;
 }
 
-bool amb_spin_slow(struct amb_spin *spin, const uint32_t *word, uint32_t value, const uint32_t *stop)
+static bool spin_long(struct amb_spin *spin, const uint32_t *word, uint32_t value, const uint32_t *stop, bool woken)
 {
-        unsigned cpus = amb_wait_cpus();
-        uint32_t skip;
-        bool found;
+        uint32_t skip = amb_load(&spin->skip);
+        uint64_t gap;
 
-        if (cpus == 1)
-                return false;
-        for (unsigned i = 0; i < AMB_SPIN_TRIES; ++i) {
-                if (amb_load_acquire(word) == value) {
-                        if (amb_load(&spin->misses) != 0) {
-                                amb_store(&spin->misses, 0);
-                                amb_store(&spin->skip, 0);
-                        }
-                        return true;
-                }
-                amb_pause();
-        }
-        skip = amb_load(&spin->skip);
+        /* What a peer costs that comes from its sleep says nothing about one that is awake. */
+        if (woken)
+                return spin_with_clock(AMB_SPIN_WOKEN, word, value, stop, &gap);
         if (skip > 0) {
                 amb_store(&spin->skip, skip - 1);
                 return false;
         }
-        if (__atomic_fetch_add(&spin->spinners, 1, __ATOMIC_RELAXED) >= cpus - 1)
-                found = false;
-        else
-                found = spin_with_clock(spin, word, value, stop);
+        if (spin_with_clock(spin_budget(spin), word, value, stop, &gap)) {
+                spin_learn_hit(spin, gap);
+                return true;
+        }
+        spin_learn_miss(spin);
+        return false;
+}
+
+bool amb_spin(struct amb_spin *spin, const uint32_t *word, uint32_t value, const uint32_t *stop, bool woken)
+{
+        bool found = false;
+        unsigned cpus;
+
+        for (unsigned i = 0; i < AMB_SPIN_TRIES; ++i) {
+                if (amb_load_acquire(word) == value) {
+                        if (amb_load(&spin->misses) != 0 || spin_budget(spin) > AMB_SPIN_LEAST)
+                                spin_learn_hit(spin, 0);
+                        return true;
+                }
+                amb_pause();
+        }
+        cpus = amb_wait_cpus();
+        if (__atomic_fetch_add(&spin->spinners, 1, __ATOMIC_RELAXED) < (cpus > 2 ? cpus - 1 : 1))
+                found = spin_long(spin, word, value, stop, woken);
         __atomic_fetch_sub(&spin->spinners, 1, __ATOMIC_RELAXED);
         return found;
 }
@@ -111,7 +124,7 @@ void amb_futex_wait(uint32_t *word, uint64_t nanoseconds)
         errno = saved;
 }
 
-void amb_futex_wake_all(uint32_t *word)
+static void futex_wake_all(uint32_t *word)
 {
         int saved = errno;
 
@@ -122,13 +135,13 @@ void amb_futex_wake_all(uint32_t *word)
 void amb_futex_wake_always(uint32_t *word)
 {
         amb_exchange(word, 0);
-        amb_futex_wake_all(word);
+        futex_wake_all(word);
 }
 
 bool amb_futex_wake_slow(uint32_t *word)
 {
         if (amb_exchange(word, 0) == 0)
                 return false;           /* another waker was first */
-        amb_futex_wake_all(word);
+        futex_wake_all(word);
         return true;
 }

@@ -3,15 +3,15 @@
 /*
  * How a thread waits for the other process: the policy, and the one protocol by which nobody sleeps through a wake-up.
  *
- * Policy (spin while it pays). A wait goes through three steps:
+ * Spinning. Where it pays at all is said by pace.h (host) and by the CPU that the host says it is on (app): never on the peer's own CPU. Then:
  *      1. AMB_SPIN_TRIES looks with a pause between them, no clock: about two microseconds. A hot peer answers here.
  *      2. Looks with a clock, for at most the budget: twice the longest of the recent gaps that ended here, at least AMB_SPIN_LEAST, at most
- *         AMB_SPIN_MOST (50 us: what one wake-up costs both sides together). A spin in vain is a miss; after n misses running the next
- *         2^n - 1 waits (at most 63) leave this step out: a peer that pauses for milliseconds costs 50 us every 64th time, one that has
- *         become hot again is found in step 1 or at the next attempt. No more threads spin here at once than there are CPUs less one.
- *         A host's first wait for a call leaves this step out: who has just opened needs the CPU.
+ *         AMB_SPIN_MOST (50 us: what one wake-up costs both sides together). It goes down by an eighth with each wait that ends in step 1, and is
+ *         doubled by a spin in vain. Such a spin is a miss; after n misses running the next 2^n - 1 waits (at most 63) leave this step out: a peer
+ *         that takes milliseconds costs 50 us every 64th time, one that has become hot again is found in step 1 or at the next attempt.
+ *         An app that has just woken its host on another CPU waits AMB_SPIN_WOKEN instead: that is how long it takes to come.
+ *         No more threads of a side spin here at once than there are CPUs less one, or one.
  *      3. Sleep.
- *      On one CPU steps 1 and 2 are empty: the peer can only run when we do not.
  *
  * Protocol (model/wait.pml). `asleep` is a futex word, 1 while somebody means to sleep.
  *      sleeper: asleep = 1 (exchange); look at everything that ends the wait; futex_wait(asleep, 1)
@@ -26,11 +26,12 @@
 #define AMB_SPIN_TRIES 128u
 #define AMB_SPIN_LEAST 5000u                    /* ns */
 #define AMB_SPIN_MOST 50000u                    /* ns */
+#define AMB_SPIN_WOKEN 150000u                  /* ns; a wake-up on another CPU: 28 to 65 us here, and as much again when the host is busy */
 #define AMB_SPIN_MISSES 6u
 
 /* What one side of a channel has learnt. Relaxed atomics: threads may race, it is only a hint. Zeros are a good start. */
 struct amb_spin {
-        uint32_t budget;                        /* ns; 0: nothing learnt */
+        uint32_t budget;                        /* ns; 0: nothing learnt, AMB_SPIN_MOST */
         uint32_t misses;                        /* running */
         uint32_t skip;                          /* waits that leave step 2 out from now on */
         uint32_t spinners;                      /* threads in step 2 */
@@ -48,20 +49,13 @@ static inline void amb_pause(void)
 /* CPUs that this process may use, counted once. */
 unsigned amb_wait_cpus(void);
 
-/* Steps 1 and 2: true as soon as *word == value (acquire). `stop`, private, ends step 2 early. */
-bool amb_spin_slow(struct amb_spin *spin, const uint32_t *word, uint32_t value, const uint32_t *stop);
-static inline bool amb_spin(struct amb_spin *spin, const uint32_t *word, uint32_t value, const uint32_t *stop)
-{
-        if (amb_load_acquire(word) == value)
-                return true;
-        return amb_spin_slow(spin, word, value, stop);
-}
+/*
+ * Steps 1 and 2: true as soon as *word == value (acquire). `stop`, private, ends step 2 early. `woken`: the peer was asleep until now.
+ */
+bool amb_spin(struct amb_spin *spin, const uint32_t *word, uint32_t value, const uint32_t *stop, bool woken);
 
 /* Sleeps while *word is 1; nanoseconds 0: without end. Returns on a wake-up, a signal, another value or the end of the time. */
 void amb_futex_wait(uint32_t *word, uint64_t nanoseconds);
-
-/* The system call alone: the word is as the caller wants it. */
-void amb_futex_wake_all(uint32_t *word);
 
 /*
  * For who ends things: the same without a look at the word. A waker may have been killed between its exchange and its system call; then

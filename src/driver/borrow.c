@@ -15,7 +15,7 @@ uint64_t amb_borrow_wait_ns = AMB_LOAN_WAIT_NS;
 struct file {
         struct amb_link link;           /* the connection's, while it has an id */
         uint32_t references, id, flags;
-        uint64_t size;
+        uint64_t size;                  /* changes under the connection's lock and files_lock, and not once there is a view */
         int fd;
         struct amb_view view;           /* all of it; made when it is needed */
         _Atomic bool whole;             /* it has been seen without holes */
@@ -80,12 +80,33 @@ static void file_drop(struct amb_borrows *b, struct file *file)
         file_release(file);
 }
 
+/*
+ * How long is it to be for us? The application's own file may have been cut short by now, or while we look at it, and that is no breach: what is
+ * not there cannot be mapped.
+ */
+static uint64_t file_length(int fd, const struct amb_loan_message *m)
+{
+        struct stat st;
+
+        if ((m->options & AMB_LOAN_OPEN) && fstat(fd, &st) == 0 && st.st_size >= 0 && (uint64_t)st.st_size < m->size)
+                return (uint64_t)st.st_size;
+        return m->size;
+}
+
+/* It was too short when it came, and may not be any more. */
+static void file_look_again(struct file *file, const struct amb_loan_message *m)
+{
+        pthread_mutex_lock(&files_lock);
+        if ((file->flags & m->options & AMB_LOAN_OPEN) && !file->view.base && file->size < m->size && m->size <= AMB_LOAN_BYTES_MAX)
+                file->size = file_length(file->fd, m);
+        pthread_mutex_unlock(&files_lock);
+}
+
 /* The file of an extent, retained. Consumes fd. NULL and *ret_wrong, or no memory. */
 static struct file *file_of(struct amb_borrows *b, const struct amb_loan_message *m, int fd, const char **ret_wrong)
 {
         struct file *file = m->ticket ? file_find(b, m->ticket) : NULL;
-        uint64_t size = m->size;
-        struct stat st;
+        uint64_t size;
 
         if ((fd < 0) != (file != NULL) || (m->ticket == 0) != !!(m->options & AMB_LOAN_ONCE)) {
                 amb_fd_close(fd);
@@ -97,11 +118,11 @@ static struct file *file_of(struct amb_borrows *b, const struct amb_loan_message
                 *ret_wrong = "a file that was not closed when it came";
                 return NULL;
         }
-        if (file)
+        if (file) {
+                file_look_again(file, m);
                 return file_retain(file);
-        /* Its own file may have been cut short by now, and that is no breach: what is not there cannot be mapped. */
-        if ((m->options & AMB_LOAN_OPEN) && fstat(fd, &st) == 0 && st.st_size >= 0 && (uint64_t)st.st_size < size)
-                size = (uint64_t)st.st_size;
+        }
+        size = file_length(fd, m);
         if (size > AMB_LOAN_BYTES_MAX || !amb_loan_file_check(fd, size, m->options) ||
             (m->ticket && b->file_count >= AMB_LOAN_FILES_MAX)) {
                 amb_fd_close(fd);
@@ -136,12 +157,13 @@ static bool file_has(const struct file *file, uint64_t offset, uint64_t length, 
 /* The view that all descriptors of the file share. */
 static uint8_t *file_view(struct file *file)
 {
-        struct amb_view_piece piece = { .fd = file->fd, .length = file->size, .may_vanish = file->flags & AMB_LOAN_OPEN };
+        struct amb_view_piece piece = { .fd = file->fd, .may_vanish = file->flags & AMB_LOAN_OPEN };
         struct amb_view_request request = { .pieces = &piece, .count = 1, .writable = file->flags & AMB_LOAN_WRITABLE,
                                             .guard = IOVMPageSize };
         uint8_t *at;
 
         pthread_mutex_lock(&files_lock);
+        piece.length = file->size;
         if (!file->view.base && file->size > 0 && amb_view_map(&file->view, &request) < 0)
                 file->view = (struct amb_view){ 0 };
         at = file->view.base ? file->view.at : NULL;
@@ -537,13 +559,13 @@ int amb_borrow_argument(struct amb_connection *c, const struct amb_range *range,
         if (range->file) {
                 pthread_mutex_lock(&c->borrows.lock);
                 file = file_find(&c->borrows, range->file);
+                if (file && !file_has(file, range->offset, range->length, options))
+                        file = NULL;
                 if (file)
                         file_retain(file);
                 pthread_mutex_unlock(&c->borrows.lock);
-                if (!file || !file_has(file, range->offset, range->length, options)) {
-                        file_release(file);
+                if (!file)
                         return AMB_BORROW_REFUSED;
-                }
                 plan.files[0] = file;
                 plan.extents[0] = (struct amb_memory_extent){ file->fd, range->offset, range->length, file->flags & AMB_LOAN_OPEN };
                 plan.extent_count = 1;

@@ -229,7 +229,6 @@ void amb_connection_call(struct amb_receiver *me)
                 struct amb_result gone = { .flags = AMB_REPLY_TERMINATED };
 
                 (void)amb_channel_reply(c->channel, &me->request, &gone);
-                amb_channel_rest_next(c->channel);
                 return;
         }
         code = make_arguments(me, &a);

@@ -4,13 +4,13 @@
  *
  * The role of the receiver goes from thread to thread: to a spare that waits for it, or to a new thread. A thread that comes back from a
  * call without the role waits as the spare if there is none; so a driver whose calls sleep in turns costs two threads, not one per call.
- * There are at most as many as there can be calls (AMB_CHANNEL_SLOTS), and one. Nor does anybody wait on a connection at rest: who knocks
- * (the app), ends or terminates it gets a thread from the pool that takes the role, which goes back when there is nothing to do.
+ * There are at most as many as there can be calls (AMB_CHANNEL_SLOTS), and one.
  */
 #include <sys/socket.h>
 
 #include <DriverKit/IOKitKeys.h>
 
+#include "base/place.h"
 #include "driver/bundle.h"
 #include "driver/connection-private.h"
 #include "driver/pool.h"
@@ -42,6 +42,8 @@ static void connection_end(struct amb_connection *c)
         IOUserClient *client;
         IOService *service;
 
+        /* An app that was cut off knows nothing of it; what the driver holds may keep the channel open for ever. */
+        amb_channel_end_calls(c->channel);
         answer_close(c);
         pthread_mutex_lock(&c->lock);
         client = amb_steal(c->client);
@@ -109,13 +111,12 @@ void amb_connection_stop_ahead(struct amb_connection *c)
 
 /* --- receivers --- */
 
-/* Takes over a reference to the connection, unless it fails. */
 static struct amb_receiver *receiver_new(struct amb_connection *c)
 {
         struct amb_receiver *receiver = calloc(1, sizeof(*receiver));
 
         if (receiver) {
-                receiver->connection = c;
+                receiver->connection = amb_connection_retain(c);
                 receiver->receiving = true;
         }
         return receiver;
@@ -188,7 +189,7 @@ static bool role_wait(struct amb_receiver *me)
 
         OSObject_release(amb_steal(me->queue));
         pthread_mutex_lock(&c->lock);
-        if (!c->spare && !c->role_over && !c->resting) {
+        if (!c->spare && !c->role_over) {
                 c->spare = me;
                 while (c->spare == me && !c->role_over)
                         pthread_cond_wait(&c->role, &c->lock);
@@ -198,27 +199,6 @@ static bool role_wait(struct amb_receiver *me)
         received = me->receiving;
         pthread_mutex_unlock(&c->lock);
         return received;
-}
-
-/* Nothing has come for a while: nobody has the role from now on, unless somebody has been called for in the meantime. */
-static void role_rest(struct amb_receiver *me)
-{
-        struct amb_connection *c = me->connection;
-
-        pthread_mutex_lock(&c->lock);
-        if (c->roused) {
-                c->roused = false;
-                amb_channel_rest_next(c->channel);
-        } else {
-                c->resting = true;
-                c->threads++;
-                amb_connection_retain(c);
-                me->receiving = false;
-                /* It need not wait any more, either. */
-                c->spare = NULL;
-                pthread_cond_broadcast(&c->role);
-        }
-        pthread_mutex_unlock(&c->lock);
 }
 
 static void receiver_run(void *context)
@@ -236,15 +216,13 @@ static void receiver_run(void *context)
                                         sleeper_end(c);
                         } else if (r == AMB_CHANNEL_TERMINATED) {
                                 let_driver_go(me);
-                                amb_channel_rest_next(c->channel);
-                        } else if (r == AMB_CHANNEL_RESTS) {
-                                role_rest(me);
                         } else {
                                 role_end(me, r);
                         }
                 }
         } while (role_wait(me));
         receiver_free(me);
+        amb_place_home();       /* the pool's again */
         pthread_mutex_lock(&c->lock);
         thread_end(c);
 }
@@ -287,74 +265,22 @@ void amb_receiver_asleep(struct amb_queue_frame *frame)
 
         if (!me->receiving)
                 return;         /* not the first sleep of this call */
+        amb_place_home();
         pthread_mutex_lock(&c->lock);
         next = amb_steal(c->spare);
         role_give(me, next);
         pthread_mutex_unlock(&c->lock);
         if (next)
                 return;
-        next = receiver_new(amb_connection_retain(c));
+        next = receiver_new(c);
         if (next && receiver_start(next) == 0)
                 return;
-        if (!next)
-                amb_connection_release(c);
         amb_log(AMB_LOG_ERROR, "connection 0x%llx: no thread for other calls while one sleeps; they wait for it",
                 (unsigned long long)c->options.id);
         pthread_mutex_lock(&c->lock);
         c->sleepers--;
         me->receiving = true;
         pthread_mutex_unlock(&c->lock);
-}
-
-/* --- rest --- */
-
-/* On a thread of the pool: has the role, the count and the reference that the rest had. */
-static void coming_run(struct amb_work *work)
-{
-        struct amb_connection *c = amb_container_of(work, struct amb_connection, coming);
-        struct amb_receiver *receiver = receiver_new(c);
-
-        if (receiver) {
-                receiver_run(receiver);
-                return;
-        }
-        amb_connection_cut_off(c, strerror(ENOMEM));
-        pthread_mutex_lock(&c->lock);
-        c->role_over = true;
-        thread_end(c);
-}
-
-static void coming_run_apart(void *context)
-{
-        coming_run(context);
-}
-
-void amb_connection_rouse(struct amb_connection *c, bool apart)
-{
-        bool rested;
-
-        pthread_mutex_lock(&c->lock);
-        rested = c->resting;
-        c->resting = false;
-        if (!rested)
-                c->roused = true;
-        pthread_mutex_unlock(&c->lock);
-        if (!rested || (apart && amb_pool_run_apart(coming_run_apart, &c->coming) == 0))
-                return;
-        c->coming.run = coming_run;
-        amb_pool_submit(&c->coming);
-}
-
-bool amb_connection_rest(struct amb_connection *c, bool at_once)
-{
-        bool resting;
-
-        pthread_mutex_lock(&c->lock);
-        resting = c->resting;
-        pthread_mutex_unlock(&c->lock);
-        if (!resting)
-                amb_channel_rest_idle(c->channel, at_once);
-        return resting;
 }
 
 /* --- the start --- */
@@ -380,8 +306,13 @@ static void read_locking(struct amb_connection *c, IOUserClient *client)
         OSObject_release(properties);
 }
 
-void amb_connection_start(struct amb_connection *c, IOUserClient *client)
+int amb_connection_start(struct amb_connection *c, IOUserClient *client)
 {
+        struct amb_receiver *receiver = receiver_new(c);
+        int r;
+
+        if (!receiver)
+                return amb_trace(-ENOMEM);
         read_locking(c, client);
         if (!c->locking)
                 amb_channel_set_unlocked(c->channel);
@@ -391,13 +322,10 @@ void amb_connection_start(struct amb_connection *c, IOUserClient *client)
         OSObject_retain(client);
         c->client = client;
         c->method = (amb_external_method)amb_object_method(&client->service.object, IOUserClient_ExternalMethod_ID);
-        amb_channel_rest(c->channel);
-        pthread_mutex_lock(&c->lock);
-        c->resting = true;
-        c->threads++;
-        amb_connection_retain(c);
-        pthread_mutex_unlock(&c->lock);
-        /* It may be over already. */
-        if (atomic_load(&c->over))
-                amb_connection_rouse(c, false);
+        r = receiver_start(receiver);
+        if (r < 0) {
+                amb_client_set_connection(client, NULL);
+                OSObject_release(amb_steal(c->client));
+        }
+        return r;
 }

@@ -255,17 +255,9 @@ static void *control_run(void *context)
         return NULL;
 }
 
-/* As the app's library does it. */
-static void app_knock(void *userdata)
-{
-        struct amb_side_message message = { .kind = AMB_SIDE_KNOCK };
-
-        (void)amb_side_send(app.side, &message, -1, true);
-}
-
 static void open_connection(bool own_queue)
 {
-        struct amb_channel_options none = { .peer_pidfd = -1, .knock = app_knock };
+        struct amb_channel_options none = { .peer_pidfd = -1 };
         struct amb_connection_options options = { .id = 1, .process = -1, .ended = on_ended };
         int fd = -1, pair[2];
 
@@ -282,7 +274,7 @@ static void open_connection(bool own_queue)
                 IOService_SetDispatchQueue(&app.client->client.service, kIOUserClientQueueNameExternalMethod, app.client->queue);
         }
         ck_assert_int_eq(amb_connection_new(&options, &app.connection), 0);
-        amb_connection_start(app.connection, &app.client->client);
+        ck_assert_int_eq(amb_connection_start(app.connection, &app.client->client), 0);
         OSObject_release(app.client);
         pthread_create(&app.control, NULL, control_run, NULL);
 }
@@ -758,39 +750,6 @@ START_TEST(refused_after_termination)
 }
 END_TEST
 
-/* No thread waits while the app is silent; calls, the end and a termination find somebody all the same. */
-START_TEST(rests)
-{
-        uint64_t in = 42, out[16] = { 0 };
-        struct amb_call c = { .selector = ADD, .scalars = &in, .scalar_count = 1, .scalars_out = out, .scalar_capacity = 2 };
-        struct amb_reply r;
-
-        open_connection(false);
-        if (_i == 1)
-                known_as(1);
-        ck_assert(amb_connection_rest(app.connection, false));
-        for (int i = 0; i < 50; i++) {
-                ck_assert_int_eq(call(&c).status, 0);
-                while (!amb_connection_rest(app.connection, i % 2))
-                        sched_yield();
-        }
-        if (_i == 1) {
-                amb_connection_refuse(app.connection);
-                ck_assert_int_eq(amb_channel_call(app.channel, &c, &r), AMB_CHANNEL_TERMINATED);
-                while (!amb_connection_rest(app.connection, true))
-                        sched_yield();
-                stop_known(1);
-                signal_wait(&freed, 1);
-        }
-        if (_i == 2) {
-                shutdown(app.side, SHUT_RDWR);
-                expect_end();
-        } else {
-                close_connection();
-        }
-}
-END_TEST
-
 /* A call in progress goes on, its answer arrives unchanged; then the driver's object is let go. The end of the app stops what was not. */
 START_TEST(terminated_in_call)
 {
@@ -1005,6 +964,52 @@ START_TEST(breaches)
 }
 END_TEST
 
+static void *call_until_over(void *context)
+{
+        uint64_t in[1] = { 1 }, out[1];
+        struct amb_call c = { .selector = ADD, .scalars = in, .scalar_count = 1, .scalars_out = out, .scalar_capacity = 1 };
+        struct amb_reply reply;
+        int r;
+
+        do {
+                signal_add(&entered);
+                r = amb_channel_call(app.channel, &c, &reply);
+        } while (r == 0);
+        ck_assert_msg(r == AMB_CHANNEL_PEER_DIED || r == AMB_CHANNEL_CLOSED, "%d", r);
+        ck_assert_int_eq(amb_channel_call(app.channel, &c, &reply), AMB_CHANNEL_CLOSED);
+        return NULL;
+}
+
+/*
+ * An app that is cut off does not wait for answers that nobody gives any more, though the driver holds something of the connection's;
+ * and what that is for still works.
+ */
+START_TEST(told_that_calls_are_over)
+{
+        struct amb_call c = { .selector = KEEP, .flags = AMB_CALL_ASYNC, .port = 3 };
+        struct amb_completion done;
+        pthread_t caller;
+        int port;
+
+        open_connection(false);
+        give_port(3, &port);
+        ck_assert_int_eq(call(&c).status, 0);
+        OSObject_retain(app.client);
+        pthread_create(&caller, NULL, call_until_over, NULL);
+        signal_wait(&entered, 10);
+        breach(6);
+        pthread_join(caller, NULL);
+        signal_wait(&connection_ended, 1);
+        IOUserClient_AsyncCompletion(&app.client->client, app.client->kept, 77, NULL, 0);
+        ck_assert_int_eq(amb_channel_completion_next(app.channel, &done), 0);
+        ck_assert_int_eq(done.status, 77);
+        ck_assert_int_eq(amb_channel_completion_next(app.channel, &done), AMB_CHANNEL_EMPTY);
+        OSObject_release(app.client);
+        close(port);
+        expect_end();
+}
+END_TEST
+
 static void *map_in(void *context)
 {
         struct amb_call c = { .selector = MAP_IN, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 0, 5000 } };
@@ -1066,7 +1071,6 @@ int main(void)
 
         tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, scalars, 0, 2);
-        tcase_add_loop_test(tcase, rests, 0, 3);
         tcase_add_loop_test(tcase, hot_without_memory, 0, 2);
         tcase_add_test(tcase, structures);
         tcase_add_test(tcase, large);
@@ -1081,6 +1085,7 @@ int main(void)
         tcase_add_loop_test(tcase, kept_completions_arrive, 0, 3);
         tcase_add_test(tcase, port_used_again);
         tcase_add_loop_test(tcase, breaches, 0, 14);
+        tcase_add_test(tcase, told_that_calls_are_over);
         tcase_add_loop_test(tcase, unanswered, 0, 3);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <DriverKit/DriverKit.h>
@@ -590,6 +591,91 @@ START_TEST(kept_and_refused)
 }
 END_TEST
 
+/* Everybody's fstat here: what the application does to its file right after the host has looked at that. */
+static void (*after_look)(int fd);
+
+int fstat(int fd, struct stat *ret)
+{
+        int r = fstatat(fd, "", ret, AT_EMPTY_PATH);
+
+        if (after_look)
+                after_look(fd);
+        return r;
+}
+
+static void cut_short(int fd)
+{
+        ck_assert_int_eq(ftruncate(fd, (off_t)P), 0);
+}
+
+/* The application's own file, of which it says that it has `length` bytes, all of them offered to ticket 1. */
+static int offer_own_file(struct lender *l, uint64_t length)
+{
+        struct lender_offer *offer = &l->offers[0];
+
+        *offer = (struct lender_offer){ .ticket = 1 };
+        offer->fd = lender_file(length, 0, &offer->memory);
+        offer->extent = (struct amb_loan_message){ .kind = AMB_LOAN_EXTENT, .ticket = 1, .options = AMB_LOAN_WRITABLE | AMB_LOAN_OPEN,
+                                                   .length = length, .size = length };
+        l->count = 1;
+        return offer->fd;
+}
+
+static kern_return_t borrow_and_map(struct amb_connection *c, uint64_t length, IOMemoryMap **ret)
+{
+        IOMemoryDescriptor *d = NULL;
+        kern_return_t code;
+
+        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .length = length }, AMB_LOAN_IN | AMB_LOAN_SHARED, &d), 0);
+        code = map(d, 0, 0, 0, 0, ret);
+        OSObject_release(d);
+        return code;
+}
+
+/* A program may shorten its own file at any time, also between two looks of the host's: that is no breach. */
+START_TEST(own_file_cut_short_meanwhile)
+{
+        struct lender lender;
+        struct amb_connection *c = borrower(&lender);
+        kern_return_t code;
+        IOMemoryMap *m;
+
+        offer_own_file(&lender, 4 * P);
+        after_look = cut_short;
+        code = borrow_and_map(c, 4 * P, &m);
+        after_look = NULL;
+        ck_assert(!c->over);
+        ck_assert_int_eq(code, 0);
+        at(m)[P - 1] = 1;
+        at(m)[4 * P - 1] = 2;                   /* not there any more: zeros, in place of the end */
+        ck_assert_int_eq(lender.offers[0].memory[P - 1], 1);
+        OSObject_release(m);
+        borrower_end(c, &lender);
+}
+END_TEST
+
+/* What was too short is an error; it is mapped when it has its length again, though the host has known the file since. */
+START_TEST(own_file_long_again)
+{
+        struct lender lender;
+        struct amb_connection *c = borrower(&lender);
+        int fd = offer_own_file(&lender, 4 * P);
+        IOMemoryMap *m;
+
+        for (int i = 0; i < 2; i++) {
+                ck_assert_int_eq(ftruncate(fd, i * (off_t)P), 0);
+                ck_assert_int_ne(borrow_and_map(c, 4 * P, &m), 0);
+        }
+        ck_assert_int_eq(ftruncate(fd, 4 * P), 0);
+        ck_assert_int_eq(borrow_and_map(c, 4 * P, &m), 0);
+        at(m)[4 * P - 1] = 2;
+        ck_assert_int_eq(lender.offers[0].memory[4 * P - 1], 2);
+        ck_assert(!c->over);
+        OSObject_release(m);
+        borrower_end(c, &lender);
+}
+END_TEST
+
 /* Memory of somebody else's: one page that ends a file, two pages of another one; each attempt to resolve it is counted. */
 struct elsewhere {
         struct amb_memory_origin origin;
@@ -989,8 +1075,8 @@ int main(void)
 {
         const TTest *const tests[] = { create, lengths, found_map_retains, ranges, guards_and_end, fixed, owner_writes, shared_read_only,
                                        shared_writable, shared_joined, input_beyond_measure, structure_input, structure_input_with_holes,
-                                       structure_output, kept_and_refused, origin_extents, origin_refusals, origin_joined, origin_present,
-                                       origin_threads, any_descriptors };
+                                       structure_output, kept_and_refused, own_file_cut_short_meanwhile, own_file_long_again, origin_extents,
+                                       origin_refusals, origin_joined, origin_present, origin_threads, any_descriptors };
 
         return run_tests("memory", tests, sizeof(tests) / sizeof(*tests));
 }

@@ -64,7 +64,7 @@ static const char *const allowed[] = {
         "brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "mlock", "munlock", "msync", "membarrier", "memfd_create",
         /* threads */
         "clone", "clone3", "exit", "exit_group", "futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq",
-        "set_tid_address", "gettid", "getpid", "getppid", "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
+        "set_tid_address", "gettid", "getpid", "getppid", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_getscheduler",
         "arch_prctl", "prctl", "getcpu",
         /* signals, to itself */
         "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sigaltstack", "restart_syscall", "tgkill",
@@ -104,6 +104,8 @@ static int allow(scmp_filter_ctx filter, const char *name)
                         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1, SCMP_A0(SCMP_CMP_EQ, 0));
                 return r;
         }
+        if (number == SCMP_SYS(sched_setaffinity))      /* 0: the calling thread */
+                return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1, SCMP_A0(SCMP_CMP_EQ, 0));
         /* Reading only; O_TRUNC would empty a file that was opened for reading. */
         if (number == SCMP_SYS(open))
                 return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1, SCMP_A1(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));

@@ -29,6 +29,18 @@ void amb_histogram_add(struct amb_histogram *histogram, uint64_t nanoseconds)
         histogram->buckets[bucket_of(nanoseconds)]++;
 }
 
+void amb_histogram_add_all(struct amb_histogram *histogram, const struct amb_histogram *other)
+{
+        if (other->count && (histogram->count == 0 || other->least < histogram->least))
+                histogram->least = other->least;
+        if (other->most > histogram->most)
+                histogram->most = other->most;
+        histogram->count += other->count;
+        histogram->sum += other->sum;
+        for (size_t i = 0; i < AMB_HISTOGRAM_BUCKETS; i++)
+                histogram->buckets[i] += other->buckets[i];
+}
+
 uint64_t amb_histogram_at(const struct amb_histogram *histogram, double share)
 {
         uint64_t wanted = (uint64_t)(share * (double)histogram->count), seen = 0;

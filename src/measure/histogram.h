@@ -15,6 +15,8 @@ struct amb_histogram {
         uint64_t count, sum, least, most, buckets[AMB_HISTOGRAM_BUCKETS];
 };
 void amb_histogram_add(struct amb_histogram *histogram, uint64_t nanoseconds);
+/* Every sample of another one. */
+void amb_histogram_add_all(struct amb_histogram *histogram, const struct amb_histogram *other);
 /* The duration that `share` (0 to 1) of the samples do not exceed, to within a bucket; 0 without samples. */
 uint64_t amb_histogram_at(const struct amb_histogram *histogram, double share);
 /* The duration that a bucket stands for: its middle. */

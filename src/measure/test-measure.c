@@ -31,6 +31,22 @@ START_TEST(histogram)
 }
 END_TEST
 
+START_TEST(histogram_of_two)
+{
+        struct amb_histogram *one = calloc(1, sizeof(*one)), *other = calloc(1, sizeof(*other)), *both = calloc(1, sizeof(*both));
+        amb_histogram_add_all(one, other);      /* nothing: still empty, and its least is the first one's that comes */
+        for (uint64_t i = 1; i <= 1000; i++) {
+                amb_histogram_add(i % 3 ? one : other, i * 7);
+                amb_histogram_add(both, i * 7);
+        }
+        amb_histogram_add_all(one, other);
+        ck_assert_mem_eq(one, both, sizeof(*one));
+        free(one);
+        free(other);
+        free(both);
+}
+END_TEST
+
 /* Buckets rise, so that a list of them is a picture. */
 START_TEST(buckets)
 {
@@ -110,6 +126,7 @@ int main(void)
         Suite *suite = suite_create("measure");
         TCase *tests = tcase_create("measure");
         tcase_add_test(tests, histogram);
+        tcase_add_test(tests, histogram_of_two);
         tcase_add_test(tests, buckets);
         tcase_add_loop_test(tests, partner_answers, 0, AMB_ARRAY_LENGTH(kinds));
         tcase_add_loop_test(tests, partner_that_is_gone, 0, AMB_ARRAY_LENGTH(kinds));

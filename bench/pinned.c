@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where spinning cannot help: one core for both sides, and two cores that others keep busy.
+ */
+#include "bench/sections.h"
+
+enum { TURN_NS = 5000000, LOADED_TURN_NS = 60000000 };
+
+/* The whole section, daemon and host too, may use one core only (sections.c). */
+void bench_one_core(struct bench *bench)
+{
+        struct amb_partner *futex = bench_partner(AMB_PARTNER_FUTEX, AMB_PROCESSOR_ANY);
+        struct amb_partner *socket = bench_partner(AMB_PARTNER_SOCKET, AMB_PROCESSOR_ANY);
+        io_connect_t connection = bench_open(bench, kBenchDirect);
+        uint64_t turn = bench_amount(bench, TURN_NS, 200000);
+        struct bench_row *futex_row = bench_row(bench, "futex ping-pong", NULL);
+        struct bench_row *socket_row = bench_row(bench, "unix socket", futex_row), *ours = bench_row(bench, "call", futex_row);
+        bench_rounds(bench, 2);
+        while (bench_round(bench)) {
+                bench_turn(bench, futex_row, bench_partner_once, futex, turn);
+                bench_turn(bench, ours, bench_call, &connection, turn);
+                bench_turn(bench, socket_row, bench_partner_once, socket, turn);
+        }
+        bench_bar_rows(bench, "one_core", ours, futex_row, BENCH_P50);
+}
+
+void bench_loaded(struct bench *bench)
+{
+        struct amb_partner *futex = bench_partner(AMB_PARTNER_FUTEX, AMB_PROCESSOR_ANY);
+        struct amb_partner *futex_one = bench_partner(AMB_PARTNER_FUTEX, bench->one);
+        pid_t burners[] = { bench_burner(bench->one), bench->several ? bench_burner(bench->other) : 0 };
+        io_connect_t connection = bench_open(bench, kBenchDirect);
+        uint64_t turn = bench_amount(bench, LOADED_TURN_NS, 2000000);
+        struct bench_row *row = bench_row(bench, "futex ping-pong, freely placed", NULL);
+        struct bench_row *row_one = bench_row(bench, "futex ping-pong, one core", row), *ours = bench_row(bench, "call", row);
+        bench_rounds(bench, 6);
+        while (bench_round(bench)) {
+                bench_turn(bench, row, bench_partner_once, futex, turn);
+                bench_turn(bench, ours, bench_call, &connection, turn);
+                amb_thread_stay_on(0, bench->one);
+                bench_turn(bench, row_one, bench_partner_once, futex_one, turn);
+                amb_thread_stay_on(0, AMB_PROCESSOR_ANY);
+        }
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(burners); i++)
+                amb_partner_kill(burners[i]);
+        bench_bar_worst(bench, "loaded_p99", (struct bench_pair[]){ { ours, row }, { ours, row_one } }, 2, BENCH_P99);
+}
