@@ -10,20 +10,25 @@ const struct bench_bar_row bench_bars[] = {
         { "hot_vs_ioctl", "hot", BENCH_BELOW, 1, "the same against a trivial ioctl, while the ping-pong is below 0.2 us" },
         { "hot_p99", "hot", BENCH_AT_MOST, 3, "the same: p99 against the ping-pong's p99" },
         { "hot_4k", "hot", BENCH_AT_MOST, 1.5, "4096 bytes in and out, hot, against a ping-pong with the same copies" },
-        { "idle_call", "idle", BENCH_AT_MOST, 1.3, "a call after 1 ms of idleness, the worse of caller asleep and busy, against futexes on one core" },
+        { "idle_call", "idle", BENCH_AT_MOST, 1.3,
+          "a call after 1 ms of idleness, the worse of caller asleep and busy, against futexes on one core" },
         { "idle_vs_fuse", "idle", BENCH_BELOW, 1, "the same against an ioctl of a FUSE file system, all freely placed" },
         { "idle_vs_socket", "idle", BENCH_BELOW, 1, "the same against a unix stream socket, all freely placed" },
-        { "burst", "burst", BENCH_AT_MOST, 1.3, "bursts of 1 to 256 calls after 2 ms: worst ratio to the better of futexes on one core and spinning" },
+        { "burst", "burst", BENCH_AT_MOST, 1.3,
+          "bursts of 1 to 256 calls after 2 ms: worst ratio to the better of futexes on one core and spinning" },
         { "one_core", "one_core", BENCH_AT_MOST, 1.3, "both sides on one core, against futexes on one core" },
-        { "loaded_p99", "loaded", BENCH_AT_MOST, 1.5, "busy loops on both cores: p99 against futexes' p99, freely placed or on one core, the worse" },
+        { "loaded_p99", "loaded", BENCH_AT_MOST, 1.5,
+          "busy loops on both cores: p99 against futexes' p99, freely placed and on one core, the worse ratio" },
         { "cpu_1khz", "cpu", BENCH_AT_MOST, 1.5, "a call each millisecond: processor time of both processes, against futexes" },
         { "idle_wakeups", "connections", BENCH_AT_MOST, 0, "100 idle connections: wake-ups of host, daemon and app per second" },
-        { "pipelined", "rate", BENCH_AT_LEAST, 8, "calls of 8 threads on one connection, against a unix stream socket with 32 in flight" },
+        { "pipelined", "rate", BENCH_AT_LEAST, 8,
+          "calls of 8 threads on one connection, per second, against a unix stream socket with 32 in flight" },
         { "completions", "rate", BENCH_AT_LEAST, 10, "completions that a driver streams, against the same" },
         { "open_close", "rate", BENCH_AT_LEAST, 4000, "open and close, per second" },
         { "connections", "connections", BENCH_AT_MOST, 32, "10,000 connections to one host: resident KiB of each" },
         { "connections_call", "connections", BENCH_AT_MOST, 1.2, "a hot call on one of 10,000 connections, against the only one" },
-        { "instructions", "instructions", BENCH_AT_MOST, 800, "instructions of one hot scalar call, app's library and host together" },
+        { "instructions", "instructions", BENCH_AT_MOST, 800,
+          "instructions of one hot scalar call, app's library and host together" },
         { 0 },
 };
 
@@ -66,7 +71,8 @@ double bench_row_median(const struct bench_row *row)
         return (double)amb_histogram_at(&row->total, 0.5);
 }
 
-double bench_rows_ratio(const struct bench_row *row, const struct bench_row *baseline, enum bench_quantile quantile, unsigned *ret_rounds)
+double bench_rows_ratio(const struct bench_row *row, const struct bench_row *baseline, enum bench_quantile quantile,
+                        unsigned *ret_rounds)
 {
         double values[BENCH_ROUNDS];
         unsigned count = 0;

@@ -2,9 +2,9 @@
 /*
  * ambidext-bench, what `make bench` runs: calls of ours and the plainest things that two processes can do, in turns, in one run.
  *
- * This process measures nothing. It runs one section after another, each as `ambidext run ... -- ambidext-bench --in SECTION`: a private
- * registry and a process of its own, which writes what it finds into shared memory that is ours; a section that fails, or takes too long,
- * is ended alone, and everything that it had started with it. Then it says what was found.
+ * This process measures nothing. It runs one section after another, each as `ambidext run ... -- ambidext-bench --in SECTION`: a
+ * private registry and a process of its own, which writes what it finds into shared memory that is ours; a section that fails, or
+ * takes too long, is ended alone, and everything that it had started with it. Then it says what was found.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -21,16 +21,17 @@
 
 #include "base/paths.h"
 #include "bench/bench.h"
+#include "bench/plot.h"
 #include "bench/report.h"
 
 static const char help[] =
         "ambidext-bench [--json FILE] [--plot FILE] [--rounds N] [--quick] [SECTION...]\n"
         "ambidext-bench --list\n"
         "\n"
-        "Measures calls into a driver against the plainest things that two processes can do, in turns of milliseconds, in one run: the\n"
-        "processors of a virtual machine move apart and together, and everything wanders with them but the ratio of neighbours. Prints a\n"
-        "table (median, 99th percentile, least, ratio of the medians) and the bars: the median of at least 5 rounds' ratios each.\n"
-        "Without SECTION: all of them, about two minutes. Nothing else should run meanwhile.\n"
+        "Measures calls into a driver against the plainest things that two processes can do, in turns of milliseconds, in one\n"
+        "run: the processors of a virtual machine move apart and together, and everything wanders with them but the ratio of\n"
+        "neighbours. Prints a table (median, 99th percentile, least, ratio of the medians) and the bars: the median of at least 5\n"
+        "rounds' ratios each. Without SECTION: all of them, about two minutes. Nothing else should run meanwhile.\n"
         "\n"
         "  --json FILE    write everything, histograms too, to FILE\n"
         "  --plot FILE    write a picture (SVG) of latency against load to FILE\n"
@@ -229,7 +230,7 @@ static int run_all(const struct options *options, struct bench_results *results,
 {
         int status = OK;
         for (const struct bench_section *section = bench_sections; section->name; section++) {
-                unsigned rows = results->row_count, figures = results->figure_count;
+                unsigned rows = results->row_count, figures = results->figure_count, points = results->point_count;
                 if (!section_wanted(options, section->name))
                         continue;
                 printf("%s: %s\n", section->name, section->about);
@@ -237,6 +238,7 @@ static int run_all(const struct options *options, struct bench_results *results,
                 if (section_run(options, section, results_fd) != OK)
                         status = say("the section %s failed", section->name);
                 bench_print_rows(stdout, results, rows, results->row_count);
+                bench_print_points(stdout, results, points);
                 bench_print_figures(stdout, results, figures);
                 fflush(stdout);
         }
@@ -257,6 +259,9 @@ static int program_main(const struct options *options)
         int r = options->json ? bench_write_json(options->json, results) : 0;
         if (r < 0)
                 status = say("%s: %s", options->json, strerror(-r));
+        r = options->plot ? bench_write_plot(options->plot, results) : 0;
+        if (r < 0)
+                status = say("%s: %s", options->plot, strerror(-r));
         return status;
 }
 

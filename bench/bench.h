@@ -3,10 +3,11 @@
 /*
  * What every section of `make bench` is written in.
  *
- * A section is a function that measures a few things and says what it found; sections.c lists them, bars.c what they must reach. Each runs
- * in a process of its own, with a private registry and bench.dext in it, both fresh (bench.c). The process has one thread when the section
- * begins: it forks its partners first (bench_partner(), amb_partner_fork()), then opens connections. Whatever it started ends with
- * it. Nothing here returns an error: bench_fail() ends the section, and the program goes on with the next and says so at its end.
+ * A section is a function that measures a few things and says what it found; sections.c lists them, bars.c what they must reach.
+ * Each runs in a process of its own, with a private registry and bench.dext in it, both fresh (bench.c). The process has one
+ * thread when the section begins: it forks its partners first (bench_partner(), amb_partner_fork()), then opens connections.
+ * Whatever it started ends with it. Nothing here returns an error: bench_fail() ends the section, and the program goes on with
+ * the next and says so at its end.
  *
  *      struct bench_row *plain = bench_row(bench, "ping-pong", NULL), *ours = bench_row(bench, "call", plain);
  *      bench_rounds(bench, 3);
@@ -15,8 +16,8 @@
  *      }
  *      bench_bar_rows(bench, "hot_scalar", ours, plain, BENCH_P50);
  *
- * Processors of virtual machines move apart and together within seconds: what is compared is measured in one round, and a bar is the median
- * of the rounds' ratios. One thread only may use these functions.
+ * Processors of virtual machines move apart and together within seconds: what is compared is measured in one round, and a bar is
+ * the median of the rounds' ratios. One thread only may use these functions.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,8 +76,8 @@ void bench_add_all(struct bench_row *row, const struct amb_histogram *samples);
 /* Nanoseconds since `begin` (amb_time_now()), without what reading the clock costs. */
 uint64_t bench_since(const struct bench *bench, uint64_t begin);
 /*
- * once(context) again and again, for so long; a few times before that without counting. In turns one alone and a batch (results.h: which
- * the median comes from). once ends the section if it fails.
+ * once(context) again and again, for so long; a few times before that without counting. In turns one alone and a batch
+ * (results.h: which the median comes from). once ends the section if it fails.
  */
 void bench_turn(struct bench *bench, struct bench_row *row, void (*once)(void *context), void *context, uint64_t nanoseconds);
 
@@ -91,7 +92,8 @@ void bench_bar_values(struct bench *bench, const char *name, double *values, uns
 struct bench_pair {
         const struct bench_row *row, *baseline;
 };
-void bench_bar_worst(struct bench *bench, const char *name, const struct bench_pair *pairs, unsigned count, enum bench_quantile quantile);
+void bench_bar_worst(struct bench *bench, const char *name, const struct bench_pair *pairs, unsigned count,
+                     enum bench_quantile quantile);
 /* A value that is the median of so many rounds already. */
 void bench_bar_median(struct bench *bench, const char *name, double value, unsigned rounds);
 /* A bar that is no median: a count, a size. */

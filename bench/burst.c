@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bursts of calls after 2 ms of sleep, against the better of two plain ways for each size: futexes on one core (cheap to begin), and a
- * partner on the other core that is woken and then spins (cheap to go on). Ours come in blocks of one size, for who learns from what came
- * before; then in sizes that nobody can foresee, which is reported alone.
+ * Bursts of calls after 2 ms of sleep, against the better of two plain ways for each size: futexes on one core (cheap to begin),
+ * and a partner on the other core that is woken and then spins (cheap to go on). Ours come in blocks of one size, for who learns
+ * from what came before; then in sizes that nobody can foresee, which is reported alone.
  */
 #include "bench/sections.h"
 
@@ -57,14 +57,14 @@ static void size_turn(struct bench *bench, struct burst *burst, int size)
 /* What the better of the two takes for a burst, in the round that has just ended. */
 static double better(const struct burst *burst, int size, unsigned round)
 {
-        double futex = (double)burst->futex_rows[size]->rounds[round][BENCH_P50], spin = (double)burst->spin_rows[size]->rounds[round][BENCH_P50];
+        double futex = bench_round_median(burst->futex_rows[size], round), spin = bench_round_median(burst->spin_rows[size], round);
         return spin > 0 && spin < futex ? spin : futex;
 }
 
 static void ratios_take(struct burst *burst, unsigned round)
 {
         for (int size = 0; size < SIZES; size++)
-                burst->ratios[size][burst->count] = (double)burst->our_rows[size]->rounds[round][BENCH_P50] / better(burst, size, round);
+                burst->ratios[size][burst->count] = bench_round_median(burst->our_rows[size], round) / better(burst, size, round);
         burst->count++;
 }
 
@@ -88,8 +88,8 @@ static void mixed(struct bench *bench, struct burst *burst)
 static void rows_make(struct bench *bench, struct burst *burst)
 {
         for (int size = 0; size < SIZES; size++) {
-                AMB_FREE char *futex = amb_format("%u: futex, one core", sizes[size]), *spin = amb_format("%u: spinning", sizes[size]);
-                AMB_FREE char *ours = amb_format("%u: calls", sizes[size]);
+                AMB_FREE char *futex = amb_format("%u: futex, one core", sizes[size]);
+                AMB_FREE char *spin = amb_format("%u: spinning", sizes[size]), *ours = amb_format("%u: calls", sizes[size]);
                 burst->futex_rows[size] = bench_row(bench, futex, NULL);
                 burst->spin_rows[size] = bench_row(bench, spin, burst->futex_rows[size]);
                 burst->our_rows[size] = bench_row(bench, ours, burst->futex_rows[size]);

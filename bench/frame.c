@@ -184,7 +184,8 @@ void bench_bar_values(struct bench *bench, const char *name, double *values, uns
         bench_bar_median(bench, name, bench_median(values, count), count);
 }
 
-void bench_bar_worst(struct bench *bench, const char *name, const struct bench_pair *pairs, unsigned count, enum bench_quantile quantile)
+void bench_bar_worst(struct bench *bench, const char *name, const struct bench_pair *pairs, unsigned count,
+                     enum bench_quantile quantile)
 {
         unsigned least = UINT_MAX, rounds;
         double worst = 0;
@@ -344,7 +345,8 @@ void bench_call(void *connection)
 {
         uint64_t in[2] = { 1, 2 }, out[2];
         uint32_t count = 2;
-        bench_check(IOConnectCallScalarMethod(*(io_connect_t *)connection, kBenchScalar, in, 2, out, &count), "calling kBenchScalar");
+        bench_check(IOConnectCallScalarMethod(*(io_connect_t *)connection, kBenchScalar, in, 2, out, &count),
+                    "calling kBenchScalar");
 }
 
 void bench_call_page(void *connection)

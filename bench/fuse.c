@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Three processes: ours asks; the caller measures, between a mount namespace's creation and its own end; the server is libfuse's loop.
- * Caller and server begin as one: it makes the namespace, and with it, where it must, a user namespace in which it may mount.
+ * Three processes: ours asks; the caller measures, between a mount namespace's creation and its own end; the server is libfuse's
+ * loop. Caller and server begin as one: it makes the namespace, and with it, where it must, a user namespace in which it may
+ * mount.
  */
 #include "bench/fuse.h"
 
@@ -62,7 +63,9 @@ static struct stat status_of(fuse_ino_t inode)
 
 static void server_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
-        struct fuse_entry_param entry = { .ino = FILE_INODE, .attr = status_of(FILE_INODE), .attr_timeout = 3600, .entry_timeout = 3600 };
+        struct fuse_entry_param entry = {
+                .ino = FILE_INODE, .attr = status_of(FILE_INODE), .attr_timeout = 3600, .entry_timeout = 3600,
+        };
         if (parent == FUSE_ROOT_ID && strcmp(name, file_name) == 0)
                 fuse_reply_entry(request, &entry);
         else

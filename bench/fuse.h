@@ -2,8 +2,8 @@
 #pragma once
 /*
  * A FUSE file system with one file that answers one ioctl, 16 bytes in and out, and a process that calls it: the usual way to put
- * something like a driver into a process. Both, and the mount, live in a mount namespace of their own and end with the process that made
- * them. To be made while there is one thread.
+ * something like a driver into a process. Both, and the mount, live in a mount namespace of their own and end with the process
+ * that made them. To be made while there is one thread.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -27,7 +27,8 @@ static void made_once(void *connection)
 {
         static unsigned char in[kBenchPage], out[kBenchPage];
         size_t size = sizeof(out);
-        bench_check(IOConnectCallStructMethod(*(io_connect_t *)connection, kBenchMade, in, sizeof(in), out, &size), "calling kBenchMade");
+        bench_check(IOConnectCallStructMethod(*(io_connect_t *)connection, kBenchMade, in, sizeof(in), out, &size),
+                    "calling kBenchMade");
 }
 
 static void pingpong_turn(struct bench *bench, struct bench_row *row, struct amb_partner *partner, uint64_t nanoseconds)
@@ -45,7 +46,7 @@ static void figures(struct bench *bench, const struct hot *hot)
         static double near[BENCH_ROUNDS], far[BENCH_ROUNDS];
         unsigned nears = 0, fars = 0;
         for (unsigned i = 0; i < hot->scalar->round_count; i++) {
-                double plain = (double)hot->pingpong->rounds[i][BENCH_P50], ratio = (double)hot->scalar->rounds[i][BENCH_P50] / plain;
+                double plain = bench_round_median(hot->pingpong, i), ratio = bench_round_median(hot->scalar, i) / plain;
                 if (plain < NEAR_NS)
                         near[nears++] = ratio;
                 else
@@ -64,17 +65,21 @@ static void bar_ioctl(struct bench *bench, const struct hot *hot)
         static double ratios[BENCH_ROUNDS];
         unsigned count = 0;
         for (unsigned i = 0; i < hot->scalar->round_count; i++)
-                if (hot->pingpong->rounds[i][BENCH_P50] < NEAR_NS && hot->ioctl->rounds[i][BENCH_P50] > 0)
-                        ratios[count++] = (double)hot->scalar->rounds[i][BENCH_P50] / (double)hot->ioctl->rounds[i][BENCH_P50];
+                if (bench_round_median(hot->pingpong, i) < NEAR_NS)
+                        ratios[count++] = bench_round_median(hot->scalar, i) / bench_round_median(hot->ioctl, i);
         if (count)
                 bench_bar_values(bench, "hot_vs_ioctl", ratios, count);
         else
-                bench_skip(bench, "hot_vs_ioctl", "in no round was the ping-pong below %d ns: the processors are far apart", NEAR_NS);
+                bench_skip(bench, "hot_vs_ioctl", "the ping-pong was below %d ns in no round: the processors are far apart",
+                           NEAR_NS);
 }
 
 void bench_hot(struct bench *bench)
 {
-        struct hot hot = { .spin = bench_partner(AMB_PARTNER_SPIN, bench->other), .page = bench_partner(AMB_PARTNER_SPIN_PAGE, bench->other) };
+        struct hot hot = {
+                .spin = bench_partner(AMB_PARTNER_SPIN, bench->other),
+                .page = bench_partner(AMB_PARTNER_SPIN_PAGE, bench->other),
+        };
         int pipes[2];
         uint64_t turn = bench_amount(bench, TURN_NS, 100000);
         if (pipe2(pipes, O_CLOEXEC) < 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One call after a millisecond in which nothing happened, the caller asleep meanwhile or busy with something else. The two sides of the
- * futex ping-pong are kept on one processor, where a wake-up costs least; everything else runs where the scheduler puts it.
+ * One call after a millisecond in which nothing happened, the caller asleep meanwhile or busy with something else. The two sides
+ * of the futex ping-pong are kept on one processor, where a wake-up costs least; everything else runs where the scheduler puts
+ * it.
  */
 #include "bench/fuse.h"
 #include "bench/sections.h"
@@ -42,13 +43,15 @@ static void fuse_turn(struct bench_fuse *fuse, struct bench_row *row, enum varia
                 bench_add(row, durations[i]);
 }
 
-static void bar(struct bench *bench, const char *name, struct bench_row *const ours[VARIANTS], struct bench_row *const baselines[VARIANTS])
+static void bar(struct bench *bench, const char *name, struct bench_row *const ours[VARIANTS],
+                struct bench_row *const baselines[VARIANTS])
 {
         const struct bench_pair pairs[VARIANTS] = { { ours[ASLEEP], baselines[ASLEEP] }, { ours[BUSY], baselines[BUSY] } };
         bench_bar_worst(bench, name, pairs, VARIANTS, BENCH_P50);
 }
 
-static void rows_make(struct bench *bench, const char *name, struct bench_row *rows[VARIANTS], struct bench_row *const baselines[VARIANTS])
+static void rows_make(struct bench *bench, const char *name, struct bench_row *rows[VARIANTS],
+                      struct bench_row *const baselines[VARIANTS])
 {
         for (int variant = 0; variant < VARIANTS; variant++) {
                 AMB_FREE char *text = amb_format("%s, %s", name, names[variant]);
@@ -60,9 +63,11 @@ void bench_idle(struct bench *bench)
 {
         enum { FUTEX, SOCKET, OURS, SUBJECTS };
         io_connect_t connection;
+        struct amb_partner *futex = bench_partner(AMB_PARTNER_FUTEX, bench->one);
+        struct amb_partner *stream = bench_partner(AMB_PARTNER_SOCKET, AMB_PROCESSOR_ANY);
         struct subject subjects[SUBJECTS] = {
-                [FUTEX] = { "futex, one core", bench_partner_once, bench_partner(AMB_PARTNER_FUTEX, bench->one), bench->one },
-                [SOCKET] = { "unix socket", bench_partner_once, bench_partner(AMB_PARTNER_SOCKET, AMB_PROCESSOR_ANY), AMB_PROCESSOR_ANY },
+                [FUTEX] = { "futex, one core", bench_partner_once, futex, bench->one },
+                [SOCKET] = { "unix socket", bench_partner_once, stream, AMB_PROCESSOR_ANY },
                 [OURS] = { "call", bench_call, &connection, AMB_PROCESSOR_ANY },
         };
         const char *why;

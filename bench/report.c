@@ -58,6 +58,19 @@ void bench_print_figures(FILE *out, const struct bench_results *results, unsigne
                 fprintf(out, "  %-40s  %10.4g %s\n", results->figures[i].name, results->figures[i].value, results->figures[i].unit);
 }
 
+void bench_print_points(FILE *out, const struct bench_results *results, unsigned from)
+{
+        if (from < results->point_count)
+                fprintf(out, "  %-28s  %10s  %10s  %10s\n", "", "offered", "median", "p99");
+        for (unsigned i = from; i < results->point_count; i++) {
+                const struct bench_point *point = &results->points[i];
+                fprintf(out, "  %-28s  %8.0f/s", point->series, point->offered);
+                print_duration(out, (uint64_t)point->p50);
+                print_duration(out, (uint64_t)point->p99);
+                fputc('\n', out);
+        }
+}
+
 /* --- the bars --- */
 
 unsigned bench_print_bars(FILE *out, const struct bench_results *results)
@@ -151,7 +164,8 @@ static void json_histogram(FILE *out, const struct amb_histogram *histogram)
         bool first = true;
         for (size_t i = 0; i < AMB_HISTOGRAM_BUCKETS; i++)
                 if (histogram->buckets[i]) {
-                        fprintf(out, "%s[%" PRIu64 ",%" PRIu64 "]", first ? "" : ",", amb_histogram_duration(i), histogram->buckets[i]);
+                        fprintf(out, "%s[%" PRIu64 ",%" PRIu64 "]", first ? "" : ",", amb_histogram_duration(i),
+                                histogram->buckets[i]);
                         first = false;
                 }
         fputc(']', out);

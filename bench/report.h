@@ -9,6 +9,8 @@
 void bench_print_rows(FILE *out, const struct bench_results *results, unsigned from, unsigned to);
 /* Figures from `from` on. */
 void bench_print_figures(FILE *out, const struct bench_results *results, unsigned from);
+/* The plot's points from `from` on. */
+void bench_print_points(FILE *out, const struct bench_results *results, unsigned from);
 /* Every bar; returns how many were missed, each said in words. */
 unsigned bench_print_bars(FILE *out, const struct bench_results *results);
 /* Everything. 0 or -errno. */

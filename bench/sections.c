@@ -9,5 +9,6 @@ const struct bench_section bench_sections[] = {
         { "one_core", "calls without a pause, everything on one core", 2, bench_one_core, .one_core = true },
         { "loaded", "calls without a pause, both cores kept busy by others", 6, bench_loaded },
         { "cpu", "processor time of a call each millisecond", 21, bench_cpu },
+        { "load", "latency against load, for the plot", 18, bench_load },
         { 0 },
 };

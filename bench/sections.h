@@ -10,3 +10,4 @@ void bench_burst(struct bench *bench);
 void bench_one_core(struct bench *bench);       /* pinned.c */
 void bench_loaded(struct bench *bench);         /* pinned.c */
 void bench_cpu(struct bench *bench);
+void bench_load(struct bench *bench);

@@ -100,8 +100,10 @@ static kern_return_t bench_start(IOService *self, IOService *provider)
 static kern_return_t bench_new_user_client(IOService *self, uint32_t type, IOUserClient **client)
 {
         IOService *made;
-        kern_return_t code = type > kBenchQueue ? kIOReturnUnsupported : IOService_Create(self, self, "UserClientProperties", &made);
+        kern_return_t code = kIOReturnUnsupported;
 
+        if (type <= kBenchQueue)
+                code = IOService_Create(self, self, "UserClientProperties", &made);
         if (code == kIOReturnSuccess) {
                 ((BenchUserClient *)made)->type = type;         /* it is started when we have returned */
                 *client = (IOUserClient *)made;

@@ -4,8 +4,8 @@
  * A histogram of durations, of fixed size, so that measuring does not allocate; all zeros is an empty one. It belongs to one thread
  * (or is shared memory that one process writes, and another reads when that has ended).
  *
- * Nanoseconds, in buckets of at most 1.6 % width: one for each up to HISTOGRAM_STEPS, then as many for each doubling; what is longer
- * than half a minute counts as that.
+ * Nanoseconds, in buckets of at most 1.6 % width: one for each up to HISTOGRAM_STEPS, then as many for each doubling; what is
+ * longer than half a minute counts as that.
  */
 #include <stddef.h>
 #include <stdint.h>

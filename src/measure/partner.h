@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What calls are compared with: a child process that answers 16 bytes (or a page), by the plainest code there is for each way to wait.
+ * What calls are compared with: a child process that answers 16 bytes (or a page), by the plainest code there is for each way to
+ * wait.
  *
  * A partner belongs to one thread, and is made while the process has no other: it is a fork. It ends with its parent, however that
  * happens, or by amb_partner_free().

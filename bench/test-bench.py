@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench/test-bench.py PROGRAM
+
+Does `make bench` work? Runs every section of ambidext-bench as briefly as can be, and looks at what comes out: all sections ran, every
+bar is there or skipped with a reason, histograms and table agree, the picture is one, mistakes are told. Values are not judged.
+"""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+BARS = """hot_scalar hot_vs_ioctl hot_p99 hot_4k idle_call idle_vs_fuse idle_vs_socket burst one_core loaded_p99 cpu_1khz idle_wakeups
+pipelined completions open_close connections instructions""".split()
+MAY_BE_SKIPPED = {"hot_vs_ioctl", "idle_vs_fuse", "instructions"}       # what the machine may not have
+
+
+def fail(text):
+    sys.exit(f"test-bench: {text}")
+
+
+def run(program, *arguments):
+    return subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          check=False)
+
+
+def expect(condition, text):
+    if not condition:
+        fail(text)
+
+
+def check_bars(found, printed):
+    bars = {bar["name"]: bar for bar in found["bars"]}
+    skipped = {skip["name"]: skip["why"] for skip in found["skipped"]}
+    for name in BARS:
+        expect(name in bars or name in skipped, f"{name} is neither measured nor skipped")
+        expect(name in bars or name in MAY_BE_SKIPPED or "is not there" in skipped[name], f"{name} is skipped: {skipped.get(name)}")
+        expect(re.search(rf"^  {name} ", printed, re.M), f"{name} is not in the table")
+    for bar in bars.values():
+        value, limit = bar["value"], bar["bar"]
+        ok = {"<=": value <= limit, "<": value < limit, ">=": value >= limit}[bar["sign"]]
+        expect(abs(value - limit) < 1e-5 * abs(limit) or bar["ok"] == ok, f"{bar} is judged wrongly")
+        expect(bar["ok"] or f"Missed: {bar['name']} " in printed, f"{bar['name']} is missed, and nothing says so")
+    return all(bar["ok"] for bar in bars.values())
+
+
+def check_row(row):
+    samples = sum(count for _, count in row["buckets"])
+    expect(samples == row["samples"] > 0, f"{row['name']}: {samples} samples in buckets, {row['samples']} in all")
+    values = list(row["percentiles"].values())
+    expect(values[:-1] == sorted(values[:-1]), f"{row['name']}: percentiles fall")
+    expect("baseline" not in row or row["ratio"] > 0, f"{row['name']} has no ratio")
+
+
+def check_whole(program, directory):
+    json_file, plot_file = directory / "bench.json", directory / "bench.svg"
+    done = run(program, "--quick", "--json", json_file, "--plot", plot_file)
+    expect(done.returncode in (0, 1), f"ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    found = json.loads(json_file.read_text())
+    expect(check_bars(found, done.stdout) == (done.returncode == 0), f"the bars and the status {done.returncode} do not agree")
+    for row in found["rows"]:
+        check_row(row)
+    expect(found["load"] and found["machine"]["processors"] > 0, "no points, or no machine")
+    picture = xml.etree.ElementTree.parse(plot_file).getroot()
+    lines = [line for line in picture.iter() if line.tag.endswith("polyline") and line.get("points")]
+    expect(len(lines) == 2 * len({point["name"] for point in found["load"]}), "the picture does not have its lines")
+
+
+def check_options(program, directory):
+    sections = re.findall(r"^(\w+) ", run(program, "--list").stdout, re.M)
+    expect("hot" in sections and "load" in sections, f"--list: {sections}")
+    done = run(program, "--quick", "--rounds", "7", "--json", directory / "one.json", "hot")
+    expect(done.returncode in (0, 1), done.stderr)
+    bars = {bar["name"]: bar for bar in json.loads((directory / "one.json").read_text())["bars"]}
+    expect(bars["hot_scalar"]["rounds"] == 7, "--rounds 7 gave another number of rounds")
+    expect("one_core" not in bars, "a section ran that was not asked for")
+    for wrong in (["nothing"], ["--rounds", "4"], ["--rounds", "x"], ["--unknown"]):
+        expect(run(program, *wrong).returncode == 2, f"{wrong} was taken")
+    done = run(program, "--quick", "--json", directory / "none/x.json", "one_core")
+    expect(done.returncode == 2 and "No such file" in done.stderr, "a result that cannot be written is no failure")
+
+
+def main():
+    program = sys.argv[1]
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        check_whole(program, directory)
+        check_options(program, directory)
+        left = sorted(path.name for path in directory.iterdir())
+        expect(left == ["bench.json", "bench.svg", "one.json"], f"left behind: {left}")
+
+
+if __name__ == "__main__":
+    main()
