@@ -3,10 +3,11 @@
 /*
  * Where a thread runs: on which processor it is, and keeping it on one, or off one, for a while.
  *
- * "Home" are the processors that a thread may use by itself. A thread that is kept somewhere goes home by amb_place_home(), which every owner of a
- * placed thread calls before it gives the thread away; amb_thread_start() calls it, too, since a new thread inherits its maker's processors.
- * If somebody else (taskset, a test) has changed a placed thread's processors meanwhile, theirs become its home.
- * All functions concern the calling thread alone; no lock, no memory beyond a thread-local variable. Failure is no error: the thread stays.
+ * "Home" are the processors that a thread may use by itself. A thread that is kept somewhere goes home by amb_place_home(),
+ * which every owner of a placed thread calls before it gives the thread away; amb_thread_start() calls it, too, since a new
+ * thread inherits its maker's processors. If somebody else (taskset, a test) has changed a placed thread's processors
+ * meanwhile, theirs become its home. All functions concern the calling thread alone; no lock, no memory beyond a thread-local
+ * variable. Failure is no error: the thread stays.
  */
 #include <sched.h>
 #include <stdbool.h>

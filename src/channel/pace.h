@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Where a host's thread waits for calls, and whether it spins there: the policy alone, without a clock and without a system call. The
- * thread that receives feeds it (host.c) and owns it; nothing in here is shared.
+ * Where a host's thread waits for calls, and whether it spins there: the policy alone, without a clock and without a system
+ * call. The thread that receives feeds it (host.c) and owns it; nothing in here is shared.
  *
- * The places, and what a burst of n calls costs there after 1 ms of idleness (two CPUs of a virtual machine, microseconds, medians; bare futexes
- * with the receiving thread placed by hand; the section `burst` of `make bench` shows what the policy makes of it):
+ * The places, and what a burst of n calls costs there after 1 ms of idleness (two CPUs of a virtual machine, microseconds,
+ * medians; bare futexes with the receiving thread placed by hand; the section `burst` of `make bench` shows what the policy
+ * makes of it):
  *
  *                          n = 1      4      8      16      64     256
  *      one CPU, pinned       5.3     19     37      71     280     1110
@@ -15,14 +16,16 @@
  *
  *      FREE    asleep where the thread likes to be: a driver whose calls take long, and a connection before its first call
  *
- * A burst is a run of calls with gaps of at most AMB_PACE_GAP_NS. A thread that is NEAR and has served AMB_PACE_SHORT calls of a burst moves FAR: from
- * there on the other CPU is cheaper. At the end of a burst a two-bit counter, as processors predict branches with, learns whether the
- * connection's bursts are long, and says where to sleep until the next one: so a program that makes single calls never wakes a second CPU and never
- * spins, one that makes long bursts has its driver start on the other CPU, and a single exception changes neither. Another counter learns whether
- * calls take longer than AMB_PACE_LONG_NS: then it does not matter what a wake-up costs, and the thread is free to move.
+ * A burst is a run of calls with gaps of at most AMB_PACE_GAP_NS. A thread that is NEAR and has served AMB_PACE_SHORT calls of
+ * a burst moves FAR: from there on the other CPU is cheaper. At the end of a burst a two-bit counter, as processors predict
+ * branches with, learns whether the connection's bursts are long, and says where to sleep until the next one: so a program that
+ * makes single calls never wakes a second CPU and never spins, one that makes long bursts has its driver start on the other
+ * CPU, and a single exception changes neither. Another counter learns whether calls take longer than AMB_PACE_LONG_NS: then it
+ * does not matter what a wake-up costs, and the thread is free to move.
  *
- * On the caller's CPU nobody spins: the other one runs only when we do not. A caller that is seen on the CPU of a FAR thread so often that it cannot be
- * chance ends the burst; the thread is NEAR until a new one has become long. A caller that changes CPUs is followed at the second call from the new one.
+ * On the caller's CPU nobody spins: the other one runs only when we do not. A caller that is seen on the CPU of a FAR thread so
+ * often that it cannot be chance ends the burst; the thread is NEAR until a new one has become long. A caller that changes CPUs
+ * is followed at the second call from the new one.
  *
  * The peer may say any CPU at all: then our thread is woken on the wrong one, which costs the peer time.
  */
@@ -52,8 +55,8 @@ struct amb_pace {
 void amb_pace_call_slow(struct amb_pace *pace, uint32_t caller, uint32_t own, bool late);
 
 /*
- * A call was taken that came from CPU `caller`; we are on `own`. `late`: the answer to the one before had to wake its caller, who had given
- * up spinning: it took long. `where` may change. The hot path: FAR, and nobody has moved.
+ * A call was taken that came from CPU `caller`; we are on `own`. `late`: the answer to the one before had to wake its caller,
+ * who had given up spinning: it took long. `where` may change. The hot path: FAR, and nobody has moved.
  */
 static inline void amb_pace_call(struct amb_pace *pace, uint32_t caller, uint32_t own, bool late)
 {

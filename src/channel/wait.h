@@ -3,7 +3,8 @@
 /*
  * How a thread waits for the other process: the policy, and the one protocol by which nobody sleeps through a wake-up.
  *
- * Spinning. Where it pays at all is said by pace.h (host) and by the CPU that the host says it is on (app): never on the peer's own CPU. Then:
+ * Spinning. Where it pays at all is said by pace.h (host) and by the CPU that the host says it is on (app): never on the peer's
+ * own CPU. Then:
  *      1. AMB_SPIN_TRIES looks with a pause between them, no clock: about two microseconds. A hot peer answers here.
  *      2. Looks with a clock, for at most the budget: twice the longest of the recent gaps that ended here, at least AMB_SPIN_LEAST, at most
  *         AMB_SPIN_MOST (50 us: what one wake-up costs both sides together). It goes down by an eighth with each wait that ends in step 1, and is
@@ -50,7 +51,8 @@ static inline void amb_pause(void)
 unsigned amb_wait_cpus(void);
 
 /*
- * Steps 1 and 2: true as soon as *word == value (acquire). `stop`, private, ends step 2 early. `woken`: the peer was asleep until now.
+ * Steps 1 and 2: true as soon as *word == value (acquire). `stop`, private, ends step 2 early. `woken`: the peer was asleep
+ * until now.
  */
 bool amb_spin(struct amb_spin *spin, const uint32_t *word, uint32_t value, const uint32_t *stop, bool woken);
 
@@ -58,8 +60,8 @@ bool amb_spin(struct amb_spin *spin, const uint32_t *word, uint32_t value, const
 void amb_futex_wait(uint32_t *word, uint64_t nanoseconds);
 
 /*
- * For who ends things: the same without a look at the word. A waker may have been killed between its exchange and its system call; then
- * the word is 0 and the sleeper sleeps.
+ * For who ends things: the same without a look at the word. A waker may have been killed between its exchange and its system
+ * call; then the word is 0 and the sleeper sleeps.
  */
 void amb_futex_wake_always(uint32_t *word);
 
