@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Host1: what the daemon asks. A request is read on the control thread, carried out on the pool (it runs driver code), and answered on
- * the control thread again.
+ * Host1: what the daemon asks. A request is read on the control thread, carried out on the pool (it runs driver code), and answered from
+ * there, with the control lock.
  */
 #include <fcntl.h>
 
@@ -20,7 +20,7 @@
 struct job {
         struct amb_post post;
         struct amb_server *server;
-        sd_bus_message *call;           /* touched on the control thread only; the strings in it live as long */
+        sd_bus_message *call;           /* touched with the control lock only; the strings in it live as long */
         void (*work)(struct job *job);
         int (*answer)(struct job *job);
         uint64_t entry, provider;
@@ -79,7 +79,7 @@ static void job_work(void *context)
 
         job->work(job);
         job->post.run = job_answer;
-        amb_server_post(job->server, &job->post);
+        amb_server_run(job->server, &job->post);
 }
 
 /* From a method handler: 1, or -errno with the job freed. */
@@ -226,7 +226,7 @@ static void on_ended(void *userdata, struct amb_connection *connection)
         job->channel = job->side = job->pidfd = -1;
         job->connection = amb_connection_retain(connection);
         job->post.run = connection_ended;
-        amb_server_post(job->server, &job->post);
+        amb_server_run(job->server, &job->post);
 }
 
 /* The driver's NewUserClient on the service's default queue. The object's number is known from its creation on. */
@@ -313,6 +313,9 @@ static void new_user_client_work(struct job *job)
         job->code = service ? ask_driver(job, service, &job->client) : kIOReturnOffline;
         if (job->code == kIOReturnSuccess)
                 job->code = open_client(job, service);
+        /* Its end is the driver's code: here. */
+        if (job->code != kIOReturnSuccess)
+                OSObject_release(amb_steal(job->client));
         OSObject_release(amb_steal(job->properties));
         if (job->code == kIOReturnSuccess) {
                 IOService_CopyProperties(&job->client->service, &job->properties);

@@ -14,6 +14,9 @@
 #define IDLE_SECONDS 5
 #define IDLE_MOST 32
 
+/* What this thread, which is one of the pool's, does after its present work; NULL: it is none. */
+static _Thread_local struct amb_link *afterwards;
+
 /* A thread without work, on its own stack. */
 struct idle {
         struct amb_link link;           /* linked: nobody has chosen it yet */
@@ -83,11 +86,17 @@ static struct amb_work *take(void)
 /* Counted already; with something to do. */
 static void *worker(void *first)
 {
+        struct amb_link mine = AMB_LIST_INIT(mine);
         struct amb_work *work = first;
 
+        afterwards = &mine;
         while (work) {
                 work->run(work);
-                work = take();
+                work = amb_list_first(&mine, struct amb_work, link);
+                if (work)
+                        amb_link_remove(&work->link);
+                else
+                        work = take();
         }
         pthread_mutex_lock(&pool.lock);
         pool.threads--;
@@ -153,6 +162,14 @@ void amb_pool_submit(struct amb_work *work)
         (void)submit(work, false);
 }
 
+void amb_pool_submit_after(struct amb_work *work)
+{
+        if (afterwards)
+                amb_list_append(afterwards, &work->link);
+        else
+                amb_pool_submit(work);
+}
+
 struct call {
         struct amb_work work;
         void (*function)(void *context);
@@ -167,16 +184,36 @@ static void call_run(struct amb_work *work)
         call.function(call.context);
 }
 
-int amb_pool_run(void (*function)(void *context), void *context)
+/* NULL: no memory. */
+static struct call *call_new(void (*run)(struct amb_work *work), void (*function)(void *context), void *context)
 {
         struct call *call = calloc(1, sizeof(*call));
 
+        if (call) {
+                call->work.run = run;
+                call->function = function;
+                call->context = context;
+        }
+        return call;
+}
+
+int amb_pool_run(void (*function)(void *context), void *context)
+{
+        struct call *call = call_new(call_run, function, context);
+
         if (!call)
                 return amb_trace(-ENOMEM);
-        call->work.run = call_run;
-        call->function = function;
-        call->context = context;
         amb_pool_submit(&call->work);
+        return 0;
+}
+
+int amb_pool_run_after(void (*function)(void *context), void *context)
+{
+        struct call *call = call_new(call_run, function, context);
+
+        if (!call)
+                return amb_trace(-ENOMEM);
+        amb_pool_submit_after(&call->work);
         return 0;
 }
 
@@ -193,15 +230,12 @@ static void call_run_apart(struct amb_work *work)
 
 int amb_pool_run_apart(void (*function)(void *context), void *context)
 {
-        struct call *call = calloc(1, sizeof(*call));
+        struct call *call = call_new(call_run_apart, function, context);
         struct idle *idle;
         int r;
 
         if (!call)
                 return amb_trace(-ENOMEM);
-        call->work.run = call_run_apart;
-        call->function = function;
-        call->context = context;
         pthread_mutex_lock(&pool.lock);
         idle = choose(&call->work);
         if (!idle)

@@ -21,9 +21,15 @@ struct amb_work {
 };
 
 void amb_pool_submit(struct amb_work *work);
+/*
+ * For what nobody waits for: on a thread of the pool it runs on the same thread, when that has done what it does now, which may take long;
+ * from elsewhere as amb_pool_submit.
+ */
+void amb_pool_submit_after(struct amb_work *work);
 
 /* function(context) on a thread of the pool. -ENOMEM. */
 int amb_pool_run(void (*function)(void *context), void *context);
+int amb_pool_run_after(void (*function)(void *context), void *context);
 
 /*
  * The same for what may take for ever: at once, on a thread that is not the pool's meanwhile, so that other work does not wait for

@@ -51,7 +51,7 @@ static void connection_end(struct amb_connection *c)
         /* Let go of after a termination whose Stop may not have come yet: the registry will not ask for it any more. */
         service = client ? &client->service : amb_table_find(c->options.id);
         if (service)
-                amb_service_stop(service);
+                amb_service_close(service);
         OSObject_release(service);
         if (c->options.ended)
                 c->options.ended(c->options.userdata, c);
@@ -78,7 +78,7 @@ static void stop_run(void *context)
         struct stop stop = *(struct stop *)context;
 
         free(context);
-        amb_service_stop(&stop.client->service);
+        amb_service_close(&stop.client->service);
         OSObject_release(stop.client);
         pthread_mutex_lock(&stop.connection->lock);
         thread_end(stop.connection);

@@ -46,7 +46,8 @@ void amb_rest_run(struct amb_link *ready)
 
         amb_list_for_safe(h, following, ready, link) {
                 amb_link_remove(&h->link);
-                if (amb_pool_run(rest_handler_run, h) < 0)
+                /* What is ours alone wakes nobody up for it. */
+                if ((h->function ? amb_pool_run : amb_pool_run_after)(rest_handler_run, h) < 0)
                         rest_handler_run(h);    /* no memory: better on this thread than never */
         }
 }

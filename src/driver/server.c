@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
@@ -66,6 +67,13 @@ struct amb_server *amb_server(void)
         return __atomic_load_n(&the_server, __ATOMIC_ACQUIRE);
 }
 
+uint32_t amb_uplink_daemon(void)
+{
+        struct amb_server *server = amb_server();
+
+        return server ? atomic_load(&server->daemons) : 0;
+}
+
 const char *amb_uplink_server_name(void)
 {
         struct amb_server *server = amb_server();
@@ -73,9 +81,9 @@ const char *amb_uplink_server_name(void)
         return server ? server->name : NULL;
 }
 
-/* --- posts --- */
+/* --- posts, and the control lock --- */
 
-void amb_server_post(struct amb_server *server, struct amb_post *post)
+static bool post_append(struct amb_server *server, struct amb_post *post)
 {
         bool first;
 
@@ -83,28 +91,79 @@ void amb_server_post(struct amb_server *server, struct amb_post *post)
         first = amb_list_empty(&server->posts);
         amb_list_append(&server->posts, &post->link);
         pthread_mutex_unlock(&server->lock);
-        /* Otherwise the control thread is already on its way to the list, which it empties. */
-        if (first)
-                (void)eventfd_write(server->post_fd, 1);
+        return first;
+}
+
+static struct amb_post *post_take(struct amb_server *server)
+{
+        struct amb_post *post;
+
+        pthread_mutex_lock(&server->lock);
+        post = amb_list_first(&server->posts, struct amb_post, link);
+        if (post)
+                amb_link_remove(&post->link);
+        pthread_mutex_unlock(&server->lock);
+        return post;
+}
+
+static bool posts_left(struct amb_server *server)
+{
+        bool left;
+
+        pthread_mutex_lock(&server->lock);
+        left = !amb_list_empty(&server->posts);
+        pthread_mutex_unlock(&server->lock);
+        return left;
+}
+
+static void control_wake(struct amb_server *server)
+{
+        (void)eventfd_write(server->post_fd, 1);
+}
+
+void amb_server_post(struct amb_server *server, struct amb_post *post)
+{
+        /* Otherwise somebody is already on his way to the list, which he empties. */
+        if (post_append(server, post))
+                control_wake(server);
+}
+
+/* With the control lock. */
+static void posts_run(struct amb_server *server)
+{
+        struct amb_post *post;
+
+        while ((post = post_take(server)))
+                post->run(post);
+}
+
+/* With the control lock: is something for the control thread to do about the bus? What the socket has not taken at once; its end. */
+static bool bus_wants(struct amb_server *server)
+{
+        uint64_t queued = 0;
+
+        return server->bus && (sd_bus_get_n_queued_write(server->bus, &queued) < 0 || queued > 0);
+}
+
+void amb_server_run(struct amb_server *server, struct amb_post *post)
+{
+        (void)post_append(server, post);
+        /* Again after the unlock: who found the lock taken relies on its owner. */
+        while (posts_left(server) && pthread_mutex_trylock(&server->control) == 0) {
+                posts_run(server);
+                if (bus_wants(server))
+                        control_wake(server);
+                pthread_mutex_unlock(&server->control);
+        }
 }
 
 static int on_posts(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
-        struct amb_server *server = userdata;
-        struct amb_post *post;
         eventfd_t count;
 
         (void)eventfd_read(fd, &count);
-        for (;;) {
-                pthread_mutex_lock(&server->lock);
-                post = amb_list_first(&server->posts, struct amb_post, link);
-                if (post)
-                        amb_link_remove(&post->link);
-                pthread_mutex_unlock(&server->lock);
-                if (!post)
-                        return 0;
-                post->run(post);
-        }
+        posts_run(userdata);
+        return 0;
 }
 
 void amb_server_end(struct amb_server *server, int status)
@@ -232,6 +291,7 @@ int amb_server_take_bus(struct amb_server *server, sd_bus *bus)
                 return amb_trace(r);
         }
         server->bus = bus;
+        atomic_fetch_add(&server->daemons, 1);
         return 0;
 }
 
@@ -266,14 +326,37 @@ static int open_daemon(struct amb_server *s, int fd)
         return r < 0 ? r : amb_server_take_bus(s, bus);
 }
 
+/* One round: asks for what is there, waits without the lock until something is, deals with one thing. -errno. */
+static int control_round(struct amb_server *server)
+{
+        struct pollfd events = { .fd = sd_event_get_fd(server->event), .events = POLLIN };
+        int r;
+
+        r = sd_event_prepare(server->event);
+        if (r == 0) {
+                pthread_mutex_unlock(&server->control);
+                /* From here on those who post find the lock free. */
+                if (!posts_left(server))
+                        (void)poll(&events, 1, -1);
+                pthread_mutex_lock(&server->control);
+                r = sd_event_wait(server->event, 0);
+        }
+        if (r > 0)
+                r = sd_event_dispatch(server->event);
+        posts_run(server);
+        return r;
+}
+
 static void *control_run(void *context)
 {
         struct amb_server *server = context;
         int r;
 
+        pthread_mutex_lock(&server->control);
         do
-                r = sd_event_run(server->event, UINT64_MAX);
+                r = control_round(server);
         while (r >= 0);
+        pthread_mutex_unlock(&server->control);
         amb_log(AMB_LOG_ERROR, "the control loop failed: %s", strerror(-r));
         amb_server_end(server, EXIT_FAILURE);
         return NULL;
@@ -288,6 +371,7 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         s->object = object;
         s->tag = tag;
         pthread_mutex_init(&s->lock, NULL);
+        pthread_mutex_init(&s->control, NULL);
         pthread_cond_init(&s->ended, NULL);
         amb_list_init(&s->posts);
         amb_list_init(&s->connections);

@@ -8,10 +8,13 @@
  *      hosting.c       what the daemon asks of us (Host1): driver code runs on the pool, answers go out on the control thread
  *      adopt.c         the daemon is gone: watch the socket's directory, connect again, report everything
  *
- * sd-event and sd-bus belong to the control thread alone. It never runs driver code and never waits for it. There is one server in a
- * process; it is never freed, because threads may be anywhere in it: the process ends with it.
+ * sd-event, sd-bus and what is marked `control` below belong to whoever holds the control lock: the control thread, which waits for the
+ * world's events without it, or a thread that has come back from driver code with something for the daemon (amb_server_run): it says that
+ * itself, instead of waking the control thread for it. Nobody runs driver code with the lock, or waits for anything. There is one server
+ * in a process; it is never freed, because threads may be anywhere in it: the process ends with it.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
@@ -20,7 +23,7 @@
 #include "base/base.h"
 #include "driver/connection.h"
 
-/* Something to do on the control thread. Its memory belongs to run from then on. */
+/* Something to do with the control lock. Its memory belongs to run from then on. */
 struct amb_post {
         struct amb_link link;
         void (*run)(struct amb_post *post);
@@ -30,6 +33,7 @@ struct amb_server {
         IOUserServer *object;
         sd_event *event;
         sd_bus *bus;                    /* NULL: no daemon */
+        _Atomic uint32_t daemons;       /* that there have been */
         bool adopting;                  /* a report is on its way; cleared by its answer */
         bool report_again;              /* the daemon waits for a Start to return */
         char *name, *bundle_id, *token;
@@ -39,15 +43,16 @@ struct amb_server {
 
         pthread_mutex_t lock;
         pthread_cond_t ended;
-        struct amb_link posts;
-        int post_fd;
+        struct amb_link posts;          /* under the lock */
+        int post_fd;                    /* wakes the control thread */
         bool end;
         int status;
 
-        struct amb_link connections;    /* control thread: struct amb_watch */
-        unsigned int loading;           /* control thread: bundles being loaded, and who waits for them */
+        pthread_mutex_t control;        /* taken before all other locks, and only by amb_server_run and the control thread */
+        struct amb_link connections;    /* control: struct amb_watch */
+        unsigned int loading;           /* control: bundles being loaded, and who waits for them */
         struct amb_link after_loading;
-        struct amb_link terminations;   /* control thread: asked for while no daemon was there */
+        struct amb_link terminations;   /* control: asked for while no daemon was there */
 
         /* adopt.c */
         char *path, *directory;
@@ -58,11 +63,16 @@ struct amb_server {
 /* The process's one, or NULL. */
 struct amb_server *amb_server(void);
 
-/* Any thread. */
+/* Any thread, also from driver code: runs it on the control thread, soon. */
 void amb_server_post(struct amb_server *server, struct amb_post *post);
+/*
+ * From a thread of the runtime's own that has no driver code below it, or with the control lock: runs it now, after what has been posted
+ * before, unless somebody has the lock, who does it then.
+ */
+void amb_server_run(struct amb_server *server, struct amb_post *post);
 void amb_server_end(struct amb_server *server, int status);
 
-/* --- control thread --- */
+/* --- with the control lock --- */
 /* Watches an open connection until it has ended; takes the reference. -errno: not taken. */
 int amb_server_watch(struct amb_server *server, struct amb_connection *connection);
 /* Stop has been delivered: the references go, the daemon is told. */

@@ -155,6 +155,20 @@ static bool stop_complete(struct IOService_ivars *s, IOService **ret_provider)
         return true;
 }
 
+/* The base Stop has been called: who has to be told? */
+static void tell_did_stop(struct IOService_ivars *s)
+{
+        uint32_t closed_to;
+        uint64_t entry;
+
+        pthread_mutex_lock(&s->lock);
+        closed_to = s->closed_to;
+        entry = s->entry;
+        pthread_mutex_unlock(&s->lock);
+        if (closed_to == 0 || closed_to != amb_uplink_daemon())
+                amb_uplink_did_stop(entry);
+}
+
 AMB_EXPORT kern_return_t IOService_Start(IOService *self, IOService *provider)
 {
         pthread_mutex_lock(&self->ivars->lock);
@@ -168,20 +182,18 @@ AMB_EXPORT kern_return_t IOService_Stop(IOService *self, IOService *provider)
         struct IOService_ivars *s = self->ivars;
         IOService *gone = NULL;
         bool told, complete;
-        uint64_t entry;
 
         pthread_mutex_lock(&s->lock);
         /* A call that nobody asked for stops nothing. */
         told = s->stopping && !s->did_stop;
         s->did_stop |= told;
         complete = told && stop_complete(s, &gone);
-        entry = s->entry;
         pthread_mutex_unlock(&s->lock);
         OSObject_release(gone);
         if (told && amb_object_cast(self, OSTypeID(IOUserClient)))
                 amb_client_set_connection((IOUserClient *)self, NULL);
         if (told)
-                amb_uplink_did_stop(entry);
+                tell_did_stop(s);
         if (complete)
                 amb_table_remove(self);
         return kIOReturnSuccess;
@@ -260,7 +272,6 @@ void amb_service_stop(IOService *service)
         struct amb_queue_frame frame;
         kern_return_t code;
         bool entered, complete, first;
-        uint64_t entry;
 
         pthread_mutex_lock(&s->lock);
         first = !s->stopping;
@@ -269,7 +280,6 @@ void amb_service_stop(IOService *service)
                 amb_service_stop_begin();
         provider = s->provider;
         OSObject_retain(provider);
-        entry = s->entry;
         pthread_mutex_unlock(&s->lock);
         if (!first) {
                 OSObject_release(provider);
@@ -292,13 +302,24 @@ void amb_service_stop(IOService *service)
         complete = stop_complete(s, &gone);
         pthread_mutex_unlock(&s->lock);
         if (first)
-                amb_uplink_did_stop(entry);
+                tell_did_stop(s);
         if (complete)
                 amb_table_remove(service);
         OSObject_release(gone);
         OSObject_release(provider);
         OSObject_release(service);
         amb_service_stop_end();
+}
+
+void amb_service_close(IOService *service)
+{
+        struct IOService_ivars *s = service->ivars;
+
+        pthread_mutex_lock(&s->lock);
+        if (!s->stopping)
+                s->closed_to = amb_uplink_daemon();
+        pthread_mutex_unlock(&s->lock);
+        amb_service_stop(service);
 }
 
 void amb_service_discard(IOService *service)

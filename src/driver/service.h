@@ -36,6 +36,7 @@ struct IOService_ivars {
         bool start_begun, started;
         bool register_wanted, registered;
         bool stopping, stop_returned, did_stop;
+        uint32_t closed_to;             /* the daemon that hears of the stop as the end of the connection, see amb_service_close */
         IOService *provider;            /* retained until stopped */
         OSDictionary *properties, *runtime;
         char *name;
@@ -65,6 +66,11 @@ IODispatchQueue *amb_service_method_queue(IOService *service, uint32_t *ret_chan
 kern_return_t amb_service_start(IOService *service, IOService *provider);
 /* Runs Stop on the default queue unless it has run or runs already. Blocks as long as the driver does. */
 void amb_service_stop(IOService *service);
+/*
+ * The same for a user client whose connection has ended: the daemon is told of that afterwards, which says more than that the base Stop
+ * has been called; only another daemon than the one of now is told that, too.
+ */
+void amb_service_close(IOService *service);
 /*
  * What the registry sends one-way it does not wait for, the host does before it exits: begin when a Stop has been asked for, end when it
  * has returned, wait until there are none. A driver whose Stop never returns is ended by the daemon.

@@ -244,7 +244,7 @@ AMB_EXPORT kern_return_t IOUserServer_RegisterService(IOUserServer *self)
         return ask_and_wait(&ask);
 }
 
-/* --- on the control thread --- */
+/* --- with the control lock --- */
 
 static void send_number(struct amb_server *server, const char *member, uint64_t number, const uint64_t *second)
 {

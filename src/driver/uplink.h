@@ -2,7 +2,7 @@
 #pragma once
 /*
  * What services ask of the registry daemon. Implemented by the server (server.c), which owns the only connection. From any thread but the
- * control thread. Without a server (tests, programs that make services by themselves) every call succeeds and does nothing; while the daemon
+ * control thread, without the control lock. Without a server (tests, programs that make services by themselves) every call succeeds and does nothing; while the daemon
  * is away, changes succeed too: the next daemon is told the whole state.
  */
 #include <DriverKit/IOService.h>
@@ -15,5 +15,7 @@ kern_return_t amb_uplink_terminate(uint64_t entry);
 void amb_uplink_register(uint64_t entry);
 void amb_uplink_did_stop(uint64_t entry);
 
+/* Which daemon it is, counted from 1; 0: there was none yet. */
+uint32_t amb_uplink_daemon(void);
 /* The name of this host for the registry ("IOUserServerName"); NULL without a server. Constant once set. */
 const char *amb_uplink_server_name(void);
