@@ -190,38 +190,44 @@ static int load(int fd, uint64_t offset, uint8_t *to, size_t length)
 
 /* --- one step --- */
 
-static int protect(uintptr_t at, size_t length)
-{
-        struct uffdio_register area = { .range = { at, length }, .mode = UFFDIO_REGISTER_MODE_WP };
-        struct uffdio_writeprotect stop = { .range = { at, length }, .mode = UFFDIO_WRITEPROTECT_MODE_WP };
-
-        if (ioctl(faults, UFFDIO_REGISTER, &area) < 0)
-                return -errno;
-        /* What is not there cannot be protected. The zero page will do. */
-        if (madvise((void *)at, length, MADV_POPULATE_READ) < 0 || ioctl(faults, UFFDIO_WRITEPROTECT, &stop) < 0) {
-                int error = -errno;
-
-                ioctl(faults, UFFDIO_UNREGISTER, &area.range);
-                return error;
-        }
-        return 0;
-}
-
-/* The range belongs to us no more, or never did: lets everybody go on. */
+/*
+ * The range belongs to us no more, or never did: lets everybody go on. Whatever has become of it meanwhile: of what somebody has mapped there
+ * nothing is ours, what somebody has moved away is not watched any more, and who waits for one of its addresses is woken at the
+ * end. Unregistering alone would not wake anybody (the kernel does that for missing pages only).
+ */
 static void let_go(uintptr_t at, size_t length, bool replaced)
 {
         struct uffdio_writeprotect go = { .range = { at, length } };
         struct uffdio_range range = { at, length };
+        size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
         if (!replaced && (ioctl(faults, UFFDIO_WRITEPROTECT, &go) < 0 || ioctl(faults, UFFDIO_UNREGISTER, &range) < 0)) {
                 /* Something else has been mapped into the range: page by page, each that still is as it was. */
-                for (size_t done = 0; done < length; done += PAGE) {
-                        go.range = (struct uffdio_range){ at + done, PAGE };
+                for (size_t done = 0; done < length; done += page) {
+                        go.range = (struct uffdio_range){ at + done, page };
                         ioctl(faults, UFFDIO_WRITEPROTECT, &go);
                         ioctl(faults, UFFDIO_UNREGISTER, &go.range);
                 }
         }
         ioctl(faults, UFFDIO_WAKE, &range);
+}
+
+/* On failure everything is let go of again: a part may have been protected, and threads may wait there already. */
+static int protect(uintptr_t at, size_t length)
+{
+        struct uffdio_register area = { .range = { at, length }, .mode = UFFDIO_REGISTER_MODE_WP };
+        struct uffdio_writeprotect stop = { .range = { at, length }, .mode = UFFDIO_WRITEPROTECT_MODE_WP };
+        bool registered = ioctl(faults, UFFDIO_REGISTER, &area) == 0;
+        int error;
+
+        /* What is not there cannot be protected. The zero page will do. */
+        if (registered && madvise((void *)at, length, MADV_POPULATE_READ) == 0 && ioctl(faults, UFFDIO_WRITEPROTECT, &stop) == 0)
+                return 0;
+        error = -errno;
+        /* What cannot be registered may be watched by a userfaultfd of the program's own; without memory some of it is. */
+        if (registered || error == -ENOMEM)
+                let_go(at, length, false);
+        return error;
 }
 
 struct step {
