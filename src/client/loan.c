@@ -8,6 +8,7 @@
 #include "base/thread.h"
 #include "channel/channel.h"
 #include "channel/side.h"
+#include "client/cancel.h"
 #include "client/connection.h"
 #include "client/exchange.h"
 #include "client/loan.h"
@@ -462,6 +463,8 @@ static void end_locked(struct amb_loans *loans)
 
 void amb_loans_end(struct amb_loans *loans)
 {
+        AMB_NO_CANCEL;
+
         pthread_mutex_lock(&lock);
         end_locked(loans);
         pthread_mutex_unlock(&lock);
@@ -560,13 +563,16 @@ static void own_stack_take_back(void)
  * does next would be seen there. The child says when it is done, or ends.
  */
 static int child_ready[2] = { -1, -1 };
+static int fork_cancel;                 /* the state of the thread that forks */
 
 static void fork_prepare(void)
 {
+        int cancel = amb_cancel_disable();
         struct amb_export *e;
         bool any = false;
 
         pthread_mutex_lock(&lock);
+        fork_cancel = cancel;
         own_stack_take_back();
         for (e = amb_export_next(NULL); e; e = amb_export_next(e))
                 any |= e->core < e->core_end;
@@ -576,6 +582,7 @@ static void fork_prepare(void)
 
 static void fork_parent(void)
 {
+        int cancel = fork_cancel;
         char done;
 
         /* No child, or a dead one: the end of the file. */
@@ -584,10 +591,13 @@ static void fork_parent(void)
                 continue;
         child_ready[0] = amb_fd_close(child_ready[0]);
         pthread_mutex_unlock(&lock);
+        amb_cancel_restore(&cancel);
 }
 
 static void fork_child(void)
 {
+        int cancel = fork_cancel;
+
         amb_exports_forked();
         if (child_ready[1] >= 0)
                 (void)!write(child_ready[1], "", 1);
@@ -596,6 +606,7 @@ static void fork_child(void)
         amb_list_init(&lenders);
         watch = amb_fd_close(watch);
         pthread_mutex_unlock(&lock);
+        amb_cancel_restore(&cancel);
 }
 
 /* Before there is anything to be forked with. */
@@ -652,6 +663,7 @@ static int socket_open(struct amb_loans *loans, int *ret_host)
 
 int amb_loans_need(struct amb_connection *connection)
 {
+        AMB_NO_CANCEL;
         const struct amb_side_message message = { .kind = AMB_SIDE_LOANS };
         struct amb_loans *loans = &connection->loans;
         AMB_FD host = -1;
@@ -753,6 +765,7 @@ void amb_loan_end(struct amb_connection *connection, uint32_t id, bool retained)
 
 void amb_loans_sync_slow(struct amb_loans *loans)
 {
+        AMB_NO_CANCEL;
         struct ticket *ticket;
 
         pthread_mutex_lock(&lock);

@@ -369,13 +369,60 @@ START_TEST(vanished)
 }
 END_TEST
 
+/* --- cancellation --- */
+
+static _Atomic bool went_on;
+static pid_t forked_meanwhile;
+
+/* Cancelled before it gives pages back: it does not go while it has the lock, or while others wait for these pages. */
+static void *cancelled(void *context)
+{
+        pthread_cancel(pthread_self());
+        if (context) {
+                forked_meanwhile = fork();
+                if (forked_meanwhile == 0)
+                        _exit(0);
+        } else {
+                amb_loans_end(&lender.connection->loans);
+        }
+        went_on = true;
+        pthread_testcancel();
+        return NULL;
+}
+
+START_TEST(cancelled_meanwhile)
+{
+        size_t length = 5 * page_bytes();
+        char *block = pages(5);
+        struct borrowed borrowed;
+        pthread_t thread;
+        void *result;
+
+        setup();
+        memset(block, 'x', length);
+        lend(&lender, block, length, OUTPUT, &borrowed);
+        went_on = false;
+        ck_assert_int_eq(pthread_create(&thread, NULL, cancelled, _i ? block : NULL), 0);
+        pthread_join(thread, &result);
+        ck_assert(went_on);
+        ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+        if (_i)
+                await_child(forked_meanwhile);
+        unlend(&lender, &borrowed);
+        lender_close(&lender);
+        ck_assert(is_private(block));
+        ck_assert_int_eq(block[length - 1], 'x');
+        munmap(block, length);
+}
+END_TEST
+
 int main(void)
 {
         const TTest *const tests[] = {
                 forked, forked_lends, forked_on_stack, fork_fails, connections_end, unmapped_meanwhile, closed_meanwhile,
                 nobody_reads_the_answer,
         };
-        const TTest *const twice[] = { forbidden, vanished };
+        const TTest *const twice[] = { forbidden, vanished, cancelled_meanwhile };
 
         return run_suite_twice("client-loan-end", tests, AMB_ARRAY_LENGTH(tests), twice, AMB_ARRAY_LENGTH(twice));
 }
