@@ -191,9 +191,9 @@ static int load(int fd, uint64_t offset, uint8_t *to, size_t length)
 /* --- one step --- */
 
 /*
- * The range belongs to us no more, or never did: lets everybody go on. Whatever has become of it meanwhile: of what somebody has mapped there
- * nothing is ours, what somebody has moved away is not watched any more, and who waits for one of its addresses is woken at the
- * end. Unregistering alone would not wake anybody (the kernel does that for missing pages only).
+ * The range belongs to us no more, or never did: lets everybody go on. Whatever has become of it meanwhile: of what somebody has
+ * mapped there nothing is ours, what somebody has moved away is not watched any more, and who waits for one of its addresses is
+ * woken at the end. Unregistering alone would wake nobody (the kernel does that for missing pages only).
  */
 static void let_go(uintptr_t at, size_t length, bool replaced)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Another thread of the program changes what is mapped at each step of an exchange, while a third one is about to store into the part that
- * stays: whatever becomes of the exchange, that thread goes on, its store is there, and nobody waits for these pages any more.
+ * Another thread of the program changes what is mapped at each step of an exchange, while a third one is about to store into the
+ * part that stays: whatever becomes of the exchange, that thread goes on, its store is there, and nobody waits for these pages
+ * any more.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -21,8 +22,9 @@
 enum step { REGISTER, POPULATE, PROTECT, COPY, MOVE, STEPS };
 enum disturbance { NONE, UNMAPPED, CLOSED, READ_ONLY, REPLACED, A_DISK_FILE, MOVED_AWAY, FAILURE, DISTURBANCES };
 static const char *const step_names[] = { "register", "populate", "protect", "copy", "move" };
-static const char *const disturbance_names[] = { "nothing", "unmapped", "closed", "read only", "replaced", "a file on a disk", "moved away",
-                                                 "failure" };
+static const char *const disturbance_names[] = {
+        "nothing", "unmapped", "closed", "read only", "replaced", "a file on a disk", "moved away", "failure",
+};
 
 #define VALUE 4711u
 
@@ -73,7 +75,8 @@ static void disturb(void)
                 map_disk_file();
                 break;
         case MOVED_AWAY:
-                ck_assert_int_eq(syscall(SYS_mremap, game.changed, half(), half(), MREMAP_MAYMOVE | MREMAP_FIXED, aside), (long)aside);
+                ck_assert_int_eq(syscall(SYS_mremap, game.changed, half(), half(), MREMAP_MAYMOVE | MREMAP_FIXED, aside),
+                                 (long)aside);
                 break;
         case FAILURE:
                 game.fails = true;
@@ -126,11 +129,16 @@ static int protect_half_and_fail(int fd, struct uffdio_writeprotect *all)
         return -1;
 }
 
+static bool protects(unsigned long request, const struct uffdio_writeprotect *argument)
+{
+        return request == UFFDIO_WRITEPROTECT && (argument->mode & UFFDIO_WRITEPROTECT_MODE_WP);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
         va_list arguments;
         void *argument;
-        int r;
+        int r, error;
 
         va_start(arguments, request);
         argument = va_arg(arguments, void *);
@@ -139,12 +147,12 @@ int ioctl(int fd, unsigned long request, ...)
                 errno = ENOMEM;
                 return -1;
         }
-        if (!game.armed || request != UFFDIO_WRITEPROTECT || !(((struct uffdio_writeprotect *)argument)->mode & UFFDIO_WRITEPROTECT_MODE_WP))
+        if (!game.armed || !protects(request, argument))
                 return (int)syscall(SYS_ioctl, fd, request, argument);
         if (reach(PROTECT))
                 return protect_half_and_fail(fd, argument);
         r = (int)syscall(SYS_ioctl, fd, request, argument);
-        int error = errno;
+        error = errno;
         storer_start(fd);
         errno = error;
         return r;
@@ -159,8 +167,8 @@ int madvise(void *at, size_t length, int advice)
         return (int)syscall(SYS_madvise, at, length, advice);
 }
 
-ssize_t process_vm_readv(pid_t pid, const struct iovec *local, unsigned long count, const struct iovec *remote, unsigned long remote_count,
-                         unsigned long flags)
+ssize_t process_vm_readv(pid_t pid, const struct iovec *local, unsigned long count, const struct iovec *remote,
+                         unsigned long remote_count, unsigned long flags)
 {
         if (reach(COPY)) {
                 errno = EFAULT;
@@ -216,13 +224,15 @@ static void expect_kept(const char *what)
 static void play(enum step step, enum disturbance disturbance, bool back, bool second)
 {
         char what[128];
+        int (*exchange)(uintptr_t, size_t, bool, int, uint64_t) = back ? amb_exchange_return : amb_exchange_share;
         int fd = memfd_create("exchanged", MFD_CLOEXEC), r;
 
         game.size = 8 * 4096;
         ck_assert_int_eq(ftruncate(fd, (off_t)game.size), 0);
         /* pages before and behind it keep it apart */
         game.at = (uint8_t *)mmap(NULL, game.size + 2 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
-        mmap(game.at, game.size, PROT_READ | PROT_WRITE, MAP_FIXED | (back ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS), back ? fd : -1, 0);
+        mmap(game.at, game.size, PROT_READ | PROT_WRITE, MAP_FIXED | (back ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS),
+             back ? fd : -1, 0);
         game.changed = game.at + (second ? half() : 0);
         game.kept = game.at + (second ? 0 : half());
         game.stored = eventfd(0, EFD_CLOEXEC);
@@ -231,7 +241,7 @@ static void play(enum step step, enum disturbance disturbance, bool back, bool s
         game.disturbed = game.fails = game.storing = false;
         fill();
         game.armed = true;
-        r = back ? amb_exchange_return((uintptr_t)game.at, game.size, true, fd, 0) : amb_exchange_share((uintptr_t)game.at, game.size, true, fd, 0);
+        r = exchange((uintptr_t)game.at, game.size, true, fd, 0);
         game.armed = false;
         snprintf(what, sizeof(what), "%s, %s half %s at %s: %d", back ? "return" : "share", second ? "second" : "first",
                  disturbance_names[disturbance], step_names[step], r);

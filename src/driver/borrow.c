@@ -81,8 +81,8 @@ static void file_drop(struct amb_borrows *b, struct file *file)
 }
 
 /*
- * How long is it to be for us? The application's own file may have been cut short by now, or while we look at it, and that is no breach: what is
- * not there cannot be mapped.
+ * How long is it to be for us? The application's own file may have been cut short by now, or while we look at it, and that is no
+ * breach: what is not there cannot be mapped.
  */
 static uint64_t file_length(int fd, const struct amb_loan_message *m)
 {

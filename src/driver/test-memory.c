@@ -615,18 +615,19 @@ static int offer_own_file(struct lender *l, uint64_t length)
 
         *offer = (struct lender_offer){ .ticket = 1 };
         offer->fd = lender_file(length, 0, &offer->memory);
-        offer->extent = (struct amb_loan_message){ .kind = AMB_LOAN_EXTENT, .ticket = 1, .options = AMB_LOAN_WRITABLE | AMB_LOAN_OPEN,
-                                                   .length = length, .size = length };
+        offer->extent = (struct amb_loan_message){ .kind = AMB_LOAN_EXTENT, .ticket = 1, .length = length, .size = length,
+                                                   .options = AMB_LOAN_WRITABLE | AMB_LOAN_OPEN };
         l->count = 1;
         return offer->fd;
 }
 
 static kern_return_t borrow_and_map(struct amb_connection *c, uint64_t length, IOMemoryMap **ret)
 {
+        struct amb_range range = { .id = 1, .length = length };
         IOMemoryDescriptor *d = NULL;
         kern_return_t code;
 
-        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .length = length }, AMB_LOAN_IN | AMB_LOAN_SHARED, &d), 0);
+        ck_assert_int_eq(amb_borrow_argument(c, &range, AMB_LOAN_IN | AMB_LOAN_SHARED, &d), 0);
         code = map(d, 0, 0, 0, 0, ret);
         OSObject_release(d);
         return code;
