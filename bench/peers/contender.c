@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench/peers/contender.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -22,7 +21,6 @@ enum {
         START_MS = 20000,       /* for a server to be ready, and for a client to be connected */
         TURN_MS = 10000,        /* beyond what a turn was ordered to take */
         END_MS = 10000,         /* for a server to end by itself */
-        TREE_MAX = 64,          /* processes of a server */
 };
 
 /* --- signals --- */
@@ -170,10 +168,11 @@ static bool put_out(struct contender *contender, const char *format, ...)
 /* --- starting --- */
 
 /* In the child: what both roles have. */
-static _Noreturn void become(const struct contender *contender, int memory, int channel, char **arguments)
+static _Noreturn void become(const struct contender *contender, bool server, int memory, int channel, char **arguments)
 {
         AMB_FREE char *said = amb_format("%s/said", contender->directory);
         prctl(PR_SET_PDEATHSIG, SIGTERM);
+        amb_thread_stay_on(0, server ? contender->theirs : contender->ours);
         setsid();
         signal(SIGINT, SIG_DFL);
         sigprocmask(SIG_SETMASK, &while_waiting, NULL);
@@ -186,15 +185,15 @@ static _Noreturn void become(const struct contender *contender, int memory, int 
         _exit(127);
 }
 
-static pid_t start_role(const struct contender *contender, const char *role, int memory, int channel)
+static pid_t start_role(const struct contender *contender, bool server, int memory, int channel)
 {
         AMB_FREE char *memory_text = amb_format("%d", memory), *channel_text = amb_format("%d", channel);
         AMB_FREE char *server_text = amb_format("%d", (int)contender->server);
-        char *arguments[] = { (char *)contender->program, (char *)role, (char *)contender->peer, contender->directory, memory_text,
-                              channel_text, strcmp(role, "client") == 0 ? server_text : NULL, NULL };
+        char *arguments[] = { (char *)contender->program, (char *)(server ? "server" : "client"), (char *)contender->peer,
+                              contender->directory, memory_text, channel_text, server ? NULL : server_text, NULL };
         pid_t parent = getpid(), child = memory_text && channel_text && server_text ? fork() : -ENOMEM;
         if (child == 0 && getppid() == parent)
-                become(contender, memory, channel, arguments);
+                become(contender, server, memory, channel, arguments);
         if (child == 0)
                 _exit(127);
         return child < 0 ? amb_errno() : child;
@@ -207,7 +206,7 @@ static bool start_server(struct contender *contender, int memory)
         if (pipe2(ready, O_CLOEXEC) < 0)
                 return put_out(contender, "pipe: %s", strerror(errno));
         AMB_FD ready_read = ready[0], ready_write = ready[1];
-        contender->server = start_role(contender, "server", memory, ready_write);
+        contender->server = start_role(contender, true, memory, ready_write);
         ready_write = amb_fd_close(ready_write);
         if (contender->server < 0)
                 return put_out(contender, "its server could not be started");
@@ -233,7 +232,7 @@ static bool start_client(struct contender *contender, int memory)
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return put_out(contender, "socketpair: %s", strerror(errno));
         contender->control = pair[0];
-        contender->client = start_role(contender, "client", memory, pair[1]);
+        contender->client = start_role(contender, false, memory, pair[1]);
         close(pair[1]);
         if (contender->client < 0)
                 return put_out(contender, "its client could not be started");
@@ -260,35 +259,8 @@ bool contender_start(struct contender *contender, const char *place)
 
 /* --- turns --- */
 
-/* The process and everything below it. */
-static size_t list_tree(pid_t root, pid_t tree[static TREE_MAX])
+bool contender_turn(struct contender *contender, const struct turn_order *order)
 {
-        size_t count = 0;
-        tree[count++] = root;
-        for (size_t i = 0; i < count; i++) {
-                AMB_FREE char *tasks = amb_format("/proc/%d/task", (int)tree[i]);
-                DIR *directory = tasks ? opendir(tasks) : NULL;
-                for (struct dirent *entry; directory && (entry = readdir(directory));) {
-                        AMB_FREE char *path = amb_format("%s/%s/children", tasks, entry->d_name), *text = NULL;
-                        size_t length;
-                        if (!path || entry->d_name[0] == '.' || amb_file_read(AT_FDCWD, path, 4096, &text, &length) < 0)
-                                continue;
-                        for (char *rest = text, *word; count < TREE_MAX && (word = strtok_r(rest, " ", &rest));)
-                                tree[count++] = (pid_t)strtol(word, NULL, 10);
-                }
-                if (directory)
-                        closedir(directory);
-        }
-        return count;
-}
-
-bool contender_turn(struct contender *contender, const struct turn_order *order, int ours, int theirs)
-{
-        pid_t tree[TREE_MAX];
-        size_t count = list_tree(contender->server, tree);
-        for (size_t i = 0; i < count; i++)
-                amb_process_stay_on(tree[i], theirs);
-        amb_process_stay_on(contender->client, ours);
         if (send(contender->control, order, sizeof(*order), MSG_NOSIGNAL) != sizeof(*order))
                 return put_out(contender, "its client ended");
         return take_outcome(contender, order->duration / 1000000 + TURN_MS, "when measuring");

@@ -15,6 +15,7 @@ enum contender_state { CONTENDER_ABSENT, CONTENDER_READY, CONTENDER_OUT };
 
 struct contender {
         const char *peer, *program;     /* the caller's */
+        int ours, theirs;               /* likewise: processors of client and server, from their first instruction, or AMB_PROCESSOR_ANY */
         enum contender_state state;
         char why[160];                  /* when it is out */
         char *directory;
@@ -29,8 +30,8 @@ int contender_signal(void);
 
 /* Starts both processes, with a directory of that name below `place`. False: it is out, nothing of it is left. */
 bool contender_start(struct contender *contender, const char *place);
-/* Measures: the client's process on one processor, the server's (and all that it started) on the other, or AMB_PROCESSOR_ANY. */
-bool contender_turn(struct contender *contender, const struct turn_order *order, int ours, int theirs);
+/* Measures. False: it is out. */
+bool contender_turn(struct contender *contender, const struct turn_order *order);
 /* Ends the processes and removes the directory; any state. */
 void contender_end(struct contender *contender);
 /* What is still there of processes that peers have left behind. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench-peers: what `make bench-peers` runs. Starts every peer that was built, measures each in turn in every round, so that all
- * see the same machine, and says how many times as long as ours a peer's call takes (the median of the rounds' ratios). A peer that
- * is not installed, hangs or dies is named, and the rest goes on.
+ * see the same machine, and says how many times as long as ours a peer's call takes (the median of the rounds' ratios); once for
+ * each placement of the two sides. A peer that is not installed, hangs or dies is named, and the rest goes on.
  *
  * Ends whatever it started, also when it is interrupted; its directory is removed.
  */
@@ -25,7 +25,7 @@ static const char help[] =
         "\n"
         "  --json FILE       write everything to FILE too\n"
         "  --only PEER,...   measure these peers (and Ambidext) only\n"
-        "  --seconds N       about how long to measure (default 30); never fewer than 5 rounds\n"
+        "  --seconds N       about how long to measure (default 40); never fewer than 5 rounds\n"
         "  --quick           5 short rounds: does it work?\n"
         "  --list            say which peers there are, and do nothing\n";
 
@@ -49,21 +49,23 @@ static const struct known {
 };
 enum { PEERS = AMB_ARRAY_LENGTH(known), OURS = 0 };
 
-enum placed { SAME_CORE, ACROSS, ANYWHERE };
+/* Processes are on their processors when they begin: who knows how to wait on one core must know that it is one. */
+enum placed { SAME_CORE, ACROSS, ANYWHERE, PLACED };
 static const struct race {
         const char *name, *about;
         enum turn_kind kind;
         uint32_t size;
         enum placed placed;
         uint64_t duration;
-} races[] = {
+} races[] = {   /* by placement */
         { "same core", "16 bytes, hot, both sides on one core", TURN_HOT, PEER_SMALL, SAME_CORE, 12000000 },
+        { "4 KiB, same core", "4096 bytes, hot, both sides on one core", TURN_HOT, PEER_BIG, SAME_CORE, 12000000 },
         { "across cores", "16 bytes, hot, each side on a core of its own", TURN_HOT, PEER_SMALL, ACROSS, 12000000 },
+        { "4 KiB, across cores", "4096 bytes, hot, each side on a core of its own", TURN_HOT, PEER_BIG, ACROSS, 12000000 },
+        { "anywhere", "16 bytes, hot, freely placed", TURN_HOT, PEER_SMALL, ANYWHERE, 12000000 },
         { "after sleep", "16 bytes, a call after 1 ms of sleep, freely placed", TURN_ASLEEP, PEER_SMALL, ANYWHERE, 40000000 },
         { "after work", "16 bytes, a call after 1 ms of work, freely placed", TURN_BUSY, PEER_SMALL, ANYWHERE, 40000000 },
         { "in flight", "16 bytes, 32 under way, freely placed: time for each", TURN_FLOOD, PEER_SMALL, ANYWHERE, 20000000 },
-        { "4 KiB, same core", "4096 bytes, hot, both sides on one core", TURN_HOT, PEER_BIG, SAME_CORE, 12000000 },
-        { "4 KiB, across cores", "4096 bytes, hot, each side on a core of its own", TURN_HOT, PEER_BIG, ACROSS, 12000000 },
 };
 enum { RACES = AMB_ARRAY_LENGTH(races) };
 
@@ -75,7 +77,6 @@ struct field {
         char place[PATH_MAX], programs[PEERS][PATH_MAX];
         struct contender contenders[PEERS];
         struct bench_row *rows[RACES][PEERS];   /* NULL: not run */
-        unsigned first_row[RACES + 1];
 };
 static struct field field;
 
@@ -105,13 +106,18 @@ static void make_place(void)
         bench_fail("no directory could be made in $TMPDIR or /tmp");
 }
 
-/* atexit: also when something failed. */
-static void clean_up(void)
+static void end_all(void)
 {
         for (size_t i = 0; i < PEERS; i++)
                 if (field.contenders[i].state == CONTENDER_READY)
                         contender_end(&field.contenders[i]);
         contender_end_orphans();
+}
+
+/* atexit: also when something failed. */
+static void clean_up(void)
+{
+        end_all();
         if (field.place[0] && rmdir(field.place) < 0)
                 fprintf(stderr, "bench-peers: %s could not be removed: %s\n", field.place, strerror(errno));
 }
@@ -143,13 +149,15 @@ static void say_out(size_t peer)
         fprintf(stderr, "bench-peers: %s: %s\n", known[peer].title, field.contenders[peer].why);
 }
 
-static void start_all(void)
+static void start_all(enum placed placed)
 {
         for (size_t i = 0; i < PEERS; i++) {
                 struct contender *contender = &field.contenders[i];
                 contender->peer = known[i].peer;
                 contender->program = field.programs[i];
-                if (!is_wanted(i))
+                contender->ours = placed == ANYWHERE ? AMB_PROCESSOR_ANY : field.bench.one;
+                contender->theirs = placed == ACROSS ? field.bench.other : contender->ours;
+                if (!is_wanted(i) || contender->state == CONTENDER_OUT)
                         continue;
                 if (access(contender->program, X_OK) < 0) {
                         contender->state = CONTENDER_OUT;
@@ -170,19 +178,19 @@ static bool can_run(const struct race *race, size_t peer)
 {
         /* No queue: a futex says that something has changed, once. */
         bool too_much = strcmp(known[peer].peer, "futex") == 0 && (race->size > PEER_SMALL || race->kind == TURN_FLOOD);
-        return field.contenders[peer].state == CONTENDER_READY && !too_much && (race->placed != ACROSS || field.bench.several);
+        return field.contenders[peer].state == CONTENDER_READY && !too_much;
 }
 
-static void make_rows(void)
+static void make_rows(enum placed placed)
 {
         for (size_t i = 0; i < RACES; i++) {
-                field.first_row[i] = field.bench.results->row_count;
+                if (races[i].placed != placed)
+                        continue;
                 field.bench.section = races[i].name;
                 for (size_t j = 0; j < PEERS; j++)
                         if (can_run(&races[i], j))
                                 field.rows[i][j] = bench_row(&field.bench, known[j].title, j == OURS ? NULL : field.rows[i][OURS]);
         }
-        field.first_row[RACES] = field.bench.results->row_count;
 }
 
 static void run_one(size_t race, size_t peer)
@@ -191,9 +199,7 @@ static void run_one(size_t race, size_t peer)
         struct contender *contender = &field.contenders[peer];
         struct turn_order order = { .kind = run->kind, .size = run->size };
         order.duration = bench_amount(&field.bench, run->duration, 4000000);
-        int ours = run->placed == ANYWHERE ? AMB_PROCESSOR_ANY : field.bench.one;
-        int theirs = run->placed == ACROSS ? field.bench.other : ours;
-        if (!contender_turn(contender, &order, ours, theirs)) {
+        if (!contender_turn(contender, &order)) {
                 stop_when_interrupted();
                 say_out(peer);
         } else if (run->kind != TURN_FLOOD)
@@ -202,14 +208,18 @@ static void run_one(size_t race, size_t peer)
                 bench_add(field.rows[race][peer], contender->memory->elapsed / contender->memory->done);
 }
 
-static void run_all(void)
+/* The races of one placement get their part of the time. */
+static void run_all(enum placed placed)
 {
-        bench_rounds(&field.bench, field.seconds);
+        double part = 0;
+        for (size_t i = 0; i < RACES; i++)
+                part += races[i].placed == placed ? 1.0 / RACES : 0;
+        bench_rounds(&field.bench, field.seconds * part);
         while (bench_round(&field.bench))
                 for (size_t i = 0; i < RACES; i++)
                         for (size_t j = 0; j < PEERS; j++) {
                                 stop_when_interrupted();
-                                if (field.rows[i][j] && field.contenders[j].state == CONTENDER_READY)
+                                if (races[i].placed == placed && field.rows[i][j] && field.contenders[j].state == CONTENDER_READY)
                                         run_one(i, j);
                         }
         if (field.contenders[OURS].state != CONTENDER_READY)
@@ -230,17 +240,17 @@ static void print_rates(void)
         puts("\ncalls per second, 32 under way");
         bench_print_figures(stdout, field.bench.results, 0);
         for (size_t j = 0; j < PEERS; j++)
-                if (known[j].flood && field.contenders[j].state == CONTENDER_READY)
+                if (known[j].flood && field.contenders[j].state != CONTENDER_OUT && is_wanted(j))
                         printf("  (%s: %s)\n", known[j].title, known[j].flood);
 }
 
 static void print_out(void)
 {
-        bool absent = false;
-        putchar('\n');
+        bool absent = false, any = false;
         for (size_t j = 0; j < PEERS; j++)
                 if (field.contenders[j].state == CONTENDER_OUT) {
-                        printf("%s: %s\n", known[j].title, field.contenders[j].why);
+                        printf("%s%s: %s\n", any ? "" : "\n", known[j].title, field.contenders[j].why);
+                        any = true;
                         absent |= access(field.programs[j], X_OK) < 0;
                 }
         if (absent)
@@ -249,13 +259,16 @@ static void print_out(void)
 
 static void print_all(void)
 {
-        printf("Round trips between two processes; ratio: times as long as by %s (median of %u rounds).\n", known[OURS].title,
-               field.bench.round);
-        for (size_t i = 0; i < RACES; i++)
-                if (field.first_row[i] < field.first_row[i + 1]) {
+        printf("Round trips between two processes; ratio: times as long as by %s (median of the rounds' ratios).\n", known[OURS].title);
+        for (unsigned i = 0, row = 0; i < RACES; i++) {
+                unsigned first = row;
+                for (size_t j = 0; j < PEERS; j++)
+                        row += field.rows[i][j] != NULL;
+                if (first < row) {
                         printf("\n%s: %s\n", races[i].name, races[i].about);
-                        bench_print_rows(stdout, field.bench.results, field.first_row[i], field.first_row[i + 1]);
+                        bench_print_rows(stdout, field.bench.results, first, row);
                 }
+        }
         print_rates();
         print_out();
 }
@@ -295,7 +308,7 @@ static int parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-        field.seconds = 30;
+        field.seconds = 40;
         find_programs();
         if (parse(argc, argv) != 0)
                 return 2;
@@ -306,9 +319,13 @@ int main(int argc, char **argv)
         contender_catch_signals();
         make_place();
         atexit(clean_up);
-        start_all();
-        make_rows();
-        run_all();
+        for (enum placed placed = 0; placed < PLACED; placed++)
+                if (placed != ACROSS || field.bench.several) {
+                        start_all(placed);
+                        make_rows(placed);
+                        run_all(placed);
+                        end_all();
+                }
         print_all();
         int r = field.json_path ? bench_write_json(field.json_path, field.bench.results) : 0;
         if (r < 0)

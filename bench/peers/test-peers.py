@@ -15,7 +15,7 @@ import tempfile
 import time
 
 PROGRAM = sys.argv[1]
-RACES = {"same core", "after sleep", "after work", "in flight", "4 KiB, same core"} | (
+RACES = {"same core", "anywhere", "after sleep", "after work", "in flight", "4 KiB, same core"} | (
     {"across cores", "4 KiB, across cores"} if len(os.sched_getaffinity(0)) > 1 else set())
 TITLES = {"ambidext": "Ambidext", "futex": "futex, shared memory", "pipe": "pipe", "socket": "unix stream socket"}
 
