@@ -22,25 +22,17 @@ void bench_fuse_calls(struct bench_fuse *fuse, bool busy, uint64_t idle_ns, unsi
 
 #else
 
-#define FUSE_USE_VERSION 35
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 
 #include "bench/bench.h"
+#include "bench/fuse-server.h"
 
-enum { CALLS_MOST = 64, FILE_INODE = 2, PATIENCE_MS = 20000 };
-static const char file_name[] = "device";
-
-struct words {
-        uint64_t words[2];
-};
-#define FUSE_EXCHANGE _IOWR('A', 1, struct words)
+enum { CALLS_MOST = 64, PATIENCE_MS = 20000 };
 
 struct request {
         bool busy;
@@ -50,56 +42,6 @@ struct request {
 
 struct bench_fuse {
         int socket;                     /* to the caller: struct request there, durations back */
-};
-
-/* --- the server: a directory with one file --- */
-
-static struct stat status_of(fuse_ino_t inode)
-{
-        if (inode == FUSE_ROOT_ID)
-                return (struct stat){ .st_ino = inode, .st_mode = S_IFDIR | 0755, .st_nlink = 2 };
-        return (struct stat){ .st_ino = inode, .st_mode = S_IFREG | 0666, .st_nlink = 1 };
-}
-
-static void server_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
-{
-        struct fuse_entry_param entry = {
-                .ino = FILE_INODE, .attr = status_of(FILE_INODE), .attr_timeout = 3600, .entry_timeout = 3600,
-        };
-        if (parent == FUSE_ROOT_ID && strcmp(name, file_name) == 0)
-                fuse_reply_entry(request, &entry);
-        else
-                fuse_reply_err(request, ENOENT);
-}
-
-static void server_getattr(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
-{
-        struct stat status = status_of(inode);
-        fuse_reply_attr(request, &status, 3600);
-}
-
-static void server_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *file)
-{
-        fuse_reply_open(request, file);
-}
-
-static void server_ioctl(fuse_req_t request, fuse_ino_t inode, unsigned command, void *argument, struct fuse_file_info *file,
-                         unsigned flags, const void *in, size_t in_size, size_t out_size)
-{
-        struct words words;
-        if (command != FUSE_EXCHANGE || in_size != sizeof(words) || out_size != sizeof(words)) {
-                fuse_reply_err(request, ENOTTY);
-                return;
-        }
-        memcpy(&words, in, sizeof(words));
-        uint64_t first = words.words[0];
-        words.words[0] = words.words[1];
-        words.words[1] = first;
-        fuse_reply_ioctl(request, 0, &words, sizeof(words));
-}
-
-static const struct fuse_lowlevel_ops server_operations = {
-        .lookup = server_lookup, .getattr = server_getattr, .open = server_open, .ioctl = server_ioctl,
 };
 
 /* --- the caller --- */
@@ -125,10 +67,8 @@ static bool namespace_enter(void)
 /* Mounts below `directory`, forks the server, opens the file: its descriptor, or -1. */
 static int mount_and_open(const char *directory)
 {
-        char *arguments[] = { (char *)"ambidext-bench", NULL };
-        struct fuse_args args = FUSE_ARGS_INIT(1, arguments);
-        struct fuse_session *session = fuse_session_new(&args, &server_operations, sizeof(server_operations), NULL);
-        if (!session || fuse_session_mount(session, directory) < 0)
+        struct fuse_session *session = bench_fuse_mount(directory);
+        if (!session)
                 return -1;
         pid_t server = amb_partner_fork();
         if (server == 0) {
@@ -138,17 +78,17 @@ static int mount_and_open(const char *directory)
         if (server < 0)
                 return -1;
         close(fuse_session_fd(session));        /* with the server's end, what waits for it ends too */
-        AMB_FREE char *path = amb_format("%s/%s", directory, file_name);
+        AMB_FREE char *path = amb_format("%s/%s", directory, BENCH_FUSE_FILE);
         return path ? open(path, O_RDWR | O_CLOEXEC) : -1;
 }
 
 static bool calls_make(int file, const struct request *request, uint64_t durations[CALLS_MOST])
 {
-        struct words words = { { 1, 2 } };
+        uint64_t words[2] = { 1, 2 };
         for (unsigned i = 0; i < request->count; i++) {
                 (request->busy ? bench_burn : bench_sleep)(request->idle_ns);
                 uint64_t begin = amb_time_now();
-                if (ioctl(file, FUSE_EXCHANGE, &words) < 0)
+                if (ioctl(file, BENCH_FUSE_ECHO(sizeof(words)), words) < 0)
                         return false;
                 durations[i] = amb_time_now() - begin;
         }
