@@ -13,10 +13,10 @@ static void connection_free(struct amb_target *target)
 {
         struct amb_connection *connection = amb_container_of(target, struct amb_connection, target);
 
+        amb_loans_end(&connection->loans);
         amb_channel_free(connection->channel);
         amb_fd_close(connection->side);
         amb_fd_close(connection->host);
-        amb_loans_end(&connection->loans);
         amb_mappings_free(connection);
         pthread_mutex_destroy(&connection->side_lock);
         pthread_mutex_destroy(&connection->seat_lock);
@@ -202,6 +202,7 @@ int amb_connection_ask(struct amb_connection *connection, const struct amb_side_
         AMB_NO_CANCEL;
         int r, received = -1;
 
+        amb_loans_sync(&connection->loans);
         pthread_mutex_lock(&connection->side_lock);
         r = side_ask(connection, request, fd, ret_answer, &received);
         if (r)
@@ -269,6 +270,7 @@ int amb_connection_ask_memory(struct amb_connection *connection, uint32_t type, 
         AMB_NO_CANCEL;
         int r;
 
+        amb_loans_sync(&connection->loans);
         pthread_mutex_lock(&connection->side_lock);
         r = side_ask_memory(connection, type, ret_answer, take, context);
         if (r)
@@ -465,9 +467,8 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t owning_task, uint3
         }
         r = amb_connection_new(&opened, &connection);
         if (r == 0) {
-                /* Without somebody to ask, the driver's mappings fail; the connection is as good as any. */
                 if (opened.names_memory && amb_channel_borrows(connection->channel))
-                        (void)amb_loans_need(connection);
+                        amb_loans_promise(connection);
                 r = amb_handle_new(&connection->target, connect);
                 if (r < 0)
                         amb_target_unref(&connection->target);

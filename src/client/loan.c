@@ -42,6 +42,7 @@ struct given {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct amb_link lenders = AMB_LIST_INIT(lenders);
+static struct amb_link promises = AMB_LIST_INIT(promises);
 static uint64_t keys;
 static int watch = -1;                  /* epoll of the thread */
 
@@ -176,7 +177,7 @@ static void ticket_free(struct amb_loans *loans, struct ticket *ticket)
 
         if (ticket->is_shared) {
                 if (!amb_list_empty(&ticket->shared.copied))
-                        atomic_fetch_sub(&loans->copied, 1);
+                        atomic_fetch_sub(&loans->borders, 1);
                 amb_share_end(&ticket->shared);
                 brief_take_back(&before);
         }
@@ -327,14 +328,14 @@ static int lend(struct amb_loans *loans, struct ticket *ticket)
                 return r < 0 ? r : -EFAULT;
         ticket->is_shared = true;
         if (!amb_list_empty(&ticket->shared.copied))
-                atomic_fetch_add(&loans->copied, 1);
+                atomic_fetch_add(&loans->borders, 1);
         return 0;
 }
 
 static void ticket_unlend(struct amb_loans *loans, struct ticket *ticket)
 {
         if (!amb_list_empty(&ticket->shared.copied))
-                atomic_fetch_sub(&loans->copied, 1);
+                atomic_fetch_sub(&loans->borders, 1);
         amb_share_end(&ticket->shared);
         ticket->is_shared = false;
 }
@@ -439,6 +440,15 @@ static bool serve(struct amb_loans *loans, const struct amb_loan_message *m)
 
 /* --- the end of a connection's loans --- */
 
+/* Under the lock. */
+static void promise_end(struct amb_loans *loans)
+{
+        if (!amb_link_linked(&loans->promise))
+                return;
+        amb_link_remove(&loans->promise);
+        atomic_fetch_sub(&loans->borders, 1);
+}
+
 static void end_locked(struct amb_loans *loans)
 {
         struct ticket *ticket, *next_ticket;
@@ -453,6 +463,7 @@ static void end_locked(struct amb_loans *loans)
                 munmap(loans->window_at, WINDOW_PLACES * window_stride());
                 amb_export_end(amb_steal(loans->window));
         }
+        promise_end(loans);
         amb_link_remove(&loans->link);
         /* By hand: a forked child may have the socket too, and the epoll would go on telling of it. */
         if (loans->socket >= 0)
@@ -476,6 +487,7 @@ void amb_loans_forked(struct amb_loans *loans)
         amb_list_init(&loans->tickets);
         amb_list_init(&loans->given);
         amb_link_remove(&loans->link);
+        amb_link_remove(&loans->promise);
         loans->socket = amb_fd_close(loans->socket);
         loans->window = NULL;           /* its memory has not come along, its export has been freed */
         loans->ended = true;
@@ -661,26 +673,60 @@ static int socket_open(struct amb_loans *loans, int *ret_host)
         return 0;
 }
 
-int amb_loans_need(struct amb_connection *connection)
+/*
+ * Under the lock, which is taken before the side lock of a connection that is promised a socket: nobody waits for an answer with
+ * that, because who asks keeps all promises first.
+ */
+static int socket_give(struct amb_connection *connection)
 {
         AMB_NO_CANCEL;
         const struct amb_side_message message = { .kind = AMB_SIDE_LOANS };
         struct amb_loans *loans = &connection->loans;
         AMB_FD host = -1;
-        int r = 0;
+        int r;
 
-        pthread_mutex_lock(&lock);
+        promise_end(loans);
+        if (loans->socket >= 0)
+                return 0;
         if (loans->ended)
-                r = -ENOTCONN;
-        else if (loans->socket < 0)
-                r = thread_start();
-        if (r == 0 && loans->socket < 0)
+                return -ENOTCONN;
+        r = thread_start();
+        if (r == 0)
                 r = socket_open(loans, &host);
-        pthread_mutex_unlock(&lock);
         /* A host that wants to ask before it has the socket waits for it. */
-        if (r == 0 && host >= 0 && amb_connection_say(connection, &message, host) != 0)
+        if (r == 0 && amb_connection_say(connection, &message, host) != 0)
                 r = -ENOTCONN;
         return r;
+}
+
+int amb_loans_need(struct amb_connection *connection)
+{
+        AMB_NO_CANCEL;
+        int r;
+
+        pthread_mutex_lock(&lock);
+        r = socket_give(connection);
+        pthread_mutex_unlock(&lock);
+        return r;
+}
+
+void amb_loans_promise(struct amb_connection *connection)
+{
+        struct amb_loans *loans = &connection->loans;
+
+        pthread_mutex_lock(&lock);
+        amb_list_append(&promises, &loans->promise);
+        atomic_fetch_add(&loans->borders, 1);
+        pthread_mutex_unlock(&lock);
+}
+
+/* Under the lock. Whose socket cannot be made, has none: its driver's mappings will fail. */
+static void promises_keep(void)
+{
+        struct amb_loans *loans;
+
+        while ((loans = amb_list_first(&promises, struct amb_loans, promise)))
+                (void)socket_give(amb_container_of(loans, struct amb_connection, loans));
 }
 
 /* Does the range lie on the calling thread's stack? */
@@ -714,7 +760,7 @@ static void lend_ahead(struct amb_loans *loans, struct ticket *ticket, struct am
         if (!ticket->is_shared)
                 return;
         if (!amb_list_empty(&ticket->shared.copied))
-                atomic_fetch_add(&loans->copied, 1);
+                atomic_fetch_add(&loans->borders, 1);
         range->file = ticket->shared.extents[0].export->id;
         range->offset = ticket->shared.extents[0].offset;
 }
@@ -769,6 +815,7 @@ void amb_loans_sync_slow(struct amb_loans *loans)
         struct ticket *ticket;
 
         pthread_mutex_lock(&lock);
+        promises_keep();
         amb_list_for(ticket, &loans->tickets, link)
                 if (ticket->is_shared)
                         amb_share_sync(&ticket->shared);

@@ -507,6 +507,60 @@ START_TEST(test_close_is_seen_past_copies)
 }
 END_TEST
 
+static io_connect_t open_promised(struct host *h)
+{
+        io_connect_t c = host_open(h);
+        struct amb_connection *connection = amb_handle_pin(c);
+
+        amb_loans_promise(connection);
+        amb_handle_unpin(c);
+        return c;
+}
+
+static bool has_socket(struct host *h)
+{
+        bool has;
+
+        pthread_mutex_lock(&h->borrower.lock);
+        has = h->borrower.socket >= 0;
+        pthread_mutex_unlock(&h->borrower.lock);
+        return has;
+}
+
+static void await_socket(struct host *h)
+{
+        pthread_mutex_lock(&h->borrower.lock);
+        while (h->borrower.socket < 0)
+                pthread_cond_wait(&h->borrower.arrived, &h->borrower.lock);
+        pthread_mutex_unlock(&h->borrower.lock);
+}
+
+/* What a driver has been told on one connection it may name on another: the first call, or question, gives all of them their sockets. */
+START_TEST(test_loans_promised)
+{
+        static struct host hosts[3];
+        mach_vm_address_t at = 0;
+        io_connect_t c[3];
+
+        for (int i = 0; i < 3; i++)
+                c[i] = open_promised(&hosts[i]);
+        ck_assert_int_eq(IOServiceClose(c[2]), 0);
+        sem_wait(&hosts[2].closed);
+        for (int i = 0; i < 3; i++)
+                ck_assert(!has_socket(&hosts[i]));
+        if (_i == 0)
+                ck_assert_int_eq(IOConnectCallScalarMethod(c[0], HOST_SILENT, NULL, 0, NULL, NULL), 0);
+        else
+                ck_assert_int_eq(IOConnectMapMemory64(c[0], 7, mach_task_self(), &at, NULL, kIOMapAnywhere), 0);
+        await_socket(&hosts[0]);
+        await_socket(&hosts[1]);
+        for (int i = 0; i < 2; i++)
+                ck_assert_int_eq(IOServiceClose(c[i]), 0);
+        for (int i = 0; i < 3; i++)
+                host_end(&hosts[i]);
+}
+END_TEST
+
 static pthread_barrier_t barrier;
 static io_connect_t racing;
 
@@ -684,6 +738,7 @@ int main(void)
         tcase_add_test(tcase, test_close_twice_one_reference);
         tcase_add_test(tcase, test_close_waits_for_no_host);
         tcase_add_test(tcase, test_close_is_seen_past_copies);
+        tcase_add_loop_test(tcase, test_loans_promised, 0, 2);
         tcase_add_test(tcase, test_race);
         tcase_add_test(tcase, test_nothing_left);
         tcase_add_test(tcase, test_host_killed);

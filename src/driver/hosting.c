@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Host1: what the daemon asks. A request is read on the control thread, carried out on the pool (it runs driver code), and answered from
- * there, with the control lock.
+ * Host1: what the daemon asks. A request is read on the control thread, carried out on the pool (it runs driver code), and
+ * answered from there, with the control lock.
  */
 #include <fcntl.h>
 

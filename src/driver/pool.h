@@ -22,8 +22,8 @@ struct amb_work {
 
 void amb_pool_submit(struct amb_work *work);
 /*
- * For what nobody waits for: on a thread of the pool it runs on the same thread, when that has done what it does now, which may take long;
- * from elsewhere as amb_pool_submit.
+ * For what nobody waits for: on a thread of the pool it runs on the same thread, when that has done what it does now, which may
+ * take long; from elsewhere as amb_pool_submit.
  */
 void amb_pool_submit_after(struct amb_work *work);
 

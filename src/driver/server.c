@@ -137,7 +137,7 @@ static void posts_run(struct amb_server *server)
                 post->run(post);
 }
 
-/* With the control lock: is something for the control thread to do about the bus? What the socket has not taken at once; its end. */
+/* With the control lock: has the control thread to look at the bus? There is what the socket has not taken at once, or its end. */
 static bool bus_wants(struct amb_server *server)
 {
         uint64_t queued = 0;

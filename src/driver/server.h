@@ -8,10 +8,11 @@
  *      hosting.c       what the daemon asks of us (Host1): driver code runs on the pool, answers go out on the control thread
  *      adopt.c         the daemon is gone: watch the socket's directory, connect again, report everything
  *
- * sd-event, sd-bus and what is marked `control` below belong to whoever holds the control lock: the control thread, which waits for the
- * world's events without it, or a thread that has come back from driver code with something for the daemon (amb_server_run): it says that
- * itself, instead of waking the control thread for it. Nobody runs driver code with the lock, or waits for anything. There is one server
- * in a process; it is never freed, because threads may be anywhere in it: the process ends with it.
+ * sd-event, sd-bus and what is marked `control` below belong to whoever holds the control lock: the control thread, which waits
+ * for the world's events without it, or a thread that has come back from driver code with something for the daemon
+ * (amb_server_run): it says that itself, instead of waking the control thread for it. Nobody runs driver code with the lock, or
+ * waits for anything. There is one server in a process; it is never freed, because threads may be anywhere in it: the process
+ * ends with it.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -66,8 +67,8 @@ struct amb_server *amb_server(void);
 /* Any thread, also from driver code: runs it on the control thread, soon. */
 void amb_server_post(struct amb_server *server, struct amb_post *post);
 /*
- * From a thread of the runtime's own that has no driver code below it, or with the control lock: runs it now, after what has been posted
- * before, unless somebody has the lock, who does it then.
+ * From a thread of the runtime's own that has no driver code below it, or with the control lock: runs it now, after what has
+ * been posted before, unless somebody has the lock, who does it then.
  */
 void amb_server_run(struct amb_server *server, struct amb_post *post);
 void amb_server_end(struct amb_server *server, int status);

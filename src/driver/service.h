@@ -67,8 +67,8 @@ kern_return_t amb_service_start(IOService *service, IOService *provider);
 /* Runs Stop on the default queue unless it has run or runs already. Blocks as long as the driver does. */
 void amb_service_stop(IOService *service);
 /*
- * The same for a user client whose connection has ended: the daemon is told of that afterwards, which says more than that the base Stop
- * has been called; only another daemon than the one of now is told that, too.
+ * The same for a user client whose connection has ended: the daemon is told of that afterwards, which says more than that the
+ * base Stop has been called; only another daemon than the one of now is told that, too.
  */
 void amb_service_close(IOService *service);
 /*

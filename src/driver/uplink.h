@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What services ask of the registry daemon. Implemented by the server (server.c), which owns the only connection. From any thread but the
- * control thread, without the control lock. Without a server (tests, programs that make services by themselves) every call succeeds and does nothing; while the daemon
- * is away, changes succeed too: the next daemon is told the whole state.
+ * What services ask of the registry daemon. Implemented by the server (server.c), which owns the only connection. From any
+ * thread but the control thread, without the control lock. Without a server (tests, programs that make services by themselves)
+ * every call succeeds and does nothing; while the daemon is away, changes succeed too: the next daemon is told the whole state.
  */
 #include <DriverKit/IOService.h>
 
