@@ -108,6 +108,10 @@ void world_daemon_start(struct world *world, const char *const bundles[])
         arguments[n++] = numbers[1];
         if (getenv("AMBIDEXT_TEST_NO_SANDBOX"))
                 arguments[n++] = "--no-sandbox";
+        if (getenv("AMBIDEXT_TEST_POLICY")) {
+                arguments[n++] = "--policy";
+                arguments[n++] = getenv("AMBIDEXT_TEST_POLICY");
+        }
         for (int i = 0; bundles && bundles[i]; i++) {
                 arguments[n++] = "--dext";
                 arguments[n++] = paths[k++] = strdup(world_build_path(bundles[i]));

@@ -8,6 +8,7 @@
  * anything is left. Everything here asserts (Check): a test that cannot be set up has failed.
  *
  * Entitlements: tests run with NAME.entitlements beside their executable; see tests/meson.build.
+ * $AMBIDEXT_TEST_POLICY names a directory of policies for the daemon besides, for a program that runs under another one's name (valgrind).
  */
 #include <stdbool.h>
 #include <stdint.h>

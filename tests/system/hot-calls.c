@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hot scalar calls for count-instructions to look at: driver and app in one process, a daemon beside it, one processor.
+ *
+ *      hot-calls CALLS
+ *
+ * Makes CALLS calls and then twice as many, 2 scalars in and 2 out through a dispatch table, and calls window_mark() before, between
+ * and after, where callgrind writes down what it has counted since the last time.
+ *
+ * On one processor nobody spins: each wait is one sleep, so that the same instructions run in each call whatever else the machine does.
+ */
+#include <check.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <DriverKit/DriverKit.h>
+
+#include "drivers/echo/echo.h"
+#include "world.h"
+
+enum { WARM_UP = 50, CALLS_MOST = 1000000 };
+
+__attribute__((noinline)) void window_mark(void);
+void window_mark(void)
+{
+        __asm__ volatile("" ::: "memory");
+}
+
+static void call(io_connect_t connection, int calls)
+{
+        for (int i = 0; i < calls; i++) {
+                uint64_t in[2] = { 1, 2 }, out[2] = { 0, 0 };
+                uint32_t count = 2;
+                ck_assert_int_eq(IOConnectCallScalarMethod(connection, kEchoNop, in, 2, out, &count), 0);
+                ck_assert(count == 2 && out[0] == 1 && out[1] == 2);
+        }
+}
+
+static void serve(void)
+{
+        OSString *bundle_id = OSStringCreate("org.ambidext.echo", (size_t)-1);
+        IOUserServer *server;
+        ck_assert_int_eq(IOUserServer_Create("org.ambidext.echo", 0, 0, bundle_id, &server), 0);
+        ck_assert_int_eq(IOUserServer_LoadModule(server, world_build_path("drivers/echo.dext")), 0);
+        ck_assert_int_eq(IOUserServer_RegisterService(server), 0);
+        OSObjectRelease(bundle_id);
+}
+
+static void stay_on_one_processor(void)
+{
+        cpu_set_t processors;
+        ck_assert_int_eq(sched_getaffinity(0, sizeof(processors), &processors), 0);
+        for (int i = 0; i < CPU_SETSIZE; i++)
+                if (CPU_ISSET(i, &processors)) {
+                        CPU_ZERO(&processors);
+                        CPU_SET(i, &processors);
+                        break;
+                }
+        ck_assert_int_eq(sched_setaffinity(0, sizeof(processors), &processors), 0);
+}
+
+static int calls;
+
+START_TEST(hot_calls)
+{
+        struct world world;
+        stay_on_one_processor();
+        world_start(&world, NULL);
+        serve();
+        io_connect_t connection = world_open("echo");
+        call(connection, WARM_UP);
+        window_mark();
+        call(connection, calls);
+        window_mark();
+        call(connection, 2 * calls);
+        window_mark();
+        ck_assert_int_eq(IOServiceClose(connection), 0);
+        world_stop(&world);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+        calls = argc == 2 ? atoi(argv[1]) : 0;
+        if (calls < 1 || calls > CALLS_MOST) {
+                fprintf(stderr, "usage: hot-calls CALLS\n");
+                return 2;
+        }
+        Suite *suite = suite_create("hot-calls");
+        TCase *tests = tcase_create("hot-calls");
+        tcase_set_timeout(tests, 120);
+        tcase_add_test(tests, hot_calls);
+        suite_add_tcase(suite, tests);
+        SRunner *runner = srunner_create(suite);
+        srunner_set_fork_status(runner, CK_NOFORK);
+        srunner_run_all(runner, CK_ENV);
+        int failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
