@@ -20,6 +20,22 @@
 #define AMB_UNUSED __attribute__((unused))
 #define AMB_PRINTF(string, first) __attribute__((format(printf, string, first)))
 #define AMB_CLEANUP(function) __attribute__((cleanup(function)))
+/* Compiled into each caller, for what that one knows. */
+#define AMB_INLINE static inline __attribute__((always_inline))
+/* Apart, so that the path beside it stays short. */
+#define AMB_APART __attribute__((noinline))
+/* A door to waiting for another process: what runs behind it is no part of a hot call's cost (tests/system/count-instructions). */
+#define AMB_WAITING AMB_APART
+/* What does not happen in a hot call: out of its way. */
+#define AMB_COLD __attribute__((noinline, cold))
+#define amb_likely(condition) __builtin_expect(!!(condition), 1)
+#define amb_unlikely(condition) __builtin_expect(!!(condition), 0)
+/* A variable of which only what is meant is written: else the compiler clears all of it first (-ftrivial-auto-var-init). */
+#if defined(__has_attribute) && __has_attribute(uninitialized)
+#define AMB_UNINITIALIZED __attribute__((uninitialized))
+#else
+#define AMB_UNINITIALIZED
+#endif
 
 #define AMB_ARRAY_LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define amb_container_of(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))

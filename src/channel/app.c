@@ -9,10 +9,9 @@
 enum { CALL_FLAGS = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT };
 enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED | AMB_REPLY_TERMINATED };
 
-static bool call_valid(const struct amb_call *call)
+/* More than scalars. */
+static bool call_rest_valid(const struct amb_call *call)
 {
-        if (call->scalar_count > AMB_CHANNEL_SCALARS || call->scalar_capacity > AMB_CHANNEL_SCALARS)
-                return false;
         if (call->size > AMB_CHANNEL_BYTES || (call->flags & ~(unsigned)CALL_FLAGS))
                 return false;
         if (call->capacity > AMB_CHANNEL_BYTES && (call->capacity != AMB_CHANNEL_VARIABLE || (call->flags & AMB_CALL_ASYNC)))
@@ -24,20 +23,43 @@ static bool call_valid(const struct amb_call *call)
         return !(call->flags & AMB_CALL_ASYNC) || AMB_CHANNEL_PORT_INDEX(call->port) < AMB_CHANNEL_PORTS;
 }
 
+static inline bool call_valid(const struct amb_call *call)
+{
+        if (call->scalar_count > AMB_CHANNEL_SCALARS || call->scalar_capacity > AMB_CHANNEL_SCALARS)
+                return false;
+        return amb_likely((call->flags | call->size | call->capacity) == 0) || call_rest_valid(call);
+}
+
+/* Nothing is sent any more, and why; 0: it is. */
+AMB_COLD static int call_refused(struct amb_channel *channel)
+{
+        if (amb_channel_over(channel))
+                return AMB_CHANNEL_CLOSED;
+        return amb_load(&channel->memory->header.terminated) ? AMB_CHANNEL_TERMINATED : 0;
+}
+
+/* After the slot has been taken: who ends the channel later finds it in use. */
+static inline bool call_allowed(const struct amb_channel *channel)
+{
+        const struct amb_layout_header *header = &channel->memory->header;
+
+        return amb_likely((amb_load_ordered(&channel->ended) | amb_load_ordered(&header->host_gone) | amb_load_ordered(&header->closed) |
+                           amb_load(&header->terminated)) == 0);
+}
+
 /* --- slots --- */
 
-static bool slot_try(struct amb_channel *channel, unsigned *ret_slot)
+/* A slot, or -1. */
+static inline int slot_try(struct amb_channel *channel)
 {
         uint64_t available = __atomic_load_n(&channel->free_slots, __ATOMIC_SEQ_CST);
 
-        while (available != 0) {
+        while (amb_likely(available != 0)) {
                 if (__atomic_compare_exchange_n(&channel->free_slots, &available, available & (available - 1), true,
-                                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-                        *ret_slot = (unsigned)__builtin_ctzll(available);
-                        return true;
-                }
+                                                __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+                        return __builtin_ctzll(available);
         }
-        return false;
+        return -1;
 }
 
 /* A thread that is cancelled goes when its call has returned, not while it waits here with a slot: poll and cond_wait would let it go. */
@@ -54,37 +76,42 @@ static inline void cancel_restore(int *before)
 }
 #define NO_CANCEL AMB_CLEANUP(cancel_restore) AMB_UNUSED int cancel_before = cancel_hold()
 
-/* Only callers that hold slots watch the host; when they give up they end the channel and free their slots. */
-static int slot_wait(struct amb_channel *channel, unsigned *ret_slot)
+/* A slot, or -1: an end. Only callers that hold slots watch the host; when they give up they end the channel and free their slots. */
+AMB_COLD static int slot_wait(struct amb_channel *channel)
 {
         NO_CANCEL;
-        int r = 0;
+        int slot;
 
         pthread_mutex_lock(&channel->slot_lock);
         __atomic_fetch_add(&channel->slot_waiters, 1, __ATOMIC_SEQ_CST);
-        while (!slot_try(channel, ret_slot)) {
-                if (amb_load_ordered(&channel->ended)) {
-                        r = AMB_CHANNEL_CLOSED;
-                        break;
-                }
+        while ((slot = slot_try(channel)) < 0 && !amb_load_ordered(&channel->ended))
                 pthread_cond_wait(&channel->slot_freed, &channel->slot_lock);
-        }
         __atomic_fetch_sub(&channel->slot_waiters, 1, __ATOMIC_SEQ_CST);
         pthread_mutex_unlock(&channel->slot_lock);
-        return r;
+        return slot;
 }
 
-static void slot_free(struct amb_channel *channel, unsigned slot)
+AMB_COLD static void slot_waiter_wake(struct amb_channel *channel)
 {
-        __atomic_fetch_or(&channel->free_slots, UINT64_C(1) << slot, __ATOMIC_SEQ_CST);
-        if (__builtin_expect(amb_load_ordered(&channel->slot_waiters) == 0, 1))
-                return;
         pthread_mutex_lock(&channel->slot_lock);
         pthread_cond_signal(&channel->slot_freed);
         pthread_mutex_unlock(&channel->slot_lock);
 }
 
+static inline void slot_free(struct amb_channel *channel, unsigned slot)
+{
+        __atomic_fetch_or(&channel->free_slots, UINT64_C(1) << slot, __ATOMIC_SEQ_CST);
+        if (amb_unlikely(amb_load_ordered(&channel->slot_waiters) != 0))
+                slot_waiter_wake(channel);
+}
+
 /* --- publishing --- */
+
+static inline void scalars_write(uint64_t *to, const uint64_t *from, unsigned count)
+{
+        for (unsigned i = 0; i < count; ++i)
+                amb_store(&to[i], from[i]);
+}
 
 static void range_write(struct amb_layout_range *to, const struct amb_range *from)
 {
@@ -94,10 +121,10 @@ static void range_write(struct amb_layout_range *to, const struct amb_range *fro
         amb_store(&to->length, from->length);
 }
 
-static void call_write_rest(struct amb_layout_slot *to, const struct amb_call *call)
+AMB_APART static void call_write_rest(struct amb_layout_slot *to, const struct amb_call *call)
 {
-        for (unsigned i = AMB_LAYOUT_REQUEST_SCALARS; i < call->scalar_count; ++i)
-                amb_store(&to->in_scalars[i - AMB_LAYOUT_REQUEST_SCALARS], call->scalars[i]);
+        if (call->scalar_count > AMB_LAYOUT_REQUEST_SCALARS)
+                scalars_write(to->in_scalars, call->scalars + AMB_LAYOUT_REQUEST_SCALARS, call->scalar_count - AMB_LAYOUT_REQUEST_SCALARS);
         if (call->flags & AMB_CALL_ASYNC) {
                 amb_store(&to->port, call->port);
                 for (unsigned i = 0; i < AMB_CHANNEL_REFERENCES; ++i)
@@ -109,29 +136,35 @@ static void call_write_rest(struct amb_layout_slot *to, const struct amb_call *c
                 range_write(&to->range_out, &call->range_out);
 }
 
-/* True: the host was asleep. */
-static bool call_publish(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu,
-                         const struct amb_call *call)
+/* Scalars alone, and all of them on the two lines that travel anyway. */
+static inline bool call_plain(const struct amb_call *call)
+{
+        return (call->flags | call->size | call->capacity) == 0 && call->scalar_count <= AMB_LAYOUT_REQUEST_SCALARS &&
+               call->scalar_capacity <= AMB_LAYOUT_REPLY_SCALARS;
+}
+
+/* True: the host was asleep. `plain`: call_plain(call), for the compiler to know. */
+AMB_INLINE bool call_publish(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, const struct amb_call *call,
+                             bool plain)
 {
         struct amb_layout *memory = channel->memory;
         struct amb_layout_request *to;
-        unsigned first = call->scalar_count < AMB_LAYOUT_REQUEST_SCALARS ? call->scalar_count : AMB_LAYOUT_REQUEST_SCALARS;
-        uint32_t position;
+        unsigned first = plain || call->scalar_count < AMB_LAYOUT_REQUEST_SCALARS ? call->scalar_count : AMB_LAYOUT_REQUEST_SCALARS;
+        uint32_t position, flags = plain ? 0 : call->flags;
 
         /* All that can fault in the caller's memory comes before the place in the ring is taken. */
-        if (call->size)
+        if (!plain && call->size)
                 memcpy(memory->bytes[slot].in, call->bytes, call->size);
-        if (call->scalar_count > AMB_LAYOUT_REQUEST_SCALARS || call->flags)
+        if (!plain && (call->scalar_count > AMB_LAYOUT_REQUEST_SCALARS || flags))
                 call_write_rest(&memory->slots[slot], call);
         position = __atomic_fetch_add(&channel->next_position, 1, __ATOMIC_SEQ_CST);
         to = &memory->ring[position % AMB_LAYOUT_RING];
         amb_store(&to->selector, call->selector);
         amb_store(&to->tag, tag);
-        amb_store(&to->shape, slot | call->scalar_count << 8 | call->scalar_capacity << 16 | call->flags << 24);
-        amb_store(&to->size, call->size | cpu << 16);
-        amb_store(&to->capacity, call->capacity);
-        for (unsigned i = 0; i < first; ++i)
-                amb_store(&to->scalars[i], call->scalars[i]);
+        amb_store(&to->shape, slot | call->scalar_count << 8 | call->scalar_capacity << 16 | flags << 24);
+        amb_store(&to->size, (plain ? 0 : call->size) | cpu << 16);
+        amb_store(&to->capacity, plain ? 0 : call->capacity);
+        scalars_write(to->scalars, call->scalars, first);
         amb_exchange(&to->sequence, position + 1);
         if (!amb_futex_wake(&memory->header.host_asleep))
                 return false;
@@ -151,7 +184,7 @@ static bool host_dead(const struct amb_channel *channel)
 }
 
 /* 0: the tag is there. PEER_DIED: it will not come. */
-static int reply_sleep(struct amb_channel *channel, const struct amb_layout_slot *from, uint32_t *asleep, uint32_t tag)
+AMB_WAITING static int reply_sleep(struct amb_channel *channel, const struct amb_layout_slot *from, uint32_t *asleep, uint32_t tag)
 {
         NO_CANCEL;
         uint64_t looked = amb_time_now(), now;
@@ -180,7 +213,7 @@ static int reply_sleep(struct amb_channel *channel, const struct amb_layout_slot
 }
 
 /* On the host's own CPU it can only run when we do not. */
-static int reply_wait(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, bool woken)
+static inline int reply_wait(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, bool woken)
 {
         const struct amb_layout_slot *from = &channel->memory->slots[slot];
         uint32_t host = amb_load(&channel->memory->header.host_cpu);
@@ -210,73 +243,126 @@ static const char *reply_check(const struct amb_reply *reply, const struct amb_c
         return NULL;
 }
 
-static int reply_read(struct amb_channel *channel, unsigned slot, const struct amb_call *call, struct amb_reply *ret)
+static inline void scalars_read(uint64_t *to, const uint64_t *from, unsigned count)
 {
-        const struct amb_layout_slot *from = &channel->memory->slots[slot];
-        uint32_t shape = amb_load(&from->shape);
-        struct amb_reply reply = {
-                .status = (int32_t)amb_load(&from->status),
-                .flags = shape >> 8,
-                .scalar_count = shape & 0xFF,
-                .size = amb_load(&from->size),
-        };
+        for (unsigned i = 0; i < count; ++i)
+                to[i] = amb_load(&from[i]);
+}
+
+AMB_COLD static int reply_wrong(struct amb_channel *channel, const char *wrong)
+{
+        amb_channel_break(channel, wrong);
+        amb_channel_end(channel, true);
+        return amb_channel_broken(channel) == AMB_CHANNEL_BROKEN ? AMB_CHANNEL_BROKEN : AMB_CHANNEL_PEER_DIED;
+}
+
+/* `reply` is what the slot's first words say; it has been copied, and has been checked. */
+static int reply_take(const struct amb_layout *memory, unsigned slot, const struct amb_call *call, struct amb_reply *reply)
+{
+        const struct amb_layout_slot *from = &memory->slots[slot];
+        unsigned first = reply->scalar_count < AMB_LAYOUT_REPLY_SCALARS ? reply->scalar_count : AMB_LAYOUT_REPLY_SCALARS;
+
+        if (reply->flags & AMB_REPLY_TERMINATED)
+                return AMB_CHANNEL_TERMINATED;
+        if (reply->status != 0) {
+                reply->scalar_count = reply->size = 0;
+                return 0;
+        }
+        scalars_read(call->scalars_out, from->scalars, first);
+        if (reply->scalar_count > first)
+                scalars_read(call->scalars_out + first, from->more_scalars, reply->scalar_count - first);
+        if (reply->size)
+                memcpy(call->bytes_out, memory->bytes[slot].out, reply->size);
+        if (reply->flags & AMB_REPLY_LARGE) {
+                reply->out_region = amb_load(&from->out_region);
+                reply->length = amb_load(&from->length);
+        }
+        return 0;
+}
+
+AMB_APART static int reply_read(struct amb_channel *channel, unsigned slot, const struct amb_call *call, uint32_t status, uint32_t shape,
+                                uint32_t size, struct amb_reply *ret)
+{
+        struct amb_reply reply = { .status = (int32_t)status, .flags = shape >> 8, .scalar_count = shape & 0xFF, .size = size };
         const char *wrong;
+        int r;
 
         wrong = reply_check(&reply, call);
-        if (wrong) {
-                amb_channel_break(channel, wrong);
-                amb_channel_end(channel, true);
-                return amb_channel_broken(channel) == AMB_CHANNEL_BROKEN ? AMB_CHANNEL_BROKEN : AMB_CHANNEL_PEER_DIED;
-        }
-        if (reply.flags & AMB_REPLY_TERMINATED)
-                return AMB_CHANNEL_TERMINATED;
-        if (reply.status == 0) {
-                for (unsigned i = 0; i < reply.scalar_count; ++i)
-                        call->scalars_out[i] = i < AMB_LAYOUT_REPLY_SCALARS
-                                                       ? amb_load(&from->scalars[i])
-                                                       : amb_load(&from->more_scalars[i - AMB_LAYOUT_REPLY_SCALARS]);
-                if (reply.size)
-                        memcpy(call->bytes_out, channel->memory->bytes[slot].out, reply.size);
-                if (reply.flags & AMB_REPLY_LARGE) {
-                        reply.out_region = amb_load(&from->out_region);
-                        reply.length = amb_load(&from->length);
-                }
-        } else
-                reply.scalar_count = reply.size = 0;
-        *ret = reply;
+        if (amb_unlikely(wrong != NULL))
+                return reply_wrong(channel, wrong);
+        r = reply_take(channel->memory, slot, call, &reply);
+        if (r == 0)
+                *ret = reply;
+        return r;
+}
+
+/* The answer to a plain call, as it should be: success, and no more than scalars. Everything else goes through the checks one by one. */
+static inline int reply_read_plain(struct amb_channel *channel, unsigned slot, const struct amb_call *call, struct amb_reply *ret)
+{
+        const struct amb_layout_slot *from = &channel->memory->slots[slot];
+        uint32_t status = amb_load(&from->status), shape = amb_load(&from->shape), size = amb_load(&from->size);
+
+        /* No flags, and not too many scalars. */
+        if (amb_unlikely(shape > call->scalar_capacity || (status | size) != 0))
+                return reply_read(channel, slot, call, status, shape, size, ret);
+        scalars_read(call->scalars_out, from->scalars, shape);
+        *ret = (struct amb_reply){ .scalar_count = shape };
         return 0;
+}
+
+static inline uint32_t tag_next(struct amb_channel *channel, unsigned slot)
+{
+        uint32_t tag = channel->tags[slot] + 1;
+
+        tag = tag ? tag : 1;
+        channel->tags[slot] = tag;
+        return tag;
+}
+
+static inline int slot_call_plain(struct amb_channel *channel, unsigned slot, const struct amb_call *call, struct amb_reply *ret)
+{
+        uint32_t tag = tag_next(channel, slot), cpu = amb_place_cpu();
+        bool woken = call_publish(channel, slot, tag, cpu, call, true);
+        int r = reply_wait(channel, slot, tag, cpu, woken);
+
+        return amb_likely(r == 0) ? reply_read_plain(channel, slot, call, ret) : r;
+}
+
+AMB_APART static int slot_call(struct amb_channel *channel, unsigned slot, const struct amb_call *call, struct amb_reply *ret)
+{
+        const struct amb_layout_slot *from = &channel->memory->slots[slot];
+        uint32_t tag = tag_next(channel, slot), cpu = amb_place_cpu();
+        bool woken = call_publish(channel, slot, tag, cpu, call, false);
+        int r = reply_wait(channel, slot, tag, cpu, woken);
+
+        if (r == 0)
+                r = reply_read(channel, slot, call, amb_load(&from->status), amb_load(&from->shape), amb_load(&from->size), ret);
+        return r;
+}
+
+/* Why there is no slot. */
+AMB_COLD static int slot_refused(struct amb_channel *channel)
+{
+        return call_refused(channel) ?: AMB_CHANNEL_CLOSED;
 }
 
 int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret)
 {
-        uint32_t tag, cpu;
-        unsigned slot;
-        bool woken;
-        int r;
+        bool plain = call_plain(call);
+        int slot, r = 0;
 
-        if (!call_valid(call))
+        if (amb_unlikely(!plain && !call_valid(call)))
                 return -EINVAL;
-        if (amb_channel_foreign(channel) || amb_channel_over(channel))
+        if (amb_channel_foreign(channel))
                 return AMB_CHANNEL_CLOSED;
-        if (amb_load(&channel->memory->header.terminated))
-                return AMB_CHANNEL_TERMINATED;
-        if (!slot_try(channel, &slot)) {
-                r = slot_wait(channel, &slot);
-                if (r != 0)
-                        return r;
-        }
-        if (amb_load_ordered(&channel->ended)) {
-                slot_free(channel, slot);
-                return AMB_CHANNEL_CLOSED;
-        }
-        tag = channel->tags[slot] + 1;
-        tag = tag ? tag : 1;
-        channel->tags[slot] = tag;
-        cpu = amb_place_cpu();
-        woken = call_publish(channel, slot, tag, cpu, call);
-        r = reply_wait(channel, slot, tag, cpu, woken);
-        if (r == 0)
-                r = reply_read(channel, slot, call, ret);
-        slot_free(channel, slot);
+        slot = slot_try(channel);
+        if (amb_unlikely(slot < 0) && (call_refused(channel) || (slot = slot_wait(channel)) < 0))
+                return slot_refused(channel);
+        if (amb_unlikely(!call_allowed(channel)))
+                r = call_refused(channel);
+        if (amb_likely(r == 0))
+                r = amb_likely(plain) ? slot_call_plain(channel, (unsigned)slot, call, ret)
+                                      : slot_call(channel, (unsigned)slot, call, ret);
+        slot_free(channel, (unsigned)slot);
         return r;
 }

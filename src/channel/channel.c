@@ -110,12 +110,8 @@ void amb_bell_ring_dead(struct amb_bell *bell)
         layout_wake_callers(header);
 }
 
-/*
- * A page that a forked child finds empty tells it that it is one: no getpid() per call, no pthread_atfork. A child that attaches to
- * channels of its own gets the next token; those that it inherited keep the parent's and stay dead.
- */
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t *process_page;
+uint64_t *amb_channel_process;
 static uint64_t process_tokens;
 
 static int process_token(uint64_t *ret)
@@ -123,7 +119,7 @@ static int process_token(uint64_t *ret)
         int r = 0;
 
         pthread_mutex_lock(&process_lock);
-        if (!process_page) {
+        if (!amb_channel_process) {
                 void *page = mmap(NULL, AMB_LAYOUT_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
                 if (page == MAP_FAILED || madvise(page, AMB_LAYOUT_PAGE, MADV_WIPEONFORK) < 0) {
@@ -131,20 +127,15 @@ static int process_token(uint64_t *ret)
                         if (page != MAP_FAILED)
                                 munmap(page, AMB_LAYOUT_PAGE);
                 } else
-                        process_page = page;
+                        amb_channel_process = page;
         }
         if (r == 0) {
-                if (amb_load(process_page) == 0)
-                        amb_store(process_page, ++process_tokens);
-                *ret = amb_load(process_page);
+                if (amb_load(amb_channel_process) == 0)
+                        amb_store(amb_channel_process, ++process_tokens);
+                *ret = amb_load(amb_channel_process);
         }
         pthread_mutex_unlock(&process_lock);
         return r < 0 ? amb_trace(r) : 0;
-}
-
-bool amb_channel_foreign(const struct amb_channel *channel)
-{
-        return __builtin_expect(amb_load(process_page) != channel->process, 0);
 }
 
 int amb_channel_attach_mapping(void *memory, enum amb_channel_role role, const struct amb_channel_options *options,

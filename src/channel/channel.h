@@ -244,18 +244,25 @@ struct amb_request {
         uint32_t slot, tag;                     /* the channel's own: where the answer goes */
         uint32_t cpu;                           /* where the caller was, or anything else */
         uint64_t scalars[AMB_CHANNEL_SCALARS];  /* zeros beyond scalar_count */
-        struct amb_range range_in, range_out;   /* zeros without their flag; otherwise any value at all: check before use */
+        /* Meant with their flag alone, and then any value at all: check before use. */
+        struct amb_range range_in, range_out;
         uint64_t reference[AMB_CHANNEL_REFERENCES];
 };
 
 /*
  * Host: waits for the next call and takes it. The thread may find itself kept on, or off, a CPU afterwards (pace.h): who gives it away, or lets
- * another one receive, calls amb_place_home(). `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written.
+ * another one receive, calls amb_place_home(). `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written. NULL: they stay
+ * where they are, for amb_channel_bytes(), once, before the answer.
  * Checked: counts <= 16, size <= 4096, capacity <= 4096 or VARIABLE (sync only), known flags, port, and that no more than
  * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN; TERMINATED, once, after
  * amb_channel_terminate(): calls go on coming and are to be answered with AMB_REPLY_TERMINATED.
  */
 int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes);
+/*
+ * Host: copies the structure input, request->size bytes, of a call that was received without `bytes` and has not been answered. Once: the app can
+ * write there, so a second copy may be another one.
+ */
+void amb_channel_bytes(struct amb_channel *channel, const struct amb_request *request, void *bytes);
 
 struct amb_result {
         int32_t status;                         /* not 0: only status and RETAINED flags travel */

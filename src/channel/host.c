@@ -6,14 +6,9 @@
 enum { CALL_FLAGS = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT };
 enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED | AMB_REPLY_TERMINATED };
 
-const char *amb_request_check(const struct amb_request *request)
+/* More than scalars. */
+static const char *request_rest_check(const struct amb_request *request)
 {
-        if (request->slot >= AMB_CHANNEL_SLOTS)
-                return "request: no such slot";
-        if (request->tag == 0)
-                return "request: tag 0";
-        if (request->scalar_count > AMB_CHANNEL_SCALARS || request->scalar_capacity > AMB_CHANNEL_SCALARS)
-                return "request: too many scalars";
         if (request->flags & ~(unsigned)CALL_FLAGS)
                 return "request: unknown flags";
         if (request->size > AMB_CHANNEL_BYTES || (request->size && (request->flags & AMB_CALL_RANGE_IN)))
@@ -26,6 +21,28 @@ const char *amb_request_check(const struct amb_request *request)
         return NULL;
 }
 
+static inline const char *request_check(const struct amb_request *request)
+{
+        if (request->slot >= AMB_CHANNEL_SLOTS)
+                return "request: no such slot";
+        if (request->tag == 0)
+                return "request: tag 0";
+        if (request->scalar_count > AMB_CHANNEL_SCALARS || request->scalar_capacity > AMB_CHANNEL_SCALARS)
+                return "request: too many scalars";
+        return amb_likely((request->flags | request->size | request->capacity) == 0) ? NULL : request_rest_check(request);
+}
+
+const char *amb_request_check(const struct amb_request *request)
+{
+        return request_check(request);
+}
+
+static inline void scalars_read(uint64_t *to, const uint64_t *from, unsigned count)
+{
+        for (unsigned i = 0; i < count; ++i)
+                to[i] = amb_load(&from[i]);
+}
+
 static void range_read(struct amb_range *to, const struct amb_layout_range *from)
 {
         to->id = amb_load(&from->id);
@@ -35,10 +52,11 @@ static void range_read(struct amb_range *to, const struct amb_layout_range *from
 }
 
 /* What lies with the slot; `request` has been checked as far as it goes. */
-static const char *request_read_rest(struct amb_request *request, const struct amb_layout_slot *from)
+AMB_APART static const char *request_read_rest(struct amb_request *request, const struct amb_layout_slot *from)
 {
-        for (unsigned i = AMB_LAYOUT_REQUEST_SCALARS; i < request->scalar_count; ++i)
-                request->scalars[i] = amb_load(&from->in_scalars[i - AMB_LAYOUT_REQUEST_SCALARS]);
+        if (request->scalar_count > AMB_LAYOUT_REQUEST_SCALARS)
+                scalars_read(request->scalars + AMB_LAYOUT_REQUEST_SCALARS, from->in_scalars,
+                             request->scalar_count - AMB_LAYOUT_REQUEST_SCALARS);
         if (request->flags & AMB_CALL_ASYNC) {
                 request->port = amb_load(&from->port);
                 for (unsigned i = 0; i < AMB_CHANNEL_REFERENCES; ++i)
@@ -52,14 +70,14 @@ static const char *request_read_rest(struct amb_request *request, const struct a
 }
 
 /* Every word of the entry is read exactly once. */
-static const char *request_take(struct amb_channel *channel, const struct amb_layout_request *from, struct amb_request *ret,
+static inline const char *request_take(struct amb_channel *channel, const struct amb_layout_request *from, struct amb_request *ret,
                                 void *bytes)
 {
         struct amb_layout *memory = channel->memory;
         uint32_t shape = amb_load(&from->shape), size;
         const char *wrong;
+        unsigned first;
 
-        memset(ret, 0, sizeof(*ret));
         ret->selector = amb_load(&from->selector);
         ret->tag = amb_load(&from->tag);
         size = amb_load(&from->size);
@@ -70,20 +88,24 @@ static const char *request_take(struct amb_channel *channel, const struct amb_la
         ret->scalar_count = shape >> 8 & 0xFF;
         ret->scalar_capacity = shape >> 16 & 0xFF;
         ret->flags = shape >> 24;
-        wrong = amb_request_check(ret);
-        if (wrong)
+        ret->port = 0;
+        wrong = request_check(ret);
+        if (amb_unlikely(wrong != NULL))
                 return wrong;
         /* A slot in use twice would let the app make us hold any number of calls. */
-        if (amb_load_acquire(&channel->flight[ret->slot]) != 0)
+        if (amb_unlikely(amb_load_acquire(&channel->flight[ret->slot]) != 0))
                 return "request: slot is in use";
-        for (unsigned i = 0; i < ret->scalar_count && i < AMB_LAYOUT_REQUEST_SCALARS; ++i)
-                ret->scalars[i] = amb_load(&from->scalars[i]);
-        if (ret->scalar_count > AMB_LAYOUT_REQUEST_SCALARS || ret->flags) {
+        /* In two halves, which are a few stores each; as one they would be a loop that the processor takes long to start. */
+        memset(ret->scalars, 0, sizeof(ret->scalars) / 2);
+        memset(ret->scalars + AMB_CHANNEL_SCALARS / 2, 0, sizeof(ret->scalars) / 2);
+        first = ret->scalar_count < AMB_LAYOUT_REQUEST_SCALARS ? ret->scalar_count : AMB_LAYOUT_REQUEST_SCALARS;
+        scalars_read(ret->scalars, from->scalars, first);
+        if (amb_unlikely(ret->scalar_count > first || ret->flags)) {
                 wrong = request_read_rest(ret, &memory->slots[ret->slot]);
                 if (wrong)
                         return wrong;
         }
-        if (ret->size)
+        if (ret->size && bytes)
                 memcpy(bytes, memory->bytes[ret->slot].in, ret->size);
         amb_store(&channel->flight[ret->slot], ret->tag);
         return NULL;
@@ -119,7 +141,7 @@ static void go_to_bed(struct amb_channel *channel, uint64_t now)
 }
 
 /* Until a request is there, completions can move on, or it is over. No time limit: an idle host does not run. */
-static void request_sleep(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
+AMB_WAITING static void request_sleep(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
 {
         uint32_t *asleep = &channel->memory->header.host_asleep;
         uint64_t begin = amb_time_now();
@@ -209,7 +231,12 @@ bool amb_channel_idle(struct amb_channel *channel)
         return amb_load_ordered(&channel->waiting) != 0;
 }
 
-static bool result_fits(const struct amb_request *request, const struct amb_result *result)
+void amb_channel_bytes(struct amb_channel *channel, const struct amb_request *request, void *bytes)
+{
+        memcpy(bytes, channel->memory->bytes[request->slot].in, request->size);
+}
+
+AMB_APART static bool result_fits(const struct amb_request *request, const struct amb_result *result)
 {
         uint32_t most = request->capacity < AMB_CHANNEL_BYTES ? request->capacity : AMB_CHANNEL_BYTES;
 
@@ -226,42 +253,62 @@ static bool result_fits(const struct amb_request *request, const struct amb_resu
         return !(result->flags & AMB_REPLY_LARGE) || request->capacity == AMB_CHANNEL_VARIABLE;
 }
 
-static void result_write(struct amb_layout *memory, unsigned slot, const struct amb_result *result)
+static inline void scalars_write(uint64_t *to, const uint64_t *from, unsigned count)
 {
-        struct amb_layout_slot *to = &memory->slots[slot];
+        for (unsigned i = 0; i < count; ++i)
+                amb_store(&to[i], from[i]);
+}
 
-        for (unsigned i = 0; i < result->scalar_count; ++i) {
-                if (i < AMB_LAYOUT_REPLY_SCALARS)
-                        amb_store(&to->scalars[i], result->scalars[i]);
-                else
-                        amb_store(&to->more_scalars[i - AMB_LAYOUT_REPLY_SCALARS], result->scalars[i]);
+static inline void shape_write(struct amb_layout_slot *to, uint32_t status, uint32_t shape, uint32_t size)
+{
+        amb_store(&to->status, status);
+        amb_store(&to->shape, shape);
+        amb_store(&to->size, size);
+}
+
+AMB_APART static void result_write(struct amb_layout *memory, unsigned slot, const struct amb_result *result)
+{
+        const unsigned retained = AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED;
+        struct amb_layout_slot *to = &memory->slots[slot];
+        unsigned first = result->scalar_count < AMB_LAYOUT_REPLY_SCALARS ? result->scalar_count : AMB_LAYOUT_REPLY_SCALARS;
+
+        if (result->status != 0) {
+                shape_write(to, (uint32_t)result->status, (result->flags & retained) << 8, 0);
+                return;
         }
+        scalars_write(to->scalars, result->scalars, first);
+        if (result->scalar_count > first)
+                scalars_write(to->more_scalars, result->scalars + first, result->scalar_count - first);
         if (result->size)
                 memcpy(memory->bytes[slot].out, result->bytes, result->size);
         if (result->flags & AMB_REPLY_LARGE) {
                 amb_store(&to->out_region, result->out_region);
                 amb_store(&to->length, result->length);
         }
-        amb_store(&to->status, 0);
-        amb_store(&to->shape, result->scalar_count | result->flags << 8);
-        amb_store(&to->size, result->size);
+        shape_write(to, 0, result->scalar_count | result->flags << 8, result->size);
+}
+
+/* Success and scalars alone, on the line that travels anyway; it fits. */
+static inline bool result_plain(const struct amb_request *request, const struct amb_result *result)
+{
+        return ((uint32_t)result->status | result->flags | result->size) == 0 && result->scalar_count <= AMB_LAYOUT_REPLY_SCALARS &&
+               result->scalar_count <= request->scalar_capacity;
 }
 
 int amb_channel_reply(struct amb_channel *channel, const struct amb_request *request, const struct amb_result *result)
 {
-        const unsigned retained = AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED;
         struct amb_layout *memory = channel->memory;
         unsigned slot = request->slot;
         uint32_t tag = request->tag;
+        bool plain = result_plain(request, result);
 
-        if (!result_fits(request, result))
+        if (amb_unlikely(!plain && !result_fits(request, result)))
                 return -EINVAL;
-        if (slot >= AMB_CHANNEL_SLOTS || tag == 0 || amb_load(&channel->flight[slot]) != tag)
+        if (amb_unlikely(slot >= AMB_CHANNEL_SLOTS || tag == 0 || amb_load(&channel->flight[slot]) != tag))
                 return -EALREADY;
-        if (result->status != 0) {
-                amb_store(&memory->slots[slot].status, (uint32_t)result->status);
-                amb_store(&memory->slots[slot].shape, (result->flags & retained) << 8);
-                amb_store(&memory->slots[slot].size, 0);
+        if (amb_likely(plain)) {
+                scalars_write(memory->slots[slot].scalars, result->scalars, result->scalar_count);
+                shape_write(&memory->slots[slot], 0, result->scalar_count, 0);
         } else
                 result_write(memory, slot, result);
         /* Before the tag: with it the app may use the slot again. */

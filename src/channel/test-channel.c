@@ -106,7 +106,9 @@ START_TEST(fields)
         ck_assert_int_eq(amb_channel_receive(pair.host, &request, bytes), 0);
         ck_assert_uint_eq(request.selector, UINT32_MAX);
         ck_assert_uint_eq(request.capacity, AMB_CHANNEL_VARIABLE);
-        ck_assert_uint_eq(request.flags | request.port | request.range_in.id | request.range_out.offset | request.reference[7], 0);
+        ck_assert_uint_eq(request.flags | request.port, 0);
+        for (unsigned i = request.scalar_count; i < AMB_CHANNEL_SCALARS; ++i)
+                ck_assert_uint_eq(request.scalars[i], 0);
         result = (struct amb_result){ .flags = AMB_REPLY_LARGE | AMB_REPLY_BYTES, .out_region = 99, .length = UINT64_C(1) << 40 };
         ck_assert_int_eq(amb_channel_reply(pair.host, &request, &result), 0);
         ck_assert_int_eq(job_end(&job), 0);

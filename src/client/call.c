@@ -92,29 +92,38 @@ static void ranges_end(struct exchange *x)
                 amb_loan_end(x->connection, x->call.range_in.id, x->reply.flags & AMB_REPLY_IN_RETAINED);
 }
 
-static kern_return_t exchange_send(struct exchange *x)
+/* What the channel's "no" is to the caller. */
+AMB_COLD static kern_return_t call_failed(struct amb_connection *connection, int r)
 {
-        int r;
-
-        amb_loans_sync(&x->connection->loans);
-        r = amb_channel_call(x->connection->channel, &x->call, &x->reply);
-        amb_loans_sync(&x->connection->loans);
         switch (r) {
-        case 0:
-                return x->reply.status;
         case AMB_CHANNEL_TERMINATED:
-                return amb_connection_terminated(x->connection);
+                return amb_connection_terminated(connection);
         case AMB_CHANNEL_CLOSED:
-                return amb_connection_ended(x->connection);
+                return amb_connection_ended(connection);
         case AMB_CHANNEL_PEER_DIED:
                 return MIG_SERVER_DIED;
         case AMB_CHANNEL_BROKEN:
                 amb_log(AMB_LOG_WARNING, "the driver's host broke the channel's protocol (%s); connection given up",
-                        amb_channel_reason(x->connection->channel));
+                        amb_channel_reason(connection->channel));
                 return kIOReturnIPCError;
         default:
                 return kIOReturnIPCError;
         }
+}
+
+static inline kern_return_t call_send(struct amb_connection *connection, const struct amb_call *call, struct amb_reply *reply)
+{
+        int r;
+
+        amb_loans_sync(&connection->loans);
+        r = amb_channel_call(connection->channel, call, reply);
+        amb_loans_sync(&connection->loans);
+        return amb_likely(r == 0) ? reply->status : call_failed(connection, r);
+}
+
+static kern_return_t exchange_send(struct exchange *x)
+{
+        return call_send(x->connection, &x->call, &x->reply);
 }
 
 /* A call with large arguments; the only one that allocates. */
@@ -210,6 +219,13 @@ static void results_write(struct exchange *x, uint32_t *output_count, size_t *ou
         }
 }
 
+static inline uint32_t scalar_room(const uint32_t *output_count)
+{
+        if (!output_count)
+                return 0;
+        return *output_count < AMB_CHANNEL_SCALARS ? *output_count : AMB_CHANNEL_SCALARS;
+}
+
 static kern_return_t exchange_run(struct exchange *x, uint32_t *output_count, size_t *output_size)
 {
         kern_return_t code;
@@ -250,8 +266,7 @@ kern_return_t IOConnectCallMethod(mach_port_t connection, uint32_t selector, con
         } else if (!(x.connection = amb_handle_pin(connection))) {
                 code = amb_connection_refusal(connection);
         } else {
-                if (output_count)
-                        x.call.scalar_capacity = *output_count < AMB_CHANNEL_SCALARS ? *output_count : AMB_CHANNEL_SCALARS;
+                x.call.scalar_capacity = scalar_room(output_count);
                 code = exchange_run(&x, output_count, output_size);
                 amb_handle_unpin(connection);
                 return code;
@@ -319,8 +334,7 @@ kern_return_t IOConnectCallAsyncMethod(mach_port_t connection, uint32_t selector
                 return MIG_ARRAY_TOO_LARGE;
         for (uint32_t i = 1; i < reference_count; i++)
                 x.call.reference[i] = reference[i];
-        if (output_count)
-                x.call.scalar_capacity = *output_count < AMB_CHANNEL_SCALARS ? *output_count : AMB_CHANNEL_SCALARS;
+        x.call.scalar_capacity = scalar_room(output_count);
         x.connection = amb_handle_pin(connection);
         code = exchange_run_async(&x, connection, wake_port, reference && reference_count == 0, output_count, output_size);
         if (x.connection)
@@ -337,10 +351,31 @@ kern_return_t IOConnectCallStructMethod(mach_port_t connection, uint32_t selecto
                                    output_size);
 }
 
+/* The hot path: what IOConnectCallMethod does, without all that structures may need. */
 kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selector, const uint64_t *input, uint32_t input_count,
                                         uint64_t *output, uint32_t *output_count)
 {
-        return IOConnectCallMethod(connection, selector, input, input_count, NULL, 0, output, output_count, NULL, NULL);
+        AMB_UNINITIALIZED struct amb_call call;
+        AMB_UNINITIALIZED struct amb_reply reply;
+        struct amb_connection *target;
+        kern_return_t code;
+
+        if (input_count > AMB_CHANNEL_SCALARS)
+                return MIG_ARRAY_TOO_LARGE;
+        target = amb_handle_pin(connection);
+        if (amb_unlikely(!target))
+                return amb_connection_refusal(connection);
+        call.selector = selector;
+        call.flags = call.size = call.capacity = 0;
+        call.scalar_count = input_count;
+        call.scalars = input;
+        call.scalars_out = output;
+        call.scalar_capacity = scalar_room(output_count);
+        code = call_send(target, &call, &reply);
+        if (code == KERN_SUCCESS && output_count)
+                *output_count = reply.scalar_count;
+        amb_handle_unpin(connection);
+        return code;
 }
 
 kern_return_t IOConnectCallAsyncStructMethod(mach_port_t connection, uint32_t selector, mach_port_t wake_port,

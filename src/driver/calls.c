@@ -34,18 +34,24 @@ static kern_return_t make_descriptor(struct amb_connection *c, const struct amb_
 static kern_return_t make_structure_input(struct amb_receiver *me, IOUserClientMethodArguments *a)
 {
         const struct amb_request *q = &me->request;
+        uint8_t *bytes;
 
         if (q->flags & AMB_CALL_RANGE_IN)
                 return make_descriptor(me->connection, &q->range_in, AMB_LOAN_OUT, &a->structureInputDescriptor);
         if (q->size == 0)
                 return kIOReturnSuccess;
-        /* The last call's object, unless the driver has kept it. */
-        if (!amb_data_refill(me->input, me->bytes, q->size)) {
+        /* The last call's object, unless the driver has kept it; the only copy there is of what the app has sent. */
+        bytes = amb_data_refill(me->input, q->size);
+        if (!bytes) {
                 OSObject_release(me->input);
-                me->input = OSDataCreate(me->bytes, q->size);
+                me->input = OSData_withCapacity(q->size);
+                bytes = amb_data_refill(me->input, q->size);
         }
+        if (!bytes)
+                return kIOReturnNoMemory;
+        amb_channel_bytes(me->connection->channel, q, bytes);
         a->structureInput = me->input;
-        return a->structureInput ? kIOReturnSuccess : kIOReturnNoMemory;
+        return kIOReturnSuccess;
 }
 
 static kern_return_t make_structure_output(struct amb_receiver *me, IOUserClientMethodArguments *a)
@@ -75,23 +81,11 @@ static kern_return_t make_completion(struct amb_receiver *me, IOUserClientMethod
         return amb_action_new_completion(me->connection, q->port, q->reference, &a->completion) < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
 }
 
-static kern_return_t make_arguments(struct amb_receiver *me, IOUserClientMethodArguments *a)
+/* More than scalars. */
+AMB_APART static kern_return_t make_rest(struct amb_receiver *me, IOUserClientMethodArguments *a)
 {
-        const struct amb_request *q = &me->request;
-        kern_return_t code;
+        kern_return_t code = make_structure_input(me, a);
 
-        *a = (IOUserClientMethodArguments){
-                .version = kIOUserClientMethodArgumentsCurrentVersion,
-                .selector = q->selector,
-                .scalarInput = q->scalars,
-                .scalarInputCount = q->scalar_count,
-                .scalarOutput = me->scalars,
-                .scalarOutputCount = q->scalar_capacity,
-        };
-        memset(me->scalars, 0, sizeof(me->scalars));
-        if (!(q->flags | q->size | q->capacity))
-                return kIOReturnSuccess;        /* scalars only: the hot path */
-        code = make_structure_input(me, a);
         if (code == kIOReturnSuccess)
                 code = make_structure_output(me, a);
         if (code == kIOReturnSuccess)
@@ -99,50 +93,70 @@ static kern_return_t make_arguments(struct amb_receiver *me, IOUserClientMethodA
         return code;
 }
 
+static inline kern_return_t make_arguments(struct amb_receiver *me, IOUserClientMethodArguments *a)
+{
+        const struct amb_request *q = &me->request;
+
+        a->version = kIOUserClientMethodArgumentsCurrentVersion;
+        a->selector = q->selector;
+        a->completion = NULL;
+        a->scalarInput = q->scalars;
+        a->scalarInputCount = q->scalar_count;
+        a->structureInput = NULL;
+        a->structureInputDescriptor = NULL;
+        a->scalarOutput = me->scalars;
+        a->scalarOutputCount = q->scalar_capacity;
+        a->structureOutput = NULL;
+        a->structureOutputDescriptor = NULL;
+        a->structureOutputMaximumSize = 0;
+        /* In two halves, which are a few stores each; as one they would be a loop that the processor takes long to start. */
+        memset(me->scalars, 0, sizeof(me->scalars) / 2);
+        memset(me->scalars + AMB_CHANNEL_SCALARS / 2, 0, sizeof(me->scalars) / 2);
+        return amb_likely((q->flags | q->size | q->capacity) == 0) ? kIOReturnSuccess : make_rest(me, a);
+}
+
 /* --- the driver --- */
 
 /* The queue may have been replaced since the last call. */
-static void look_queue_up(struct amb_receiver *me)
+AMB_COLD static void look_queue_up(struct amb_receiver *me)
 {
-        IOService *service = &me->connection->client->service;
-
-        if (me->queue && atomic_load_explicit(&service->ivars->queue_changes, memory_order_relaxed) == me->queue_changes)
-                return;
         OSObject_release(me->queue);
-        me->queue = amb_service_method_queue(service, &me->queue_changes);
+        me->queue = amb_service_method_queue(&me->connection->client->service, &me->queue_changes);
+}
+
+static inline bool queue_known(const struct amb_receiver *me)
+{
+        const IOService *service = &me->connection->client->service;
+
+        return me->queue && atomic_load_explicit(&service->ivars->queue_changes, memory_order_relaxed) == me->queue_changes;
+}
+
+AMB_COLD static void wait_for_maps(struct amb_connection *c)
+{
+        pthread_mutex_lock(&c->lock);
+        while (atomic_load_explicit(&c->maps, memory_order_relaxed) > 0)
+                pthread_cond_wait(&c->maps_done, &c->lock);
+        pthread_mutex_unlock(&c->lock);
 }
 
 /* Enters the method queue when no mapping is in progress. False: cancelled. */
-static bool enter(struct amb_receiver *me)
+static inline bool enter(struct amb_receiver *me)
 {
         struct amb_connection *c = me->connection;
 
+        if (amb_unlikely(!queue_known(me)))
+                look_queue_up(me);
         for (;;) {
-                if (!amb_queue_enter(me->queue, &me->frame))
+                if (amb_unlikely(!amb_queue_enter(me->queue, &me->frame)))
                         return false;
                 /* A mapping counts itself before it passes through this queue, so here we see it or it waits for us. */
-                if (atomic_load_explicit(&c->maps, memory_order_relaxed) == 0)
-                        return true;
+                if (amb_likely(atomic_load_explicit(&c->maps, memory_order_relaxed) == 0))
+                        break;
                 amb_queue_leave(&me->frame);
-                pthread_mutex_lock(&c->lock);
-                while (atomic_load_explicit(&c->maps, memory_order_relaxed) > 0)
-                        pthread_cond_wait(&c->maps_done, &c->lock);
-                pthread_mutex_unlock(&c->lock);
+                wait_for_maps(c);
         }
-}
-
-static kern_return_t run_driver(struct amb_receiver *me, IOUserClientMethodArguments *a)
-{
-        struct amb_connection *c = me->connection;
-        kern_return_t code;
-
-        look_queue_up(me);
-        if (!enter(me))
-                return kIOReturnNotReady;
         me->frame.asleep = c->single ? NULL : amb_receiver_asleep;
-        code = c->method(c->client, a->selector, a, NULL, NULL, NULL);
-        amb_queue_leave(&me->frame);
-        return code;
+        return true;
 }
 
 /* --- the answer --- */
@@ -195,13 +209,19 @@ static uint32_t kept(IOMemoryDescriptor *memory, uint32_t flag)
         return flag;
 }
 
-static void reply(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a)
+AMB_COLD static void reply_failed(struct amb_receiver *me, int result)
+{
+        amb_log(AMB_LOG_ERROR, "connection 0x%llx: an answer could not be sent: %s", (unsigned long long)me->connection->options.id,
+                strerror(-result));
+}
+
+static inline void reply(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a)
 {
         struct amb_result r = { .status = code, .scalars = me->scalars };
         int result;
 
         if (code == kIOReturnSuccess) {
-                if (a->structureOutput || me->request.capacity == AMB_CHANNEL_VARIABLE)
+                if (amb_unlikely(a->structureOutput || me->request.capacity == AMB_CHANNEL_VARIABLE))
                         r.status = structure_result(me, a, &r);
                 r.scalar_count = a->scalarOutputCount;
                 if (r.scalar_count > me->request.scalar_capacity)
@@ -209,41 +229,58 @@ static void reply(struct amb_receiver *me, kern_return_t code, const IOUserClien
         }
         if (r.status != kIOReturnSuccess)
                 r = (struct amb_result){ .status = r.status };
-        r.flags |= kept(a->structureInputDescriptor, AMB_REPLY_IN_RETAINED) | kept(a->structureOutputDescriptor, AMB_REPLY_OUT_RETAINED);
+        if (amb_unlikely(a->structureInputDescriptor || a->structureOutputDescriptor))
+                r.flags |= kept(a->structureInputDescriptor, AMB_REPLY_IN_RETAINED) |
+                           kept(a->structureOutputDescriptor, AMB_REPLY_OUT_RETAINED);
         result = amb_channel_reply(me->connection->channel, &me->request, &r);
-        if (result < 0)
-                amb_log(AMB_LOG_ERROR, "connection 0x%llx: an answer could not be sent: %s", (unsigned long long)me->connection->options.id,
-                        strerror(-result));
+        if (amb_unlikely(result < 0))
+                reply_failed(me, result);
+}
+
+AMB_COLD static void reply_terminated(struct amb_receiver *me)
+{
+        struct amb_result gone = { .flags = AMB_REPLY_TERMINATED };
+
+        (void)amb_channel_reply(me->connection->channel, &me->request, &gone);
+}
+
+AMB_APART static void release_all(const void *completion, const void *in, const void *out, const void *output)
+{
+        OSObject_release(completion);
+        OSObject_release(in);
+        OSObject_release(out);
+        OSObject_release(output);
 }
 
 void amb_connection_call(struct amb_receiver *me)
 {
         struct amb_connection *c = me->connection;
-        IOUserClientMethodArguments a;
+        IOUserClientMethodArguments *a = &me->arguments;
         /* What we made is ours to release, whatever the driver writes into the block. */
         OSAction *completion;
         IOMemoryDescriptor *in, *out;
         kern_return_t code;
+        bool entered;
 
-        if (atomic_load_explicit(&c->refusing, memory_order_relaxed)) {
-                struct amb_result gone = { .flags = AMB_REPLY_TERMINATED };
-
-                (void)amb_channel_reply(c->channel, &me->request, &gone);
+        if (amb_unlikely(atomic_load_explicit(&c->refusing, memory_order_relaxed))) {
+                reply_terminated(me);
                 return;
         }
-        code = make_arguments(me, &a);
-        completion = a.completion;
-        in = a.structureInputDescriptor;
-        out = a.structureOutputDescriptor;
-        if (code == kIOReturnSuccess)
-                code = run_driver(me, &a);
-        a.structureInputDescriptor = in;
-        a.structureOutputDescriptor = out;
-        reply(me, code, &a);
-        if (!completion && !in && !out && !a.structureOutput)
-                return;
-        OSObject_release(completion);
-        OSObject_release(in);
-        OSObject_release(out);
-        OSObject_release(a.structureOutput);
+        code = make_arguments(me, a);
+        completion = a->completion;
+        in = a->structureInputDescriptor;
+        out = a->structureOutputDescriptor;
+        entered = code == kIOReturnSuccess && enter(me);
+        if (amb_likely(entered))
+                code = c->method(c->client, a->selector, a, NULL, NULL, NULL);
+        else if (code == kIOReturnSuccess)
+                code = kIOReturnNotReady;
+        a->structureInputDescriptor = in;
+        a->structureOutputDescriptor = out;
+        /* Before the queue is left: the app waits for the one, as a rule nobody for the other. */
+        reply(me, code, a);
+        if (amb_likely(entered))
+                amb_queue_leave(&me->frame);
+        if (completion || in || out || a->structureOutput)
+                release_all(completion, in, out, a->structureOutput);
 }

@@ -43,8 +43,8 @@ struct amb_receiver {
         uint32_t queue_changes;
         struct amb_queue_frame frame;
         struct amb_request request;
+        IOUserClientMethodArguments arguments;  /* what is reserved stays zero */
         uint64_t scalars[AMB_CHANNEL_SCALARS];
-        uint8_t bytes[AMB_CHANNEL_BYTES];
         OSData *input;                          /* inline structures: one object for all calls */
 };
 

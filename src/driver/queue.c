@@ -46,7 +46,8 @@ struct item {
 };
 enum { TURN_OWN = 1, TURN_CANCELLED = 2 };
 
-static _Thread_local struct amb_queue_frame *innermost;
+/* In the block that a thread has from its start (a word, so it finds room there): each look is one instruction and no call. */
+static _Thread_local struct amb_queue_frame *innermost __attribute__((tls_model("initial-exec")));
 
 static void drain(struct amb_work *work);
 static void share(struct amb_work *work);
@@ -110,12 +111,17 @@ AMB_EXPORT const char *IODispatchQueue_GetName(IODispatchQueue *self)
         return self->ivars->name;
 }
 
-AMB_EXPORT bool IODispatchQueue_OnQueue(IODispatchQueue *self)
+static inline bool on_queue(const IODispatchQueue *queue)
 {
         for (struct amb_queue_frame *f = innermost; f; f = f->outer)
-                if (f->queue == self)
+                if (f->queue == queue)
                         return true;
         return false;
+}
+
+AMB_EXPORT bool IODispatchQueue_OnQueue(IODispatchQueue *self)
+{
+        return on_queue(self);
 }
 
 /* --- ownership --- */
@@ -204,7 +210,7 @@ static struct item *hand_over(struct IODispatchQueue_ivars *q)
         return NULL;
 }
 
-static void frame_push(struct amb_queue_frame *frame, IODispatchQueue *queue, enum amb_queue_hold hold)
+static inline void frame_push(struct amb_queue_frame *frame, IODispatchQueue *queue, enum amb_queue_hold hold)
 {
         frame->queue = queue;
         frame->hold = hold;
@@ -231,25 +237,28 @@ static void leave_and_unlock(struct IODispatchQueue_ivars *q, bool shared)
                 amb_pool_submit(&q->drain);
 }
 
-static void leave(IODispatchQueue *queue)
+AMB_APART static void leave_slowly(struct IODispatchQueue_ivars *q)
 {
-        struct IODispatchQueue_ivars *q = queue->ivars;
-        uint32_t alone = OWNED;
-
-        if (atomic_compare_exchange_strong_explicit(&q->state, &alone, 0, memory_order_release, memory_order_relaxed))
-                return;
         pthread_mutex_lock(&q->lock);
         leave_and_unlock(q, false);
+}
+
+static inline void leave(struct IODispatchQueue_ivars *q)
+{
+        uint32_t alone = OWNED;
+
+        if (amb_unlikely(!atomic_compare_exchange_strong_explicit(&q->state, &alone, 0, memory_order_release, memory_order_relaxed)))
+                leave_slowly(q);
 }
 
 void amb_queue_leave(struct amb_queue_frame *frame)
 {
         innermost = frame->outer;
         if (frame->hold == AMB_QUEUE_ALONE)
-                leave(frame->queue);
+                leave(frame->queue->ivars);
 }
 
-static bool enter_slowly(struct IODispatchQueue_ivars *q)
+AMB_APART static bool enter_slowly(struct IODispatchQueue_ivars *q)
 {
         struct item item = { 0 };
         bool own;
@@ -269,15 +278,15 @@ bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
         struct IODispatchQueue_ivars *q = queue->ivars;
         uint32_t nobody = 0;
 
-        if (innermost && IODispatchQueue_OnQueue(queue)) {
+        if (on_queue(queue)) {
                 frame_push(frame, queue, AMB_QUEUE_NESTED);
                 return true;
         }
-        if (!atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed) &&
+        if (amb_unlikely(!atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed)) &&
             !enter_slowly(q))
                 return false;
-        if (atomic_load_explicit(&q->cancelled, memory_order_relaxed)) {
-                leave(queue);
+        if (amb_unlikely(atomic_load_explicit(&q->cancelled, memory_order_relaxed))) {
+                leave(q);
                 return false;
         }
         frame_push(frame, queue, AMB_QUEUE_ALONE);
@@ -293,7 +302,7 @@ bool amb_queue_pass(IODispatchQueue *queue)
         if (!atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed))
                 return false;
         cancelled = atomic_load_explicit(&q->cancelled, memory_order_relaxed);
-        leave(queue);
+        leave(q);
         return !cancelled;
 }
 

@@ -209,10 +209,10 @@ static void receiver_run(void *context)
 
         do {
                 while (me->receiving) {
-                        r = amb_channel_receive(c->channel, &me->request, me->bytes);
-                        if (r == 0) {
+                        r = amb_channel_receive(c->channel, &me->request, NULL);
+                        if (amb_likely(r == 0)) {
                                 amb_connection_call(me);
-                                if (!me->receiving)
+                                if (amb_unlikely(!me->receiving))
                                         sleeper_end(c);
                         } else if (r == AMB_CHANNEL_TERMINATED) {
                                 let_driver_go(me);

@@ -47,9 +47,9 @@ AMB_EXPORT const OSMetaClass gIOUserClientMetaClass = {
 };
 
 /* One check of a dispatch entry: exactly equal, or not checked. */
-static bool fits(uint32_t check, uint64_t is)
+static inline bool fits(uint32_t check, uint64_t is)
 {
-        return check == kIOUserClientVariableStructureSize || check == is;
+        return check == is || check == kIOUserClientVariableStructureSize;
 }
 
 static uint64_t structure_input_size(const IOUserClientMethodArguments *a)
@@ -63,24 +63,37 @@ static uint64_t structure_input_size(const IOUserClientMethodArguments *a)
         return length;
 }
 
-AMB_EXPORT kern_return_t IOUserClient_ExternalMethod(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
-                                                     const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
+AMB_INLINE kern_return_t dispatch_checked(const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference,
+                                          IOUserClientMethodArguments *arguments, uint64_t input_size)
 {
-        uint32_t completion;
+        uint32_t completion = dispatch->checkCompletionExists;
 
-        if (!dispatch)
-                return kIOReturnUnsupported;
-        completion = dispatch->checkCompletionExists;
         if (completion != kIOUserClientVariableStructureSize && (completion != 0) != (arguments->completion != NULL))
                 return kIOReturnBadArgument;
         if (!fits(dispatch->checkScalarInputCount, arguments->scalarInputCount) ||
-            !fits(dispatch->checkStructureInputSize, structure_input_size(arguments)) ||
+            !fits(dispatch->checkStructureInputSize, input_size) ||
             !fits(dispatch->checkScalarOutputCount, arguments->scalarOutputCount) ||
             !fits(dispatch->checkStructureOutputSize, arguments->structureOutputMaximumSize))
                 return kIOReturnBadArgument;
         if (!dispatch->function)
                 return kIOReturnNoCompletion;
         return dispatch->function(target, reference, arguments);
+}
+
+AMB_APART static kern_return_t dispatch_structure(const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference,
+                                                  IOUserClientMethodArguments *arguments)
+{
+        return dispatch_checked(dispatch, target, reference, arguments, structure_input_size(arguments));
+}
+
+AMB_EXPORT kern_return_t IOUserClient_ExternalMethod(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
+                                                     const IOUserClientMethodDispatch *dispatch, OSObject *target, void *reference)
+{
+        if (!dispatch)
+                return kIOReturnUnsupported;
+        if (arguments->structureInput || arguments->structureInputDescriptor)
+                return dispatch_structure(dispatch, target, reference, arguments);
+        return dispatch_checked(dispatch, target, reference, arguments, 0);
 }
 
 AMB_EXPORT kern_return_t IOUserClient_CopyClientMemoryForType(IOUserClient *self, uint64_t type, uint64_t *options,

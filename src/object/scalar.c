@@ -173,13 +173,15 @@ bool OSDataAppendBytes(OSData *data, const void *bytes, size_t length)
         return true;
 }
 
-bool amb_data_refill(OSData *data, const void *bytes, size_t length)
+uint8_t *amb_data_refill(OSData *data, size_t length)
 {
         /* Acquire: what the others did with it before they released it. */
         if (!data || data->borrowed || __atomic_load_n(&data->object.references, __ATOMIC_ACQUIRE) != 1)
-                return false;
-        data->length = 0;
-        return OSDataAppendBytes(data, bytes, length);
+                return NULL;
+        if (length > data->capacity && !data_grow(data, length))
+                return NULL;
+        data->length = length;
+        return data->bytes;
 }
 
 OSData *OSData_withCapacity(uint32_t capacity)

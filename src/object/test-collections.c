@@ -65,18 +65,21 @@ START_TEST(data_refilled)
 {
         OSData *d = OSDataCreate("abcdef", 6);
         const void *room = OSDataGetBytesPtr(d, 0, 6);
-        ck_assert(amb_data_refill(d, "xyz", 3));
+        ck_assert_ptr_eq(amb_data_refill(d, 3), room);
         ck_assert_uint_eq(OSDataGetLength(d), 3);
         ck_assert_ptr_eq(OSDataGetBytesPtr(d, 0, 3), room);
-        ck_assert_mem_eq(OSDataGetBytesPtr(d, 0, 3), "xyz", 3);
+        memcpy(amb_data_refill(d, 3), "xyz", 3);
         OSObject_retain(d);
-        ck_assert(!amb_data_refill(d, "kept", 4));
+        ck_assert_ptr_null(amb_data_refill(d, 4));
         ck_assert_uint_eq(OSDataGetLength(d), 3);
         ck_assert_mem_eq(OSDataGetBytesPtr(d, 0, 3), "xyz", 3);
         OSObject_release(d);
-        ck_assert(amb_data_refill(d, "longer than before", 18));
+        uint8_t *longer = amb_data_refill(d, 18);
+        ck_assert_ptr_nonnull(longer);
+        memcpy(longer, "longer than before", 18);
+        ck_assert_uint_eq(OSDataGetLength(d), 18);
         ck_assert_mem_eq(OSDataGetBytesPtr(d, 0, 18), "longer than before", 18);
-        ck_assert(!amb_data_refill(NULL, "", 0));
+        ck_assert_ptr_null(amb_data_refill(NULL, 0));
         OSObject_release(d);
 }
 END_TEST

@@ -22,10 +22,10 @@ struct OSData {
 };
 
 /*
- * Fills `data` anew if the caller's reference is the only one: no allocation when its room is enough. False: somebody else may be
- * reading it (nothing has changed), or no memory.
+ * Makes `data`, if the caller's reference is the only one, an object of `length` bytes that the caller fills: no allocation when its room is
+ * enough. The bytes; NULL: somebody else may be reading it (nothing has changed), or no memory.
  */
-bool amb_data_refill(OSData *data, const void *bytes, size_t length);
+uint8_t *amb_data_refill(OSData *data, size_t length);
 
 struct OSNumber {
         OSObject object;
