@@ -93,6 +93,15 @@ AMB_APART static kern_return_t make_rest(struct amb_receiver *me, IOUserClientMe
         return code;
 }
 
+/* After the answer, when nobody waits. In pieces that are a few stores each; as one they would be a loop that takes long to start. */
+static inline void clear(struct amb_receiver *me)
+{
+        for (unsigned i = 0; i < AMB_CHANNEL_SCALARS; i += 8)
+                memset(me->scalars + i, 0, 8 * sizeof(uint64_t));
+        for (unsigned i = 0; i < AMB_ARRAY_LENGTH(me->arguments.__reserved); i += 6)
+                memset(me->arguments.__reserved + i, 0, 6 * sizeof(uint64_t));
+}
+
 static inline kern_return_t make_arguments(struct amb_receiver *me, IOUserClientMethodArguments *a)
 {
         const struct amb_request *q = &me->request;
@@ -109,9 +118,6 @@ static inline kern_return_t make_arguments(struct amb_receiver *me, IOUserClient
         a->structureOutput = NULL;
         a->structureOutputDescriptor = NULL;
         a->structureOutputMaximumSize = 0;
-        /* In two halves, which are a few stores each; as one they would be a loop that the processor takes long to start. */
-        memset(me->scalars, 0, sizeof(me->scalars) / 2);
-        memset(me->scalars + AMB_CHANNEL_SCALARS / 2, 0, sizeof(me->scalars) / 2);
         return amb_likely((q->flags | q->size | q->capacity) == 0) ? kIOReturnSuccess : make_rest(me, a);
 }
 
@@ -281,6 +287,7 @@ void amb_connection_call(struct amb_receiver *me)
         reply(me, code, a);
         if (amb_likely(entered))
                 amb_queue_leave(&me->frame);
+        clear(me);
         if (completion || in || out || a->structureOutput)
                 release_all(completion, in, out, a->structureOutput);
 }

@@ -43,7 +43,8 @@ struct amb_receiver {
         uint32_t queue_changes;
         struct amb_queue_frame frame;
         struct amb_request request;
-        IOUserClientMethodArguments arguments;  /* what is reserved stays zero */
+        /* The driver may write anything into these; zeros between calls, but for the named arguments. */
+        IOUserClientMethodArguments arguments;
         uint64_t scalars[AMB_CHANNEL_SCALARS];
         OSData *input;                          /* inline structures: one object for all calls */
 };
