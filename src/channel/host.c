@@ -163,7 +163,7 @@ AMB_WAITING static void request_sleep(struct amb_channel *channel, const struct 
 }
 
 /* True: the request is there. */
-static bool request_spin(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
+AMB_WAITING static bool request_spin(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
 {
         uint32_t cpu;
 
