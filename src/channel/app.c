@@ -136,6 +136,14 @@ AMB_APART static void call_write_rest(struct amb_layout_slot *to, const struct a
                 range_write(&to->range_out, &call->range_out);
 }
 
+AMB_WAITING static bool host_wake(struct amb_channel *channel)
+{
+        if (!amb_futex_wake_slow(&channel->memory->header.host_asleep))
+                return false;
+        __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+        return true;
+}
+
 /* Scalars alone, and all of them on the two lines that travel anyway. */
 static inline bool call_plain(const struct amb_call *call)
 {
@@ -166,10 +174,7 @@ AMB_INLINE bool call_publish(struct amb_channel *channel, unsigned slot, uint32_
         amb_store(&to->capacity, plain ? 0 : call->capacity);
         scalars_write(to->scalars, call->scalars, first);
         amb_exchange(&to->sequence, position + 1);
-        if (!amb_futex_wake(&memory->header.host_asleep))
-                return false;
-        __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
-        return true;
+        return amb_unlikely(amb_load_ordered(&memory->header.host_asleep) != 0) && host_wake(channel);
 }
 
 /* --- waiting --- */

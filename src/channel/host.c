@@ -295,6 +295,12 @@ static inline bool result_plain(const struct amb_request *request, const struct 
                result->scalar_count <= request->scalar_capacity;
 }
 
+AMB_WAITING static void caller_wake(struct amb_channel *channel, unsigned slot)
+{
+        if (amb_futex_wake_slow(&channel->memory->header.caller_asleep[slot]))
+                __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+}
+
 int amb_channel_reply(struct amb_channel *channel, const struct amb_request *request, const struct amb_result *result)
 {
         struct amb_layout *memory = channel->memory;
@@ -314,7 +320,7 @@ int amb_channel_reply(struct amb_channel *channel, const struct amb_request *req
         /* Before the tag: with it the app may use the slot again. */
         amb_store_release(&channel->flight[slot], 0);
         amb_exchange(&memory->slots[slot].tag, tag);
-        if (amb_futex_wake(&memory->header.caller_asleep[slot]))
-                __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+        if (amb_unlikely(amb_load_ordered(&memory->header.caller_asleep[slot]) != 0))
+                caller_wake(channel, slot);
         return 0;
 }

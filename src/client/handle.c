@@ -23,6 +23,7 @@
 #define WORD_CLOSING (1ull << 31)
 #define WORD_UNATTENDED (1ull << 30)
 #define WORD_PINS (WORD_UNATTENDED - 1)
+_Static_assert(((1ull << (32 - GENERATION_BITS)) - 1) / CHUNK_SLOTS < CHUNKS, "slot_of_pin");
 
 struct slot {
         _Atomic uint64_t word;
@@ -372,16 +373,25 @@ void amb_handle_kill(mach_port_t handle)
         pthread_mutex_unlock(&table.lock);
 }
 
+/* Where a handle would be if it is one: every index that its bits can name has a place in `chunks`. */
+static inline struct slot *slot_of_pin(mach_port_t handle)
+{
+        struct slot *chunk = atomic_load_explicit(&table.chunks[(handle >> GENERATION_BITS) / CHUNK_SLOTS], memory_order_acquire);
+
+        return chunk ? &chunk[(handle >> GENERATION_BITS) % CHUNK_SLOTS] : NULL;
+}
+
 void *amb_handle_pin(mach_port_t handle)
 {
-        struct slot *slot = handle ? slot_at(handle >> GENERATION_BITS) : NULL;
+        struct slot *slot = handle ? slot_of_pin(handle) : NULL;
         uint64_t word;
 
-        if (!slot)
+        if (amb_unlikely(!slot))
                 return NULL;
         word = atomic_load_explicit(&slot->word, memory_order_relaxed);
         do {
-                if (word >> 32 != handle || (word & WORD_CLOSING))
+                /* The handle, and the closing flag below it is not set. */
+                if (amb_unlikely(word / WORD_CLOSING != (uint64_t)handle << 1))
                         return NULL;
         } while (!atomic_compare_exchange_weak_explicit(&slot->word, &word, word + 1, memory_order_acquire,
                                                         memory_order_relaxed));
@@ -404,18 +414,24 @@ static void last_left(mach_port_t handle, struct slot *slot)
         amb_handle_let_go(handle);
 }
 
-void amb_handle_unpin(mach_port_t handle)
+AMB_APART static void unpin_closing(mach_port_t handle, struct slot *slot, uint64_t word)
 {
-        struct slot *slot = slot_at(handle >> GENERATION_BITS);
-        uint64_t word = atomic_fetch_sub_explicit(&slot->word, 1, memory_order_release);
-
-        if (__builtin_expect(!(word & WORD_CLOSING) || (word & WORD_PINS) != 1, 1))
+        if ((word & WORD_PINS) != 1)
                 return;
         if (word & WORD_UNATTENDED)
                 last_left(handle, slot);
         else
                 /* The slot may be somebody else's already; a spurious wake-up does no harm, and chunks are never freed. */
                 syscall(SYS_futex, futex_of(slot), FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+void amb_handle_unpin(mach_port_t handle)
+{
+        struct slot *slot = slot_of_pin(handle);
+        uint64_t word = atomic_fetch_sub_explicit(&slot->word, 1, memory_order_release);
+
+        if (amb_unlikely(word & WORD_CLOSING))
+                unpin_closing(handle, slot, word);
 }
 
 /* Sets the flags; *ret_word: the word before. */
