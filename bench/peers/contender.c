@@ -172,7 +172,9 @@ static _Noreturn void become(const struct contender *contender, bool server, int
 {
         AMB_FREE char *said = amb_format("%s/said", contender->directory);
         prctl(PR_SET_PDEATHSIG, SIGTERM);
-        amb_thread_stay_on(0, server ? contender->theirs : contender->ours);
+        int processor = server ? contender->theirs : contender->ours;
+        if (processor != AMB_PROCESSOR_ANY)     /* any of those that we were given ourselves */
+                amb_thread_stay_on(0, processor);
         setsid();
         signal(SIGINT, SIG_DFL);
         sigprocmask(SIG_SETMASK, &while_waiting, NULL);

@@ -15,7 +15,7 @@ enum contender_state { CONTENDER_ABSENT, CONTENDER_READY, CONTENDER_OUT };
 
 struct contender {
         const char *peer, *program;     /* the caller's */
-        int ours, theirs;               /* likewise: processors of client and server, from their first instruction, or AMB_PROCESSOR_ANY */
+        int ours, theirs;               /* likewise: processors of client and server, from the start, or AMB_PROCESSOR_ANY */
         enum contender_state state;
         char why[160];                  /* when it is out */
         char *directory;

@@ -155,7 +155,7 @@ static void start_all(enum placed placed)
                 struct contender *contender = &field.contenders[i];
                 contender->peer = known[i].peer;
                 contender->program = field.programs[i];
-                contender->ours = placed == ANYWHERE ? AMB_PROCESSOR_ANY : field.bench.one;
+                contender->ours = placed == ANYWHERE || !field.bench.several ? AMB_PROCESSOR_ANY : field.bench.one;
                 contender->theirs = placed == ACROSS ? field.bench.other : contender->ours;
                 if (!is_wanted(i) || contender->state == CONTENDER_OUT)
                         continue;
@@ -259,7 +259,8 @@ static void print_out(void)
 
 static void print_all(void)
 {
-        printf("Round trips between two processes; ratio: times as long as by %s (median of the rounds' ratios).\n", known[OURS].title);
+        printf("Round trips between two processes; ratio: times as long as by %s (median of the rounds' ratios).\n",
+               known[OURS].title);
         for (unsigned i = 0, row = 0; i < RACES; i++) {
                 unsigned first = row;
                 for (size_t j = 0; j < PEERS; j++)
