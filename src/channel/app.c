@@ -136,11 +136,21 @@ AMB_APART static void call_write_rest(struct amb_layout_slot *to, const struct a
                 range_write(&to->range_out, &call->range_out);
 }
 
+/* True: it was asleep, or rests, and has been told. */
 AMB_WAITING static bool host_wake(struct amb_channel *channel)
 {
-        if (!amb_futex_wake_slow(&channel->memory->header.host_asleep))
-                return false;
+        uint32_t *asleep = &channel->memory->header.host_asleep, was = amb_exchange(asleep, 0);
+
+        if (was == 0)
+                return false;                   /* another waker was first */
         __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+        if (was == AMB_HOST_RESTS && channel->knock) {
+                NO_CANCEL;
+
+                channel->knock(channel->userdata);
+        } else {
+                amb_futex_wake_all(asleep);
+        }
         return true;
 }
 

@@ -158,6 +158,8 @@ int amb_channel_attach_mapping(void *memory, enum amb_channel_role role, const s
         channel->peer_pidfd = options ? options->peer_pidfd : -1;
         channel->wake = options ? options->wake : NULL;
         channel->kept_start = options ? options->kept : NULL;
+        channel->knock = options ? options->knock : NULL;
+        channel->roused = options ? options->roused : NULL;
         channel->userdata = options ? options->userdata : NULL;
         channel->free_slots = UINT64_MAX;
         pthread_mutex_init(&channel->slot_lock, NULL);
@@ -230,18 +232,57 @@ bool amb_channel_over(struct amb_channel *channel)
         return true;
 }
 
+/* Wakes our own thread, but leaves it to the app to find that we rest: only who has taken that word away may, and must, knock. */
+static void host_prod(struct amb_channel *channel)
+{
+        uint32_t *word = &channel->memory->header.host_asleep, asleep = 1;
+
+        __atomic_compare_exchange_n(word, &asleep, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        amb_futex_wake_all(word);
+}
+
+/* After what the thread in receive is to see: there may be no such thread. */
+static void host_call_back(struct amb_channel *channel)
+{
+        if (amb_load_ordered(&channel->rest) == AMB_REST_RESTS && channel->roused)
+                channel->roused(channel->userdata);
+}
+
 /*
  * The app may write the futex word at any time, also between our 0 and the host thread's futex_wait: the private `waiting` says whether
  * that thread could still be asleep. It passes the place once, so this ends as soon as it has been scheduled.
  */
 void amb_channel_rouse(struct amb_channel *channel)
 {
-        uint32_t *asleep = &channel->memory->header.host_asleep;
-
         while (amb_load_ordered(&channel->waiting)) {
-                amb_futex_wake_always(asleep);
+                host_prod(channel);
                 sched_yield();
         }
+        host_call_back(channel);
+}
+
+void amb_channel_rest(struct amb_channel *channel)
+{
+        amb_exchange(&channel->rest, AMB_REST_RESTS);
+        amb_exchange(&channel->memory->header.host_asleep, AMB_HOST_RESTS);
+}
+
+void amb_channel_rest_next(struct amb_channel *channel)
+{
+        amb_exchange(&channel->rest, AMB_REST_ASKED);
+}
+
+void amb_channel_rest_idle(struct amb_channel *channel, bool at_once)
+{
+        uint32_t position = amb_load_ordered(&channel->position), awake = AMB_REST_AWAKE;
+        bool idle = at_once || position == channel->rest_position;
+
+        channel->rest_position = position;
+        if (!idle || !amb_load_ordered(&channel->waiting))
+                return;
+        __atomic_compare_exchange_n(&channel->rest, &awake, AMB_REST_ASKED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        /* Once: who is not reached by it is asked again. */
+        host_prod(channel);
 }
 
 void amb_channel_shutdown(struct amb_channel *channel)
@@ -259,7 +300,7 @@ void amb_channel_shutdown(struct amb_channel *channel)
 
 void amb_channel_terminate(struct amb_channel *channel)
 {
-        uint32_t *asleep = &channel->memory->header.host_asleep, live = 0;
+        uint32_t live = 0;
 
         if (channel->role != AMB_CHANNEL_HOST || amb_channel_foreign(channel))
                 return;
@@ -268,9 +309,10 @@ void amb_channel_terminate(struct amb_channel *channel)
         amb_exchange(&channel->memory->header.terminated, 1);
         /* As amb_channel_rouse(), but until it is said: the thread may wait again afterwards. */
         while (amb_load_ordered(&channel->terminated) == 1 && amb_load_ordered(&channel->waiting)) {
-                amb_futex_wake_always(asleep);
+                host_prod(channel);
                 sched_yield();
         }
+        host_call_back(channel);
 }
 
 bool amb_channel_terminated(const struct amb_channel *channel)

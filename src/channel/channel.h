@@ -58,6 +58,7 @@ enum amb_channel_no {
         AMB_CHANNEL_REFUSED,                    /* this fd is not a channel: seals, size or kind */
         AMB_CHANNEL_DROPPED,                    /* too many completions wait: this one is lost */
         AMB_CHANNEL_TERMINATED,                 /* the user client is terminated: the driver will not see (app) another call */
+        AMB_CHANNEL_RESTS,                      /* nothing to do for the thread that receives: it may go */
 };
 
 enum amb_channel_role { AMB_CHANNEL_APP, AMB_CHANNEL_HOST };
@@ -95,6 +96,13 @@ struct amb_channel_options {
          * move what is kept.
          */
         bool (*kept)(void *userdata);
+        /*
+         * A channel at rest, see amb_channel_rest(). App: a request has been published, and nobody over there waits for it: see that somebody
+         * calls receive; on the caller's thread. Host: there is something for receive to say. On any thread that ends, terminates or completes;
+         * also when a thread is on its way already.
+         */
+        void (*knock)(void *userdata);
+        void (*roused)(void *userdata);
         void *userdata;
 };
 
@@ -128,6 +136,20 @@ bool amb_channel_idle(struct amb_channel *channel);
  * PEER_DIED, later ones CLOSED; completions go on. Any number of times.
  */
 void amb_channel_end_calls(struct amb_channel *channel);
+
+/*
+ * --- rest ---
+ * Host: nobody needs to wait in amb_channel_receive() for an app that says nothing for long. A channel at rest has no thread: the app's next
+ * request makes its `knock` be called, which gets a thread into receive, by whatever way the two have. receive says RESTS when its
+ * thread may go: from then on it has to be called again after a knock and after `roused`, by one thread at a time as ever.
+ *
+ * rest: from the start, before the app has the channel.
+ * rest_next: receive says RESTS as soon as it finds nothing to do, without waiting. For the thread that receives.
+ * rest_idle: the same for a thread that waits just now, if nothing has come since the last time, or at once. One asks at a time.
+ */
+void amb_channel_rest(struct amb_channel *channel);
+void amb_channel_rest_next(struct amb_channel *channel);
+void amb_channel_rest_idle(struct amb_channel *channel, bool at_once);
 
 /* Host: says that no reply and no completion will come any more, and wakes all callers: they return PEER_DIED, later ones CLOSED. */
 void amb_channel_close(struct amb_channel *channel);
@@ -254,7 +276,7 @@ struct amb_request {
  * another one receive, calls amb_place_home(). `bytes` has room for AMB_CHANNEL_BYTES; exactly request.size of them are written. NULL: they stay
  * where they are, for amb_channel_bytes(), once, before the answer.
  * Checked: counts <= 16, size <= 4096, capacity <= 4096 or VARIABLE (sync only), known flags, port, and that no more than
- * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN; TERMINATED, once, after
+ * AMB_CHANNEL_SLOTS requests of this channel are unanswered at any time. 0, CLOSED, BROKEN, RESTS; TERMINATED, once, after
  * amb_channel_terminate(): calls go on coming and are to be answered with AMB_REPLY_TERMINATED.
  */
 int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes);

@@ -248,12 +248,17 @@ void amb_channel_forget(struct amb_channel *channel, uint32_t port)
 static void completion_kick(struct amb_channel *channel)
 {
         struct amb_layout_header *header = &channel->memory->header;
+        uint32_t asleep = 1;
 
         amb_exchange(&header->completions_taken, channel->completion_position);
         if (!amb_load_ordered(&header->overflow))
                 return;
-        if (amb_futex_wake(&header->host_asleep))
+        /* One that rests keeps nothing, or has a flusher for it. */
+        if (amb_load_ordered(&header->host_asleep) == asleep &&
+            __atomic_compare_exchange_n(&header->host_asleep, &asleep, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+                amb_futex_wake_all(&header->host_asleep);
                 __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
+        }
         if (amb_futex_wake(&header->flusher_asleep))
                 __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
 }

@@ -188,6 +188,25 @@ static void request_pace(struct amb_channel *channel, const struct amb_request *
                 say_cpu(channel, cpu != channel->pace.caller ? cpu + 1 : AMB_HOST_MOVING);
 }
 
+/* Somebody has asked the thread to go, or it has come back. True: it may go; the app knocks when it wants something. */
+static bool request_rest(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
+{
+        uint32_t *asleep = &channel->memory->header.host_asleep;
+
+        if (amb_load(&channel->rest) == AMB_REST_ASKED && !amb_load(&channel->kept)) {
+                say_cpu(channel, AMB_HOST_SOMEWHERE);
+                amb_exchange(&channel->rest, AMB_REST_RESTS);
+                amb_exchange(asleep, AMB_HOST_RESTS);
+                if (!amb_load_ordered(&channel->ended) && !amb_load_ordered(&channel->broken) &&
+                    amb_load_ordered(&channel->terminated) != 1 && amb_load_ordered(&from->sequence) != expected)
+                        return true;
+        }
+        amb_exchange(asleep, 0);
+        amb_exchange(&channel->rest, AMB_REST_AWAKE);
+        channel->woken_at = amb_time_now();
+        return false;
+}
+
 int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes)
 {
         struct amb_layout_request *from = &channel->memory->ring[channel->position % AMB_LAYOUT_RING];
@@ -195,6 +214,8 @@ int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, vo
         const char *wrong;
 
         for (;;) {
+                if (__builtin_expect(amb_load(&channel->rest) != AMB_REST_AWAKE, 0) && request_rest(channel, from, expected))
+                        return AMB_CHANNEL_RESTS;
                 if (amb_load(&channel->broken))
                         return amb_channel_broken(channel);
                 if (amb_load_ordered(&channel->ended))
@@ -227,8 +248,8 @@ bool amb_channel_idle(struct amb_channel *channel)
         if (amb_channel_foreign(channel) ||
             amb_load_ordered(&channel->memory->ring[position % AMB_LAYOUT_RING].sequence) == position + 1)
                 return false;
-        /* Last: who waits now has come back from whatever was taken before we read the position. */
-        return amb_load_ordered(&channel->waiting) != 0;
+        /* Last: who waits now, or has gone, has come back from whatever was taken before we read the position. */
+        return amb_load_ordered(&channel->waiting) != 0 || amb_load_ordered(&channel->rest) == AMB_REST_RESTS;
 }
 
 void amb_channel_bytes(struct amb_channel *channel, const struct amb_request *request, void *bytes)

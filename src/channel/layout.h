@@ -35,6 +35,8 @@
 #define AMB_LAYOUT_REPLY_SCALARS 6u
 #define AMB_LAYOUT_COMPLETION_ARGS 4u
 
+#define AMB_HOST_RESTS 2u                       /* in host_asleep */
+
 #define AMB_LINE __attribute__((aligned(64)))
 
 enum { AMB_HOST_SOMEWHERE = 0 };                /* host_cpu: asleep, and it does not pay to spin for it */
@@ -48,7 +50,10 @@ struct amb_layout_header {
         uint32_t terminated;                    /* host: 1: calls are refused */
         uint32_t unlocked;                      /* host: 1: a close does not wait for calls */
         uint32_t borrows;                       /* host: 1: the driver can ask for the app's memory by itself */
-        /* Futexes: the host's thread sets 1 before it sleeps; whoever has work for it sets 0 and wakes. */
+        /*
+         * Futexes: the host's thread sets 1 before it sleeps; whoever has work for it sets 0 and wakes. AMB_HOST_RESTS: there is no such
+         * thread; the app sets 0 and knocks.
+         */
         uint32_t host_asleep AMB_LINE;
         uint32_t flusher_asleep;                /* the same of the thread that moves kept completions */
         uint32_t host_cpu;                      /* host: 1 + the CPU where it looks for calls, or one of AMB_HOST_*. A hint. */

@@ -16,6 +16,8 @@ struct amb_channel {
         uint64_t process;                       /* token of the process that attached: differs in a forked child */
         void (*wake)(void *userdata, uint32_t port);
         bool (*kept_start)(void *userdata);
+        void (*knock)(void *userdata);
+        void (*roused)(void *userdata);
         void *userdata;
 
         uint32_t ended;                         /* app: calls are over; host: receive is over */
@@ -42,6 +44,8 @@ struct amb_channel {
         uint64_t woken_at;                      /* when it woke last */
         struct amb_pace pace;
         uint32_t waiting;                       /* that thread is between its last look at `ended` and the end of its sleep */
+        uint32_t rest;                          /* enum amb_rest: whether there is to be such a thread */
+        uint32_t rest_position;                 /* `position` when somebody asked last */
         uint32_t kept;                          /* overflow.count, readable without the lock */
         uint32_t flight[AMB_CHANNEL_SLOTS];     /* tag of the unanswered request in this slot, or 0 */
 
@@ -53,6 +57,13 @@ struct amb_channel {
         bool dropped_logged;
         bool flushing;                          /* host: a thread is, or will be, in amb_channel_flush_all() */
         struct amb_overflow overflow;
+};
+
+/* Host: of the thread that receives; others may put ASKED in the place of AWAKE. */
+enum amb_rest {
+        AMB_REST_AWAKE = 0,
+        AMB_REST_ASKED,                         /* the thread is to go if there is nothing to do */
+        AMB_REST_RESTS,                         /* it has gone */
 };
 
 /* Notes the first violation; any thread. */
@@ -72,7 +83,10 @@ static inline bool amb_channel_foreign(const struct amb_channel *channel)
 void amb_channel_end(struct amb_channel *channel, bool gone);
 /* App: has the host or the daemon said that it is over? Latches it. */
 bool amb_channel_over(struct amb_channel *channel);
-/* Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does. Not with the completion lock held. */
+/*
+ * Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does; if there is none, calls for one. Not with the
+ * completion lock held.
+ */
 void amb_channel_rouse(struct amb_channel *channel);
 
 /* App: has the host or the daemon said that no completion comes any more? */

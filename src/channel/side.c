@@ -25,7 +25,7 @@ int amb_side_receive(int socket, bool wait, struct amb_side_message *ret_message
 bool amb_side_request_valid(const struct amb_side_message *m, bool with_fd)
 {
         bool needs_fd = m->kind == AMB_SIDE_PORT || m->kind == AMB_SIDE_LOANS || m->kind == AMB_SIDE_TRAP;
-        bool may_be_silent = m->kind == AMB_SIDE_PORT_DROP || m->kind == AMB_SIDE_LOANS;
+        bool may_be_silent = m->kind == AMB_SIDE_PORT_DROP || m->kind == AMB_SIDE_LOANS || m->kind == AMB_SIDE_KNOCK;
 
         if ((m->serial == 0 && !may_be_silent) || m->code || m->filler || m->identity || with_fd != needs_fd ||
             m->flags || (m->kind != AMB_SIDE_TRAP && m->size))
@@ -44,6 +44,8 @@ bool amb_side_request_valid(const struct amb_side_message *m, bool with_fd)
         case AMB_SIDE_CLOSE:
         case AMB_SIDE_MAP_MORE:
                 return m->id == 0;
+        case AMB_SIDE_KNOCK:
+                return m->id == 0 && m->serial == 0;
         default:
                 return false;
         }

@@ -5,9 +5,9 @@
  *
  * One SOCK_SEQPACKET pair per connection, made by the daemon. The app asks, the host answers; nothing else travels. One message
  * is one struct amb_side_message and at most one descriptor. Every request carries a serial of the app's choice and gets exactly
- * one AMB_SIDE_ANSWER with the same serial; PORT_DROP and LOANS may have the serial 0 and get none then. Behind some answers
- * come AMB_SIDE_EXTENTs. Answers may come in another order than the requests. The host never waits for the app here: an app that
- * does not read its answers is cut off.
+ * one AMB_SIDE_ANSWER with the same serial; PORT_DROP and LOANS may have the serial 0 and get none then, KNOCK always has and
+ * does. Behind some answers come AMB_SIDE_EXTENTs. Answers may come in another order than the requests. The host never waits for
+ * the app here: an app that does not read its answers is cut off.
  *
  *      kind         id               flags            size     descriptor     answer: code, and on 0
  *      PORT         port name        -                -        a port's end   -
@@ -18,6 +18,7 @@
  *      UNMAP        memory type      -                -        -              identity (0: the driver gave no memory), READ_ONLY
  *      FETCH        output id        -                -        -              size (bytes), sealed memfd (none for size 0)
  *      TRAP         AMB_SIDE_TRAP_*  -                bytes    sealed memfd   - (kIOReturnNotFound: no such name)
+ *      KNOCK        -                -                -        -              no answer: the channel rests, and has a request (channel.h)
  *      CLOSE        -                -                -        -              - (every call in progress has returned; or at once, see below)
  *
  * A port's name (channel.h) is an index below AMB_SIDE_PORTS_MAX and the app's number above it. PORT puts a port in the place of the one
@@ -71,6 +72,7 @@ enum amb_side_kind {
         AMB_SIDE_CLOSE,
         AMB_SIDE_TRAP,
         AMB_SIDE_MAP_MORE,
+        AMB_SIDE_KNOCK,
         AMB_SIDE_ANSWER = 64,
         AMB_SIDE_EXTENT,
 };

@@ -160,6 +160,11 @@ START_TEST(requests)
                 m.flags = wrong == 3;
                 ck_assert_msg(!amb_side_request_valid(&m, true), "%d", wrong);
         }
+        m = (struct amb_side_message){ .kind = AMB_SIDE_KNOCK };
+        ck_assert(amb_side_request_valid(&m, false));
+        ck_assert(!amb_side_request_valid(&m, true));
+        m.serial = 1;
+        ck_assert(!amb_side_request_valid(&m, false));
         for (int i = 0; i < 2; i++) {
                 m = (struct amb_side_message){ .kind = i == 0 ? AMB_SIDE_CLOSE : AMB_SIDE_MAP_MORE, .serial = 1 };
                 ck_assert(amb_side_request_valid(&m, false));

@@ -124,7 +124,7 @@ void amb_futex_wait(uint32_t *word, uint64_t nanoseconds)
         errno = saved;
 }
 
-static void futex_wake_all(uint32_t *word)
+void amb_futex_wake_all(uint32_t *word)
 {
         int saved = errno;
 
@@ -135,13 +135,13 @@ static void futex_wake_all(uint32_t *word)
 void amb_futex_wake_always(uint32_t *word)
 {
         amb_exchange(word, 0);
-        futex_wake_all(word);
+        amb_futex_wake_all(word);
 }
 
 bool amb_futex_wake_slow(uint32_t *word)
 {
         if (amb_exchange(word, 0) == 0)
                 return false;           /* another waker was first */
-        futex_wake_all(word);
+        amb_futex_wake_all(word);
         return true;
 }

@@ -59,6 +59,9 @@ bool amb_spin(struct amb_spin *spin, const uint32_t *word, uint32_t value, const
 /* Sleeps while *word is 1; nanoseconds 0: without end. Returns on a wake-up, a signal, another value or the end of the time. */
 void amb_futex_wait(uint32_t *word, uint64_t nanoseconds);
 
+/* The system call alone: the word is as the caller wants it. */
+void amb_futex_wake_all(uint32_t *word);
+
 /*
  * For who ends things: the same without a look at the word. A waker may have been killed between its exchange and its system
  * call; then the word is 0 and the sleeper sleeps.

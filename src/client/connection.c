@@ -83,9 +83,11 @@ static const struct amb_target_class connection_class = {
         .free = connection_free,
 };
 
+static void connection_knock(void *userdata);
+
 int amb_connection_new(const struct amb_opened *opened, struct amb_connection **ret)
 {
-        struct amb_channel_options options = { .peer_pidfd = opened->host };
+        struct amb_channel_options options = { .peer_pidfd = opened->host, .knock = connection_knock };
         struct amb_connection *connection;
         AMB_FD channel = opened->channel;
         int r;
@@ -104,6 +106,7 @@ int amb_connection_new(const struct amb_opened *opened, struct amb_connection **
         pthread_mutex_init(&connection->seat_lock, NULL);
         pthread_mutex_init(&connection->drain, NULL);
         pthread_mutex_init(&connection->map_lock, NULL);
+        options.userdata = connection;
         r = amb_channel_attach(channel, AMB_CHANNEL_APP, &options, &connection->channel);
         if (r) {
                 amb_target_unref(&connection->target);
@@ -135,6 +138,14 @@ static int side_send(struct amb_connection *connection, const struct amb_side_me
                 if (!side_wait(connection, POLLOUT))
                         return AMB_SIDE_GONE;
         return r ? AMB_SIDE_GONE : 0;
+}
+
+/* From a call, which is pinned: the socket stays. If the host is not there any more the call finds out. */
+static void connection_knock(void *userdata)
+{
+        struct amb_side_message message = { .kind = AMB_SIDE_KNOCK };
+
+        (void)side_send(userdata, &message, -1);
 }
 
 static int side_broken(void)

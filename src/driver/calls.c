@@ -248,6 +248,7 @@ AMB_COLD static void reply_terminated(struct amb_receiver *me)
         struct amb_result gone = { .flags = AMB_REPLY_TERMINATED };
 
         (void)amb_channel_reply(me->connection->channel, &me->request, &gone);
+        amb_channel_rest_next(me->connection->channel);
 }
 
 AMB_APART static void release_all(const void *completion, const void *in, const void *out, const void *output)

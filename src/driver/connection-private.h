@@ -12,6 +12,7 @@
 #include "driver/borrow.h"
 #include "driver/connection.h"
 #include "driver/memory.h"
+#include "driver/pool.h"
 #include "driver/queue.h"
 
 typedef kern_return_t (*amb_external_method)(IOUserClient *, uint64_t, IOUserClientMethodArguments *,
@@ -64,9 +65,13 @@ struct amb_connection {
         pthread_mutex_t lock;                   /* all below */
         pthread_cond_t role;                    /* has changed hands, or is over */
         struct amb_receiver *spare;             /* waits for the role */
+        bool resting;                           /* nobody has the role; counted among `threads`, and holds a reference, as if somebody had */
+        bool roused;                            /* somebody is wanted, but there was one then */
+        struct amb_work coming;                 /* to take the role after a rest */
         bool role_over;                         /* no call will be received any more */
         bool letting_go;                        /* terminated; the client is released after the calls that sleep */
         bool stop_begun;                        /* ahead of the end of the calls: without the default locking */
+        void *watch;                            /* the control thread's */
         uint32_t threads;                       /* receivers, and one that delivers Stop ahead: the last one ends the connection */
         uint32_t sleepers;                      /* calls in progress that have handed the role on */
         struct amb_link maps_waiting;           /* for the end of those calls */
@@ -103,6 +108,8 @@ void amb_connection_offer_end(struct amb_connection *connection);
 void amb_connection_call(struct amb_receiver *receiver);
 /* The call that the receiver is in is about to give up its queue (struct amb_queue_frame). */
 void amb_receiver_asleep(struct amb_queue_frame *frame);
+/* Somebody is to receive. `apart`: for a call, which may take for ever. Any thread, with the channel's locks or none. */
+void amb_connection_rouse(struct amb_connection *connection, bool apart);
 /* The driver's Stop, now, whatever calls are in progress; once. Any thread. */
 void amb_connection_stop_ahead(struct amb_connection *connection);
 /* Of mappings that have waited for the end of calls: the list is the callee's. Not with the lock held. */

@@ -43,6 +43,11 @@ static bool flush_start(void *userdata)
         return false;
 }
 
+static void channel_roused(void *userdata)
+{
+        amb_connection_rouse(userdata, false);
+}
+
 static void connection_free(struct amb_connection *c)
 {
         struct amb_output *output, *next_output;
@@ -69,7 +74,7 @@ static void connection_free(struct amb_connection *c)
 int amb_connection_new(const struct amb_connection_options *options, struct amb_connection **ret)
 {
         AMB_FD channel_fd = options->channel, side = options->side, process = options->process;
-        struct amb_channel_options channel = { .peer_pidfd = -1, .wake = wake_port, .kept = flush_start };
+        struct amb_channel_options channel = { .peer_pidfd = -1, .wake = wake_port, .kept = flush_start, .roused = channel_roused };
         struct amb_connection *c = calloc(1, sizeof(*c));
         int r;
 
@@ -114,6 +119,16 @@ void amb_connection_release(struct amb_connection *c)
 uint64_t amb_connection_id(const struct amb_connection *c)
 {
         return c->options.id;
+}
+
+void amb_connection_set_watch(struct amb_connection *c, void *watch)
+{
+        c->watch = watch;
+}
+
+void *amb_connection_watch(const struct amb_connection *c)
+{
+        return c->watch;
 }
 
 int amb_connection_side(struct amb_connection *c)

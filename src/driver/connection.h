@@ -12,7 +12,8 @@
  * Who owns what, which thread
  *      The connection is counted: the server, its own threads, every completion action and every mapping in progress hold it. One thread takes
  *      calls and runs them on the user client's method queue; when a call gives up its (reentrant) queue in a sleep, another one takes the next
- *      calls meanwhile, unless the properties want one call at a time. The control thread watches side socket and pidfd and calls
+ *      calls meanwhile, unless the properties want one call at a time. A connection begins at rest, without a thread; the app's first call
+ *      knocks, and when nothing comes for a while amb_connection_rest lets the thread go again. The control thread watches side socket and pidfd and calls
  *      serve_side, app_gone and refuse; it never waits for the driver. Mappings run on the driver's queues: first an item on the method
  *      queue, which comes after the call in progress and stops later ones (`maps`), then the driver's method on the default queue.
  *
@@ -32,16 +33,21 @@ struct amb_connection_options {
         int process;                    /* the app's pidfd; consumed too; -1: its death is not seen (tests) */
         /* On a thread of the connection's, once: Stop has been delivered. Then amb_connection_finish is due, on the control thread. */
         void (*ended)(void *userdata, struct amb_connection *connection);
+        /* The app has knocked: on the thread that serves the side socket. amb_connection_rest is due from time to time. May be NULL. */
+        void (*awake)(void *userdata, struct amb_connection *connection);
         void *userdata;
 };
 int amb_connection_new(const struct amb_connection_options *options, struct amb_connection **ret);
 /* The user client (retained) is open: calls may come. Without it the connection is just released. */
-int amb_connection_start(struct amb_connection *connection, IOUserClient *client);
+void amb_connection_start(struct amb_connection *connection, IOUserClient *client);
 
 struct amb_connection *amb_connection_retain(struct amb_connection *connection);
 void amb_connection_release(struct amb_connection *connection);         /* NULL is fine */
 
 uint64_t amb_connection_id(const struct amb_connection *connection);
+/* Whatever the control thread wants to find with it. */
+void amb_connection_set_watch(struct amb_connection *connection, void *watch);
+void *amb_connection_watch(const struct amb_connection *connection);
 int amb_connection_side(struct amb_connection *connection);             /* to be watched for input */
 int amb_connection_process(struct amb_connection *connection);          /* the same */
 /* Handles what the side socket has. False: nothing more will come, stop watching. */
@@ -55,6 +61,11 @@ void amb_connection_app_died(struct amb_connection *connection);
  * of the user client, and is no more than the way of completions and of the app's close. Stop is the caller's.
  */
 void amb_connection_refuse(struct amb_connection *connection);
+/*
+ * True: it rests, with no thread until the app knocks. False: its thread has been asked to go if nothing has come since the last time, or
+ * (at_once) comes just now: ask again later. One thread at a time.
+ */
+bool amb_connection_rest(struct amb_connection *connection, bool at_once);
 /* Is `entry` the connection's user client or one of that one's providers? */
 bool amb_connection_serves(struct amb_connection *connection, uint64_t entry);
 /* After `ended`: closes the side socket. */

@@ -284,6 +284,7 @@ static kern_return_t make_connection(struct job *job)
                 .side = amb_fd_steal(&job->side),
                 .process = amb_fd_steal(&job->pidfd),
                 .ended = on_ended,
+                .awake = amb_server_connection_awake,
                 .userdata = job->server,
         };
 
@@ -342,10 +343,8 @@ static int begin(struct job *job)
         if (r < 0)
                 return r;
         job->connection = NULL;
-        r = amb_connection_start(connection, job->client);
-        if (r < 0)
-                amb_server_connection_ended(job->server, connection);
-        return r;
+        amb_connection_start(connection, job->client);
+        return 0;
 }
 
 static int new_user_client_answer(struct job *job)

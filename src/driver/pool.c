@@ -29,6 +29,7 @@ static struct {
         struct amb_link waiting;        /* work for which there was no thread */
         struct amb_link idle;           /* the last one first */
         unsigned int threads, idle_count;
+        unsigned int apart;             /* threads that will come back */
 } pool = {
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .waiting = AMB_LIST_INIT(pool.waiting),
@@ -152,7 +153,7 @@ void amb_pool_submit(struct amb_work *work)
         if (!submit(work, true) || amb_thread_start(worker, work, AMB_THREAD_STACK) == 0)
                 return;
         pthread_mutex_lock(&pool.lock);
-        others = --pool.threads > 0;
+        others = --pool.threads > 0 || pool.apart > 0;
         pthread_mutex_unlock(&pool.lock);
         if (!others) {
                 amb_log(AMB_LOG_ERROR, "cannot start a thread, and no other is left to do the work");
@@ -221,9 +222,11 @@ static void call_run_apart(struct amb_work *work)
 {
         pthread_mutex_lock(&pool.lock);
         pool.threads--;
+        pool.apart++;
         pthread_mutex_unlock(&pool.lock);
         call_run(work);
         pthread_mutex_lock(&pool.lock);
+        pool.apart--;
         pool.threads++;
         pthread_mutex_unlock(&pool.lock);
 }

@@ -4,7 +4,8 @@
  *
  * The role of the receiver goes from thread to thread: to a spare that waits for it, or to a new thread. A thread that comes back from a
  * call without the role waits as the spare if there is none; so a driver whose calls sleep in turns costs two threads, not one per call.
- * There are at most as many as there can be calls (AMB_CHANNEL_SLOTS), and one.
+ * There are at most as many as there can be calls (AMB_CHANNEL_SLOTS), and one. Nor does anybody wait on a connection at rest: who knocks
+ * (the app), ends or terminates it gets a thread from the pool that takes the role, which goes back when there is nothing to do.
  */
 #include <sys/socket.h>
 
@@ -111,24 +112,6 @@ void amb_connection_stop_ahead(struct amb_connection *c)
 
 /* --- receivers --- */
 
-static struct amb_receiver *receiver_new(struct amb_connection *c)
-{
-        struct amb_receiver *receiver = calloc(1, sizeof(*receiver));
-
-        if (receiver) {
-                receiver->connection = amb_connection_retain(c);
-                receiver->receiving = true;
-        }
-        return receiver;
-}
-
-static void receiver_free(struct amb_receiver *receiver)
-{
-        OSObject_release(receiver->queue);
-        OSObject_release(receiver->input);
-        free(receiver);
-}
-
 /* The user client is terminated; who terminates it, stops it. */
 static void let_driver_go(struct amb_receiver *me)
 {
@@ -189,7 +172,7 @@ static bool role_wait(struct amb_receiver *me)
 
         OSObject_release(amb_steal(me->queue));
         pthread_mutex_lock(&c->lock);
-        if (!c->spare && !c->role_over) {
+        if (!c->spare && !c->role_over && !c->resting) {
                 c->spare = me;
                 while (c->spare == me && !c->role_over)
                         pthread_cond_wait(&c->role, &c->lock);
@@ -201,50 +184,56 @@ static bool role_wait(struct amb_receiver *me)
         return received;
 }
 
-static void receiver_run(void *context)
+/* Nothing has come for a while: nobody has the role from now on, unless somebody has been called for in the meantime. */
+static void role_rest(struct amb_receiver *me)
 {
-        struct amb_receiver *me = context;
         struct amb_connection *c = me->connection;
+
+        pthread_mutex_lock(&c->lock);
+        if (c->roused) {
+                c->roused = false;
+                amb_channel_rest_next(c->channel);
+        } else {
+                c->resting = true;
+                c->threads++;
+                amb_connection_retain(c);
+                me->receiving = false;
+                /* It need not wait any more, either. */
+                c->spare = NULL;
+                pthread_cond_broadcast(&c->role);
+        }
+        pthread_mutex_unlock(&c->lock);
+}
+
+/* On a thread of its own, with the role, and a count and a reference for it. All that it needs lies on its stack. */
+static void receiver_run(void *connection)
+{
+        struct amb_connection *c = connection;
+        struct amb_receiver me = { .connection = c, .receiving = true };
         int r;
 
         do {
-                while (me->receiving) {
-                        r = amb_channel_receive(c->channel, &me->request, NULL);
+                while (me.receiving) {
+                        r = amb_channel_receive(c->channel, &me.request, NULL);
                         if (amb_likely(r == 0)) {
-                                amb_connection_call(me);
-                                if (amb_unlikely(!me->receiving))
+                                amb_connection_call(&me);
+                                if (amb_unlikely(!me.receiving))
                                         sleeper_end(c);
                         } else if (r == AMB_CHANNEL_TERMINATED) {
-                                let_driver_go(me);
+                                let_driver_go(&me);
+                                amb_channel_rest_next(c->channel);
+                        } else if (r == AMB_CHANNEL_RESTS) {
+                                role_rest(&me);
                         } else {
-                                role_end(me, r);
+                                role_end(&me, r);
                         }
                 }
-        } while (role_wait(me));
-        receiver_free(me);
+        } while (role_wait(&me));
+        OSObject_release(me.queue);
+        OSObject_release(me.input);
         amb_place_home();       /* the pool's again */
         pthread_mutex_lock(&c->lock);
         thread_end(c);
-}
-
-static int receiver_start(struct amb_receiver *receiver)
-{
-        struct amb_connection *c = receiver->connection;
-        int r;
-
-        pthread_mutex_lock(&c->lock);
-        c->threads++;
-        pthread_mutex_unlock(&c->lock);
-        r = amb_pool_run_apart(receiver_run, receiver);
-        if (r < 0) {
-                /* Never the last one: the caller is another, or nothing has begun. */
-                pthread_mutex_lock(&c->lock);
-                c->threads--;
-                pthread_mutex_unlock(&c->lock);
-                receiver_free(receiver);
-                amb_connection_release(c);
-        }
-        return r;
 }
 
 /* With the lock held: `next` (NULL: a thread that is still to be started) has the role from now on. */
@@ -269,18 +258,57 @@ void amb_receiver_asleep(struct amb_queue_frame *frame)
         pthread_mutex_lock(&c->lock);
         next = amb_steal(c->spare);
         role_give(me, next);
+        c->threads += !next;
         pthread_mutex_unlock(&c->lock);
         if (next)
                 return;
-        next = receiver_new(c);
-        if (next && receiver_start(next) == 0)
+        if (amb_pool_run_apart(receiver_run, amb_connection_retain(c)) == 0)
                 return;
         amb_log(AMB_LOG_ERROR, "connection 0x%llx: no thread for other calls while one sleeps; they wait for it",
                 (unsigned long long)c->options.id);
         pthread_mutex_lock(&c->lock);
+        c->threads--;
         c->sleepers--;
         me->receiving = true;
         pthread_mutex_unlock(&c->lock);
+        amb_connection_release(c);
+}
+
+/* --- rest --- */
+
+/* On a thread of the pool. */
+static void coming_run(struct amb_work *work)
+{
+        receiver_run(amb_container_of(work, struct amb_connection, coming));
+}
+
+void amb_connection_rouse(struct amb_connection *c, bool apart)
+{
+        bool rested;
+
+        pthread_mutex_lock(&c->lock);
+        rested = c->resting;
+        c->resting = false;
+        if (!rested)
+                c->roused = true;
+        pthread_mutex_unlock(&c->lock);
+        /* Count and reference of the rest go to who comes. */
+        if (!rested || (apart && amb_pool_run_apart(receiver_run, c) == 0))
+                return;
+        c->coming.run = coming_run;
+        amb_pool_submit(&c->coming);
+}
+
+bool amb_connection_rest(struct amb_connection *c, bool at_once)
+{
+        bool resting;
+
+        pthread_mutex_lock(&c->lock);
+        resting = c->resting;
+        pthread_mutex_unlock(&c->lock);
+        if (!resting)
+                amb_channel_rest_idle(c->channel, at_once);
+        return resting;
 }
 
 /* --- the start --- */
@@ -306,13 +334,8 @@ static void read_locking(struct amb_connection *c, IOUserClient *client)
         OSObject_release(properties);
 }
 
-int amb_connection_start(struct amb_connection *c, IOUserClient *client)
+void amb_connection_start(struct amb_connection *c, IOUserClient *client)
 {
-        struct amb_receiver *receiver = receiver_new(c);
-        int r;
-
-        if (!receiver)
-                return amb_trace(-ENOMEM);
         read_locking(c, client);
         if (!c->locking)
                 amb_channel_set_unlocked(c->channel);
@@ -322,10 +345,13 @@ int amb_connection_start(struct amb_connection *c, IOUserClient *client)
         OSObject_retain(client);
         c->client = client;
         c->method = (amb_external_method)amb_object_method(&client->service.object, IOUserClient_ExternalMethod_ID);
-        r = receiver_start(receiver);
-        if (r < 0) {
-                amb_client_set_connection(client, NULL);
-                OSObject_release(amb_steal(c->client));
-        }
-        return r;
+        amb_channel_rest(c->channel);
+        pthread_mutex_lock(&c->lock);
+        c->resting = true;
+        c->threads++;
+        amb_connection_retain(c);
+        pthread_mutex_unlock(&c->lock);
+        /* It may be over already. */
+        if (atomic_load(&c->over))
+                amb_connection_rouse(c, false);
 }

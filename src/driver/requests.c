@@ -341,6 +341,11 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
         case AMB_SIDE_MAP_MORE:
                 amb_connection_offer_more(c, m->serial);
                 return NULL;
+        case AMB_SIDE_KNOCK:
+                amb_connection_rouse(c, true);
+                if (c->options.awake)
+                        c->options.awake(c->options.userdata, c);
+                return NULL;
         case AMB_SIDE_CLOSE:
                 /* Without the default locking: nobody waits for calls. Those in progress get their answers until the end of file. */
                 amb_connection_stop_ahead(c);

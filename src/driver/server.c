@@ -184,6 +184,7 @@ struct amb_watch {
         struct amb_server *server;
         struct amb_connection *connection;
         sd_event_source *side, *process;
+        struct amb_link awake;
 };
 
 static void watch_end_sources(struct amb_watch *watch)
@@ -228,8 +229,86 @@ int amb_server_watch(struct amb_server *server, struct amb_connection *connectio
                 free(watch);
                 return amb_trace(r);
         }
+        amb_connection_set_watch(connection, watch);
         amb_list_append(&server->connections, &watch->link);
         return 0;
+}
+
+/*
+ * --- rest ---
+ * A connection whose app calls it has a thread, and is listed here; once a second those whose app has said nothing are asked to let it go. There
+ * is no timer when there is no such connection. Beyond AWAKE_MOST the oldest ones are asked ahead of their time: an app that goes through
+ * all of its thousands of connections costs no thousands of threads.
+ */
+
+#define REST_SECONDS 1
+#define AWAKE_MOST 1024
+#define ASKED_AT_ONCE 2
+
+static void awake_end(struct amb_watch *watch)
+{
+        if (!amb_link_linked(&watch->awake))
+                return;
+        amb_link_remove(&watch->awake);
+        watch->server->awake_count--;
+}
+
+static void rest_oldest(struct amb_server *server)
+{
+        for (int i = 0; i < ASKED_AT_ONCE; i++) {
+                struct amb_watch *watch = amb_list_first(&server->awake, struct amb_watch, awake);
+
+                if (amb_connection_rest(watch->connection, true)) {
+                        awake_end(watch);
+                } else {
+                        amb_link_remove(&watch->awake);
+                        amb_list_append(&server->awake, &watch->awake);
+                }
+        }
+}
+
+static int on_rest(sd_event_source *source, uint64_t now, void *userdata)
+{
+        struct amb_server *server = userdata;
+        struct amb_watch *watch, *following;
+        int r;
+
+        amb_list_for_safe(watch, following, &server->awake, awake)
+                if (amb_connection_rest(watch->connection, false))
+                        awake_end(watch);
+        if (amb_list_empty(&server->awake))
+                return 0;
+        r = sd_event_source_set_time_relative(source, REST_SECONDS * 1000000ull);
+        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void rest_later(struct amb_server *server)
+{
+        int r;
+
+        if (!server->rest)
+                r = sd_event_add_time_relative(server->event, &server->rest, CLOCK_MONOTONIC, REST_SECONDS * 1000000ull, 0, on_rest, server);
+        else
+                r = sd_event_source_set_time_relative(server->rest, REST_SECONDS * 1000000ull);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(server->rest, SD_EVENT_ONESHOT);
+        /* Then they keep their threads until the next knock. */
+        if (r < 0)
+                amb_trace(r);
+}
+
+void amb_server_connection_awake(void *userdata, struct amb_connection *connection)
+{
+        struct amb_watch *watch = amb_connection_watch(connection);
+        struct amb_server *server = userdata;
+
+        if (amb_link_linked(&watch->awake))
+                return;
+        if (amb_list_empty(&server->awake))
+                rest_later(server);
+        amb_list_append(&server->awake, &watch->awake);
+        if (++server->awake_count > AWAKE_MOST)
+                rest_oldest(server);
 }
 
 void amb_server_refuse(struct amb_server *server, uint64_t entry)
@@ -249,19 +328,15 @@ bool amb_server_has_connections(const struct amb_server *server)
 void amb_server_connection_ended(struct amb_server *server, struct amb_connection *connection)
 {
         uint64_t id = amb_connection_id(connection);
-        struct amb_watch *watch, *following;
+        struct amb_watch *watch = amb_connection_watch(connection);
 
-        amb_list_for_safe(watch, following, &server->connections, link) {
-                if (watch->connection != connection)
-                        continue;
-                amb_link_remove(&watch->link);
-                watch_end_sources(watch);
-                amb_connection_finish(connection);
-                amb_connection_release(connection);
-                free(watch);
-                amb_uplink_send_closed(server, id);
-                break;
-        }
+        amb_link_remove(&watch->link);
+        awake_end(watch);
+        watch_end_sources(watch);
+        amb_connection_finish(connection);
+        amb_connection_release(connection);
+        free(watch);
+        amb_uplink_send_closed(server, id);
         amb_adopt_idle(server);
 }
 
@@ -375,6 +450,7 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         pthread_cond_init(&s->ended, NULL);
         amb_list_init(&s->posts);
         amb_list_init(&s->connections);
+        amb_list_init(&s->awake);
         amb_list_init(&s->terminations);
         amb_list_init(&s->after_loading);
         s->token = take_variable(AMB_HOST_TOKEN_VARIABLE);

@@ -51,6 +51,9 @@ struct amb_server {
 
         pthread_mutex_t control;        /* taken before all other locks, and only by amb_server_run and the control thread */
         struct amb_link connections;    /* control: struct amb_watch */
+        struct amb_link awake;          /* control: the same, of connections that have a thread; the one that has longest, first */
+        unsigned int awake_count;
+        sd_event_source *rest;          /* while there are such */
         unsigned int loading;           /* control: bundles being loaded, and who waits for them */
         struct amb_link after_loading;
         struct amb_link terminations;   /* control: asked for while no daemon was there */
@@ -78,6 +81,8 @@ void amb_server_end(struct amb_server *server, int status);
 int amb_server_watch(struct amb_server *server, struct amb_connection *connection);
 /* Stop has been delivered: the references go, the daemon is told. */
 void amb_server_connection_ended(struct amb_server *server, struct amb_connection *connection);
+/* Its app has knocked. */
+void amb_server_connection_awake(void *server, struct amb_connection *connection);
 /* The entry is being terminated: no more calls reach it if it is a user client, or the user clients below it. */
 void amb_server_refuse(struct amb_server *server, uint64_t entry);
 bool amb_server_has_connections(const struct amb_server *server);

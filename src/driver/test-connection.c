@@ -255,9 +255,17 @@ static void *control_run(void *context)
         return NULL;
 }
 
+/* As the app's library does it. */
+static void app_knock(void *userdata)
+{
+        struct amb_side_message message = { .kind = AMB_SIDE_KNOCK };
+
+        (void)amb_side_send(app.side, &message, -1, true);
+}
+
 static void open_connection(bool own_queue)
 {
-        struct amb_channel_options none = { .peer_pidfd = -1 };
+        struct amb_channel_options none = { .peer_pidfd = -1, .knock = app_knock };
         struct amb_connection_options options = { .id = 1, .process = -1, .ended = on_ended };
         int fd = -1, pair[2];
 
@@ -274,7 +282,7 @@ static void open_connection(bool own_queue)
                 IOService_SetDispatchQueue(&app.client->client.service, kIOUserClientQueueNameExternalMethod, app.client->queue);
         }
         ck_assert_int_eq(amb_connection_new(&options, &app.connection), 0);
-        ck_assert_int_eq(amb_connection_start(app.connection, &app.client->client), 0);
+        amb_connection_start(app.connection, &app.client->client);
         OSObject_release(app.client);
         pthread_create(&app.control, NULL, control_run, NULL);
 }
@@ -750,6 +758,39 @@ START_TEST(refused_after_termination)
 }
 END_TEST
 
+/* No thread waits while the app is silent; calls, the end and a termination find somebody all the same. */
+START_TEST(rests)
+{
+        uint64_t in = 42, out[16] = { 0 };
+        struct amb_call c = { .selector = ADD, .scalars = &in, .scalar_count = 1, .scalars_out = out, .scalar_capacity = 2 };
+        struct amb_reply r;
+
+        open_connection(false);
+        if (_i == 1)
+                known_as(1);
+        ck_assert(amb_connection_rest(app.connection, false));
+        for (int i = 0; i < 50; i++) {
+                ck_assert_int_eq(call(&c).status, 0);
+                while (!amb_connection_rest(app.connection, i % 2))
+                        sched_yield();
+        }
+        if (_i == 1) {
+                amb_connection_refuse(app.connection);
+                ck_assert_int_eq(amb_channel_call(app.channel, &c, &r), AMB_CHANNEL_TERMINATED);
+                while (!amb_connection_rest(app.connection, true))
+                        sched_yield();
+                stop_known(1);
+                signal_wait(&freed, 1);
+        }
+        if (_i == 2) {
+                shutdown(app.side, SHUT_RDWR);
+                expect_end();
+        } else {
+                close_connection();
+        }
+}
+END_TEST
+
 /* A call in progress goes on, its answer arrives unchanged; then the driver's object is let go. The end of the app stops what was not. */
 START_TEST(terminated_in_call)
 {
@@ -1071,6 +1112,7 @@ int main(void)
 
         tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, scalars, 0, 2);
+        tcase_add_loop_test(tcase, rests, 0, 3);
         tcase_add_loop_test(tcase, hot_without_memory, 0, 2);
         tcase_add_test(tcase, structures);
         tcase_add_test(tcase, large);

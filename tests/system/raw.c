@@ -59,6 +59,13 @@ void raw_send(struct raw *raw, const void *bytes, size_t length, const int *fds,
         ck_assert_int_ge(sendmsg(raw->side, &message, MSG_NOSIGNAL), 0);
 }
 
+void raw_knock(void *raw)
+{
+        struct amb_side_message request = { .kind = AMB_SIDE_KNOCK };
+        /* A host that has cut us off does not take it; one that is busy has knocks enough. */
+        (void)amb_side_send(((struct raw *)raw)->side, &request, -1, false);
+}
+
 int raw_map(struct raw *raw, uint32_t type)
 {
         struct amb_side_message request = { .kind = AMB_SIDE_MAP, .serial = 77, .id = type }, answer;

@@ -23,6 +23,8 @@ void raw_send(struct raw *raw, const void *bytes, size_t length, const int *fds,
 
 /* Asks for a memory type as the library does; returns the descriptor of what the driver has given, the caller's. */
 int raw_map(struct raw *raw, uint32_t type);
+/* Has the host look at the channel (amb_channel_options.knock). Never waits, and does not mind if it has cut us off. */
+void raw_knock(void *raw);
 
 /* Waits (bounded) until the side socket's other end is closed: the host has cut this connection off. */
 void raw_cut_off(struct raw *raw);

@@ -76,7 +76,8 @@ START_TEST(scribbles)
         ck_assert_int_eq(amb_channel_attach(raw.channel, AMB_CHANNEL_APP, &options, &channel), 0);
         /* A sound call first, then every few words something else, a thousand times, the host being woken by further calls. */
         uint32_t state = 0x9e3779b9u + (uint32_t)_i, words = (uint32_t)(amb_channel_size() / 4);
-        for (int round = 0; round < 400; round++)
+        for (int round = 0; round < 400; round++) {
+                raw_knock(&raw);        /* or nobody would look */
                 for (int k = 0; k < 50; k++) {
                         uint32_t where = next_random(&state);
                         /* Half of it near the start, where the words that matter are dense. */
@@ -84,6 +85,7 @@ START_TEST(scribbles)
                         uint32_t what = next_random(&state);
                         __atomic_store_n(&memory[where], what & 1 ? favourites[what % AMB_ARRAY_LENGTH(favourites)] : what, __ATOMIC_SEQ_CST);
                 }
+        }
         honest_is_served();
         munmap(memory, amb_channel_size());
         amb_channel_shutdown(channel);
@@ -112,6 +114,7 @@ START_TEST(flips_while_calling)
         pthread_t thread, stopper;
         ck_assert_int_eq(amb_channel_attach(raw.channel, AMB_CHANNEL_APP, &options, &channel), 0);
         ck_assert_int_eq(pthread_create(&thread, NULL, flip, memory), 0);
+        raw_knock(&raw);
         (void)stopper;
         honest_is_served();
         pthread_join(thread, NULL);
@@ -307,11 +310,12 @@ struct liar {
 static void liar_open(struct liar *liar)
 {
         struct amb_side_message request = { .kind = AMB_SIDE_LOANS, .serial = 1 }, answer = { 0 };
-        struct amb_channel_options options = { 0 };
+        struct amb_channel_options options = { .knock = raw_knock };
         int pair[2], fd = -1;
         *liar = (struct liar){ .loans = -1 };
         raw_open(&liar->raw, "echo");
         options.peer_pidfd = liar->raw.host;
+        options.userdata = &liar->raw;
         ck_assert_int_eq(amb_channel_attach(liar->raw.channel, AMB_CHANNEL_APP, &options, &liar->channel), 0);
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
         ck_assert_int_eq(amb_side_send(liar->raw.side, &request, pair[1], true), 0);
