@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A FUSE file system with one file, "echo", whose ioctls give their argument back. Its server is one thread: fuse_session_loop(). */
+/* A FUSE file system with one file, "echo", whose ioctls give their argument back. One thread serves it: fuse_session_loop(). */
 #define FUSE_USE_VERSION 35
 #include <fuse_lowlevel.h>
 #include <sys/ioctl.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Latency against load, for the plot: one caller offers so many calls per second, evenly; all sides are placed freely. A call that could
- * not begin in time because the one before it was not over counts from when it should have begun. A series ends where it cannot keep up.
+ * Latency against load, for the plot: one caller offers so many calls per second, evenly; all sides are placed freely. A call
+ * that could not begin in time because the one before it was not over counts from when it should have begun. A series ends where
+ * it cannot keep up.
  */
 #include "bench/sections.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two logarithmic axes and a few lines of SVG, written by hand: what a plotting program would need as a script is longer than this, and
- * one package more.
+ * Two logarithmic axes and a few lines of SVG, written by hand: what a plotting program would need as a script is longer than
+ * this, and one package more.
  */
 #include "bench/plot.h"
 
@@ -76,7 +76,8 @@ static void draw_axes(FILE *out, const struct axis *x, const struct axis *y)
         }
         fprintf(out, "<text x='%d' y='%d' text-anchor='middle'>calls offered per second</text>\n", (LEFT + WIDTH - RIGHT) / 2,
                 HEIGHT - 15);
-        fprintf(out, "<text x='%d' y='25' font-size='16'>Latency against load: median (line) and 99th percentile (dashes)</text>\n", LEFT);
+        fprintf(out, "<text x='%d' y='25' font-size='16'>Latency against load: median (line) and 99th percentile (dashes)</text>\n",
+                LEFT);
 }
 
 static double quantile_of(const struct bench_point *point, enum bench_quantile quantile)

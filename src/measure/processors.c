@@ -2,6 +2,7 @@
 #include "measure/processors.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <sched.h>
 #include <time.h>
 
@@ -25,13 +26,24 @@ bool amb_processors_two(int *ret_one, int *ret_other)
         return true;
 }
 
+/* What we could use before anything was kept anywhere: somebody may have kept all of us on one. */
+static cpu_set_t allowed;
+static pthread_once_t allowed_once = PTHREAD_ONCE_INIT;
+static void allowed_read(void)
+{
+        if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+                memset(&allowed, 0xff, sizeof(allowed));
+}
+
 void amb_thread_stay_on(pid_t thread, int processor)
 {
         cpu_set_t set;
+        pthread_once(&allowed_once, allowed_read);
         CPU_ZERO(&set);
-        for (int i = 0; i < CPU_SETSIZE; i++)
-                if (processor == i || processor == AMB_PROCESSOR_ANY)
-                        CPU_SET((size_t)i, &set);
+        if (processor == AMB_PROCESSOR_ANY)
+                set = allowed;
+        else
+                CPU_SET((size_t)processor, &set);
         sched_setaffinity(thread, sizeof(set), &set);
 }
 

@@ -110,6 +110,23 @@ START_TEST(staying)
 }
 END_TEST
 
+/* Who was kept on one processor by others stays there: "any" is any of those. */
+START_TEST(staying_where_others_say)
+{
+        struct amb_partner *partner = NULL;
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET((size_t)sched_getcpu(), &set);
+        ck_assert_int_eq(sched_setaffinity(0, sizeof(set), &set), 0);
+        ck_assert_int_eq(amb_partner_create(&partner, AMB_PARTNER_FUTEX, AMB_PROCESSOR_ANY), 0);
+        ck_assert(amb_partner_once(partner));
+        ck_assert_int_eq(processors_of(amb_partner_pid(partner)), 1);
+        amb_thread_stay_on(0, AMB_PROCESSOR_ANY);
+        ck_assert_int_eq(processors_of(0), 1);
+        amb_partner_free(partner);
+}
+END_TEST
+
 START_TEST(time_of_nobody)
 {
         pid_t child = amb_partner_fork();
@@ -131,6 +148,7 @@ int main(void)
         tcase_add_loop_test(tests, partner_answers, 0, AMB_ARRAY_LENGTH(kinds));
         tcase_add_loop_test(tests, partner_that_is_gone, 0, AMB_ARRAY_LENGTH(kinds));
         tcase_add_test(tests, staying);
+        tcase_add_test(tests, staying_where_others_say);
         tcase_add_test(tests, time_of_nobody);
         tcase_set_timeout(tests, 60);
         suite_add_tcase(suite, tests);
