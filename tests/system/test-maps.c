@@ -56,10 +56,13 @@ struct holding {
 };
 static const char *const who[] = { "app", "host", "daemon" };
 
+/* -1: a sandboxed process shows its mappings to nobody without CAP_SYS_PTRACE. */
 static int count_lines(const char *path)
 {
         FILE *file = fopen(path, "re");
         int lines = 0;
+        if (!file && errno == EACCES)
+                return -1;
         ck_assert_msg(file != NULL, "%s", path);
         for (int c; (c = getc(file)) != EOF;)
                 lines += c == '\n';
