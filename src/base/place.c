@@ -85,6 +85,15 @@ bool amb_place_off(unsigned cpu)
         return go(&home, &ours, OFF(cpu));
 }
 
+bool amb_place_has_other(unsigned cpu)
+{
+        cpu_set_t home;
+
+        if (!find_home(&home))
+                return false;
+        return CPU_COUNT(&home) > (cpu < CPU_SETSIZE && CPU_ISSET(cpu, &home) ? 1 : 0);
+}
+
 void amb_place_home(void)
 {
         cpu_set_t home;

@@ -29,4 +29,6 @@ static inline unsigned amb_place_cpu(void)
 bool amb_place_on(unsigned cpu);
 /* Stays on any of its processors but this one. False: it has no other; it has gone home. */
 bool amb_place_off(unsigned cpu);
+/* Has it one besides this? Looks only. */
+bool amb_place_has_other(unsigned cpu);
 void amb_place_home(void);

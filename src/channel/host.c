@@ -169,11 +169,24 @@ AMB_WAITING static bool request_spin(struct amb_channel *channel, const struct a
 
         if (amb_load_acquire(&from->sequence) == expected)
                 return true;
-        if (channel->pace.where != AMB_PACE_FAR || !amb_place_off(channel->pace.caller))
+        if (channel->pace.where != AMB_PACE_FAR)
                 return false;
+        if (!amb_place_off(channel->pace.caller)) {
+                amb_pace_confine(&channel->pace);
+                return false;
+        }
         cpu = amb_place_cpu();
         say_cpu(channel, cpu + 1);
         return cpu != channel->pace.caller && amb_spin(&channel->spin, &from->sequence, expected, &channel->ended, false);
+}
+
+/* We are to be FAR, and are on the caller's CPU: we leave it at the next wait, if there is another one for us. */
+static __attribute__((cold, noinline)) void request_leave(struct amb_channel *channel, uint32_t cpu)
+{
+        if (amb_place_has_other(cpu))
+                say_cpu(channel, AMB_HOST_MOVING);
+        else
+                amb_pace_confine(&channel->pace);
 }
 
 /* A request has been taken: where was its caller, and where are we? */
@@ -184,8 +197,12 @@ static void request_pace(struct amb_channel *channel, const struct amb_request *
 
         amb_pace_call(&channel->pace, request->cpu, cpu, wakes != channel->wakes_seen);
         channel->wakes_seen = wakes;
-        if (channel->pace.where == AMB_PACE_FAR)
-                say_cpu(channel, cpu != channel->pace.caller ? cpu + 1 : AMB_HOST_MOVING);
+        if (channel->pace.where != AMB_PACE_FAR)
+                return;
+        if (__builtin_expect(cpu == channel->pace.caller, 0))
+                request_leave(channel, cpu);
+        else
+                say_cpu(channel, cpu + 1);
 }
 
 /* Somebody has asked the thread to go, or it has come back. True: it may go; the app knocks when it wants something. */

@@ -29,7 +29,9 @@ void amb_pace_call_slow(struct amb_pace *pace, uint32_t caller, uint32_t own, bo
 {
         follow(pace, caller);
         if (pace->where != AMB_PACE_FAR) {
-                if (pace->burst > AMB_PACE_SHORT && pace->calls_long < 2)
+                if (pace->confined > 0)
+                        pace->confined--;
+                else if (pace->burst > AMB_PACE_SHORT && pace->calls_long < 2)
                         pace->where = AMB_PACE_FAR;
                 return;
         }
@@ -53,11 +55,17 @@ void amb_pace_sleep(struct amb_pace *pace, uint64_t served_ns)
         if (pace->calls_long >= 2)
                 pace->where = AMB_PACE_FREE;
         else
-                pace->where = pace->bursts_long >= 2 ? AMB_PACE_FAR : AMB_PACE_NEAR;
+                pace->where = pace->bursts_long >= 2 && pace->confined == 0 ? AMB_PACE_FAR : AMB_PACE_NEAR;
 }
 
 void amb_pace_wake(struct amb_pace *pace, uint64_t slept_ns)
 {
         if (slept_ns > AMB_PACE_GAP_NS)
                 burst_end(pace);
+}
+
+void amb_pace_confine(struct amb_pace *pace)
+{
+        pace->where = AMB_PACE_NEAR;
+        pace->confined = AMB_PACE_CONFINED;
 }

@@ -35,6 +35,7 @@
 #define AMB_PACE_GAP_NS 20000u                  /* what a wake-up on the same CPU costs both sides, a few times over */
 #define AMB_PACE_SHORT 7u                       /* calls; above: the other CPU is cheaper, see the table */
 #define AMB_PACE_LONG_NS 50000u                 /* about a wake-up on another CPU */
+#define AMB_PACE_CONFINED 1024u                 /* calls until it is tried again to leave a CPU that could not be left */
 #define AMB_PACE_SAME 16u                       /* calls running from our own CPU */
 
 enum amb_pace_where { AMB_PACE_FREE, AMB_PACE_NEAR, AMB_PACE_FAR };
@@ -46,6 +47,7 @@ struct amb_pace {
         uint32_t moved_to;                      /* where the last call came from, if not from there */
         uint32_t burst;                         /* calls of the present one */
         uint32_t same;                          /* calls running from the CPU that we spin on */
+        uint32_t confined;                      /* not FAR for so many calls */
         bool called;                            /* ever */
         uint8_t bursts_long;                    /* 0..3: two and more: yes */
         uint8_t calls_long;                     /* the same */
@@ -71,3 +73,6 @@ void amb_pace_sleep(struct amb_pace *pace, uint64_t served_ns);
 
 /* It slept for so long, and there is something to do, or it only seemed so. */
 void amb_pace_wake(struct amb_pace *pace, uint64_t slept_ns);
+
+/* Whoever is FAR has no CPU but the caller's: NEAR, and so for a while. */
+void amb_pace_confine(struct amb_pace *pace);

@@ -285,6 +285,11 @@ static void flipper_end(struct flipper *flipper)
         pthread_join(flipper->thread, NULL);
 }
 
+static void punch(int fd, size_t begin, size_t end)
+{
+        fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)begin, (off_t)(end - begin));
+}
+
 /* Every word of a ring entry but its sequence, between what is allowed and what is not. */
 static void flip_requests(struct flipper *flipper, uint64_t random)
 {
@@ -295,9 +300,11 @@ static void flip_requests(struct flipper *flipper, uint64_t random)
         amb_store(&words[word], random & 1 << 20 ? good[word - 2] : boundary[(random >> 24) % AMB_ARRAY_LENGTH(boundary)]);
         amb_store(&flipper->memory->slots[random % AMB_CHANNEL_SLOTS].port, boundary[(random >> 32) % AMB_ARRAY_LENGTH(boundary)]);
         amb_store(&flipper->memory->bytes[5].in[random >> 40 & 4095], (uint8_t)random);
-        /* Holes: zeros appear where something was. */
-        if (random >> 48 == 0)
-                fallocate(flipper->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, sizeof(struct amb_layout) - 8192);
+        /* Holes: zeros appear where something was, in slots and bytes. */
+        if (random >> 48 == 0) {
+                punch(flipper->fd, AMB_LAYOUT_PAGE, offsetof(struct amb_layout, ring));
+                punch(flipper->fd, offsetof(struct amb_layout, completions), sizeof(struct amb_layout));
+        }
 }
 
 START_TEST(requests_rewritten_while_read)

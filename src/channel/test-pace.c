@@ -176,6 +176,21 @@ START_TEST(the_caller_moves_to_us)
 }
 END_TEST
 
+/* It has no other CPU: for a while it does not try. */
+START_TEST(confined)
+{
+        struct amb_pace pace = { 0 };
+
+        burst(&pace, 64, CPU);
+        ck_assert_int_eq(burst(&pace, 64, CPU), AMB_PACE_FAR);
+        amb_pace_confine(&pace);
+        for (unsigned i = 0; i < AMB_PACE_CONFINED; i += 64)
+                ck_assert_int_eq(burst(&pace, 64, CPU), AMB_PACE_NEAR + (i + 64 == AMB_PACE_CONFINED));
+        burst(&pace, 64, CPU);
+        ck_assert_int_eq(burst(&pace, 64, CPU), AMB_PACE_FAR);
+}
+END_TEST
+
 /* Whatever the peer says about CPUs, the state stays what it is. */
 START_TEST(nonsense)
 {
@@ -255,6 +270,8 @@ START_TEST(one_processor)
         for (int i = 0; i < 200; ++i) {
                 ck_assert(!amb_place_on(cpu));
                 ck_assert(!amb_place_off(cpu));
+                ck_assert(!amb_place_has_other(cpu));
+                ck_assert(amb_place_has_other(cpu + 1));
         }
         now = affinity();
         ck_assert(CPU_EQUAL(&now, &one));
@@ -325,6 +342,7 @@ int main(void)
         tcase_add_test(tcase, late_answers);
         tcase_add_test(tcase, the_caller_moves);
         tcase_add_test(tcase, the_caller_moves_to_us);
+        tcase_add_test(tcase, confined);
         tcase_add_test(tcase, nonsense);
         tcase_add_test(tcase, there_and_home_again);
         tcase_add_test(tcase, one_processor);
