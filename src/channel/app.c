@@ -49,8 +49,8 @@ static inline bool call_allowed(const struct amb_channel *channel)
 
 /* --- slots --- */
 
-/* A slot, or -1. */
-static inline int slot_try(struct amb_channel *channel)
+/* A slot, or -1: none is free. */
+static int slot_try(struct amb_channel *channel)
 {
         uint64_t available = __atomic_load_n(&channel->free_slots, __ATOMIC_SEQ_CST);
 
@@ -103,6 +103,28 @@ static inline void slot_free(struct amb_channel *channel, unsigned slot)
         __atomic_fetch_or(&channel->free_slots, UINT64_C(1) << slot, __ATOMIC_SEQ_CST);
         if (amb_unlikely(amb_load_ordered(&channel->slot_waiters) != 0))
                 slot_waiter_wake(channel);
+}
+
+/* Somebody else is in a call: we may have to wait our turn. */
+AMB_COLD static int slot_take_among(struct amb_channel *channel)
+{
+        unsigned handed;
+        int slot;
+
+        if (amb_turn_take(channel, &handed))
+                return (int)handed;
+        slot = slot_try(channel);
+        return slot < 0 && !call_refused(channel) ? slot_wait(channel) : slot;
+}
+
+/* A slot, or -1: an end. */
+static inline int slot_take(struct amb_channel *channel)
+{
+        uint64_t all = UINT64_MAX;
+
+        if (amb_likely(__atomic_compare_exchange_n(&channel->free_slots, &all, UINT64_MAX - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)))
+                return 0;
+        return slot_take_among(channel);
 }
 
 /* --- publishing --- */
@@ -199,9 +221,8 @@ static bool host_dead(const struct amb_channel *channel)
 }
 
 /* 0: the tag is there. PEER_DIED: it will not come. */
-AMB_WAITING static int reply_sleep(struct amb_channel *channel, const struct amb_layout_slot *from, uint32_t *asleep, uint32_t tag)
+static int reply_sleep_out(struct amb_channel *channel, const struct amb_layout_slot *from, uint32_t *asleep, uint32_t tag)
 {
-        NO_CANCEL;
         uint64_t looked = amb_time_now(), now;
         bool over;
 
@@ -227,6 +248,17 @@ AMB_WAITING static int reply_sleep(struct amb_channel *channel, const struct amb
         return 0;
 }
 
+AMB_WAITING static int reply_sleep(struct amb_channel *channel, unsigned slot, uint32_t tag)
+{
+        NO_CANCEL;
+        int r;
+
+        amb_turn_sleeps(channel, slot);
+        r = reply_sleep_out(channel, &channel->memory->slots[slot], &channel->memory->header.caller_asleep[slot], tag);
+        amb_turn_woke(channel, slot);
+        return r;
+}
+
 /* On the host's own CPU it can only run when we do not. */
 static inline int reply_wait(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, bool woken)
 {
@@ -236,7 +268,7 @@ static inline int reply_wait(struct amb_channel *channel, unsigned slot, uint32_
         woken |= host == AMB_HOST_MOVING;
         if (host != AMB_HOST_SOMEWHERE && host != cpu + 1 && amb_spin(&channel->spin, &from->tag, tag, &channel->ended, woken))
                 return 0;
-        return reply_sleep(channel, from, &channel->memory->header.caller_asleep[slot], tag);
+        return reply_sleep(channel, slot, tag);
 }
 
 /* --- the answer --- */
@@ -370,14 +402,15 @@ int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, s
                 return -EINVAL;
         if (amb_channel_foreign(channel))
                 return AMB_CHANNEL_CLOSED;
-        slot = slot_try(channel);
-        if (amb_unlikely(slot < 0) && (call_refused(channel) || (slot = slot_wait(channel)) < 0))
+        slot = slot_take(channel);
+        if (amb_unlikely(slot < 0))
                 return slot_refused(channel);
         if (amb_unlikely(!call_allowed(channel)))
                 r = call_refused(channel);
         if (amb_likely(r == 0))
                 r = amb_likely(plain) ? slot_call_plain(channel, (unsigned)slot, call, ret)
                                       : slot_call(channel, (unsigned)slot, call, ret);
-        slot_free(channel, (unsigned)slot);
+        if (!amb_turn_hand(&channel->turn, (unsigned)slot))
+                slot_free(channel, (unsigned)slot);
         return r;
 }

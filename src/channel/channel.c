@@ -164,6 +164,7 @@ int amb_channel_attach_mapping(void *memory, enum amb_channel_role role, const s
         channel->free_slots = UINT64_MAX;
         pthread_mutex_init(&channel->slot_lock, NULL);
         pthread_cond_init(&channel->slot_freed, NULL);
+        amb_turn_init(&channel->turn);
         pthread_mutex_init(&channel->completion_lock, NULL);
         *ret = channel;
         return 0;
@@ -218,6 +219,7 @@ void amb_channel_end(struct amb_channel *channel, bool gone)
         pthread_mutex_lock(&channel->slot_lock);
         pthread_cond_broadcast(&channel->slot_freed);
         pthread_mutex_unlock(&channel->slot_lock);
+        amb_turn_end(&channel->turn);
 }
 
 bool amb_channel_over(struct amb_channel *channel)
@@ -388,6 +390,7 @@ struct amb_channel *amb_channel_free(struct amb_channel *channel)
                 pthread_mutex_destroy(&channel->slot_lock);
                 pthread_cond_destroy(&channel->slot_freed);
                 pthread_mutex_destroy(&channel->completion_lock);
+                amb_turn_destroy(&channel->turn);
                 if (channel->mapped_by_us)
                         munmap(channel->memory, sizeof(struct amb_layout));
         }

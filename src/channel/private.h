@@ -5,6 +5,7 @@
 #include "channel/layout.h"
 #include "channel/overflow.h"
 #include "channel/pace.h"
+#include "channel/turn.h"
 #include "channel/wait.h"
 
 struct amb_channel {
@@ -35,6 +36,7 @@ struct amb_channel {
         uint32_t slot_waiters AMB_LINE;
         pthread_mutex_t slot_lock;
         pthread_cond_t slot_freed;
+        struct amb_turn turn;
         uint32_t tags[AMB_CHANNEL_SLOTS];       /* app: last used; owned by who holds the slot */
 
         /* Host: calls. */
