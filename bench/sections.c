@@ -10,5 +10,6 @@ const struct bench_section bench_sections[] = {
         { "loaded", "calls without a pause, both cores kept busy by others", 6, bench_loaded },
         { "cpu", "processor time of a call each millisecond", 21, bench_cpu },
         { "load", "latency against load, for the plot", 18, bench_load },
+        { "instructions", "instructions of a hot call, counted under callgrind", 5, bench_instructions },
         { 0 },
 };
