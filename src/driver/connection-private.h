@@ -78,6 +78,7 @@ struct amb_connection {
         pthread_cond_t maps_done;
         _Atomic uint32_t maps;                  /* mappings in progress: calls wait; read without the lock */
         int side;                               /* -1: finished */
+        bool deserted;                          /* control: the app has closed its end of it */
         uint32_t close_serial;                  /* not 0: the app waits for the end of the calls */
         uint32_t pending;                       /* requests without an answer */
         struct amb_link outputs;

@@ -197,6 +197,12 @@ bool amb_connection_serves(struct amb_connection *c, uint64_t entry)
         return found;
 }
 
+void amb_connection_leave_side(struct amb_connection *c)
+{
+        if (c->deserted)
+                amb_connection_finish(c);
+}
+
 void amb_connection_finish(struct amb_connection *c)
 {
         pthread_mutex_lock(&c->lock);

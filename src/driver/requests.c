@@ -385,6 +385,7 @@ bool amb_connection_serve_side(struct amb_connection *c)
                 if (r == AMB_SIDE_NOTHING)
                         return true;
                 if (r == AMB_SIDE_END) {
+                        c->deserted = true;
                         amb_connection_app_gone(c);
                         return false;
                 }

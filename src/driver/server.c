@@ -197,8 +197,10 @@ static int on_side(sd_event_source *source, int fd, uint32_t events, void *userd
 {
         struct amb_watch *watch = userdata;
 
-        if (!amb_connection_serve_side(watch->connection))
-                watch->side = sd_event_source_disable_unref(watch->side);
+        if (amb_connection_serve_side(watch->connection))
+                return 0;
+        watch->side = sd_event_source_disable_unref(watch->side);
+        amb_connection_leave_side(watch->connection);
         return 0;
 }
 
