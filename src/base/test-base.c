@@ -2,15 +2,56 @@
 /* The ground floor: lists, files, the log's lines, names of return codes. */
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
 
 #include <IOKit/IOReturn.h>
 
 #include "base/base.h"
+#include "base/pidfd.h"
 #include "base/return.h"
+
+static pid_t child_that_waits(void)
+{
+        pid_t pid = fork();
+
+        if (pid == 0)
+                for (;;)
+                        pause();
+        return pid;
+}
+
+/* One descriptor for one process, another one for another; it goes with the last who had it. */
+START_TEST(pidfds_are_shared)
+{
+        pid_t one = child_that_waits(), other = child_that_waits();
+        int first = amb_pidfd_share(pidfd_open(one, 0)), second = amb_pidfd_share(pidfd_open(one, 0));
+        int third = amb_pidfd_share(pidfd_open(other, 0));
+        struct statfs fs;
+
+        ck_assert_int_ge(first, 0);
+        ck_assert_int_ge(third, 0);
+        ck_assert_int_ne(first, third);
+        ck_assert_int_eq(fstatfs(first, &fs), 0);
+        ck_assert((first == second) == (fs.f_type == 0x50494446));      /* the kernel says whose it is */
+        ck_assert_int_eq(amb_pidfd_unshare(first), -1);
+        ck_assert_int_eq(pidfd_send_signal(second, SIGKILL, NULL, 0), 0);
+        ck_assert_int_eq(waitpid(one, NULL, 0), one);
+        ck_assert_int_eq(amb_pidfd_unshare(second), -1);
+        ck_assert_int_eq(fcntl(second, F_GETFD), -1);
+        ck_assert_int_eq(pidfd_send_signal(third, SIGKILL, NULL, 0), 0);
+        ck_assert_int_eq(waitpid(other, NULL, 0), other);
+        amb_pidfd_unshare(third);
+        ck_assert_int_eq(amb_pidfd_share(-1), -1);
+        ck_assert_int_eq(amb_pidfd_unshare(-1), -1);
+}
+END_TEST
 
 struct item {
         int value;
@@ -177,6 +218,7 @@ END_TEST
 int main(void)
 {
         TCase *tests = tcase_create("base");
+        tcase_add_test(tests, pidfds_are_shared);
         tcase_add_test(tests, list_keeps_order);
         tcase_add_test(tests, files_are_read_up_to_a_limit);
         tcase_add_test(tests, a_log_line_is_one_line);

@@ -4,6 +4,7 @@
 
 #include <IOKit/IOKitLib.h>
 
+#include "base/pidfd.h"
 #include "client/await.h"
 #include "client/cancel.h"
 #include "client/connection.h"
@@ -16,7 +17,7 @@ static void connection_free(struct amb_target *target)
         amb_loans_end(&connection->loans);
         amb_channel_free(connection->channel);
         amb_fd_close(connection->side);
-        amb_fd_close(connection->host);
+        amb_pidfd_unshare(connection->host);
         amb_mappings_free(connection);
         pthread_mutex_destroy(&connection->side_lock);
         pthread_mutex_destroy(&connection->seat_lock);
@@ -32,9 +33,8 @@ static void connection_forked(struct amb_target *target)
 
         if (connection->side >= 0)
                 close(connection->side);
-        if (connection->host >= 0)
-                close(connection->host);
-        connection->side = connection->host = -1;
+        connection->side = -1;
+        connection->host = amb_pidfd_unshare(connection->host);
         amb_loans_forked(&connection->loans);
         atomic_store(&connection->gone, true);
 }
@@ -87,7 +87,7 @@ static void connection_knock(void *userdata);
 
 int amb_connection_new(const struct amb_opened *opened, struct amb_connection **ret)
 {
-        struct amb_channel_options options = { .peer_pidfd = opened->host, .knock = connection_knock };
+        struct amb_channel_options options = { .knock = connection_knock };
         struct amb_connection *connection;
         AMB_FD channel = opened->channel;
         int r;
@@ -100,7 +100,7 @@ int amb_connection_new(const struct amb_opened *opened, struct amb_connection **
         }
         amb_target_init(&connection->target, &connection_class);
         connection->side = opened->side;
-        connection->host = opened->host;
+        connection->host = options.peer_pidfd = amb_pidfd_share(opened->host);
         amb_loans_init(&connection->loans, opened->names_memory);
         pthread_mutex_init(&connection->side_lock, NULL);
         pthread_mutex_init(&connection->seat_lock, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <sys/socket.h>
 
+#include "base/pidfd.h"
 #include "driver/connection-private.h"
 #include "driver/pool.h"
 #include "driver/service.h"
@@ -62,7 +63,7 @@ static void connection_free(struct amb_connection *c)
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(c->ports); i++)
                 amb_fd_close(c->ports[i].fd);
         amb_fd_close(c->side);
-        amb_fd_close(c->process);
+        amb_pidfd_unshare(c->process);
         OSObject_release(c->client);
         pthread_cond_destroy(&c->role);
         pthread_cond_destroy(&c->maps_done);
@@ -99,7 +100,7 @@ int amb_connection_new(const struct amb_connection_options *options, struct amb_
                 return r < 0 ? r : amb_trace(-EBADF);
         }
         c->side = amb_fd_steal(&side);
-        c->process = amb_fd_steal(&process);
+        c->process = amb_pidfd_share(amb_fd_steal(&process));
         *ret = c;
         return 0;
 }

@@ -183,14 +183,80 @@ struct amb_watch {
         struct amb_post ended;
         struct amb_server *server;
         struct amb_connection *connection;
-        sd_event_source *side, *process;
+        sd_event_source *side;
+        struct amb_app *app;
+        struct amb_link sister;         /* of the app's connections */
         struct amb_link awake;
 };
 
+/* An application's process, which all its connections name by the same pidfd (base/pidfd.h). It lives as long as one of them is watched. */
+struct amb_app {
+        struct amb_link link;           /* hash chain, by fd */
+        int fd;
+        sd_event_source *source;
+        struct amb_link watches;
+};
+
+static int on_app_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct amb_app *app = userdata;
+        struct amb_watch *watch;
+
+        app->source = sd_event_source_disable_unref(app->source);
+        amb_list_for(watch, &app->watches, sister) {
+                amb_connection_app_died(watch->connection);
+                watch->side = sd_event_source_disable_unref(watch->side);
+        }
+        return 0;
+}
+
+static struct amb_app *app_new(struct amb_server *server, struct amb_link *bucket, int fd)
+{
+        struct amb_app *app = calloc(1, sizeof(*app));
+
+        if (!app)
+                return NULL;
+        app->fd = fd;
+        amb_list_init(&app->watches);
+        if (sd_event_add_io(server->event, &app->source, fd, EPOLLIN, on_app_end, app) < 0) {
+                free(app);
+                return NULL;
+        }
+        amb_list_append(bucket, &app->link);
+        return app;
+}
+
+static int watch_app(struct amb_watch *watch, int fd)
+{
+        struct amb_link *bucket = &watch->server->apps[(unsigned int)fd % AMB_ARRAY_LENGTH(watch->server->apps)];
+        struct amb_app *app, *found = NULL;
+
+        amb_list_for(app, bucket, link)
+                if (app->fd == fd)
+                        found = app;
+        if (!found)
+                found = app_new(watch->server, bucket, fd);
+        if (!found)
+                return -ENOMEM;
+        watch->app = found;
+        amb_list_append(&found->watches, &watch->sister);
+        return 0;
+}
+
+/* Before the connection gives its pidfd back. */
 static void watch_end_sources(struct amb_watch *watch)
 {
+        struct amb_app *app = amb_steal(watch->app);
+
         watch->side = sd_event_source_disable_unref(watch->side);
-        watch->process = sd_event_source_disable_unref(watch->process);
+        if (!app)
+                return;
+        amb_link_remove(&watch->sister);
+        if (!amb_list_empty(&app->watches))
+                return;
+        sd_event_source_disable_unref(app->source);
+        amb_link_remove(&app->link);
+        free(app);
 }
 
 static int on_side(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -204,15 +270,6 @@ static int on_side(sd_event_source *source, int fd, uint32_t events, void *userd
         return 0;
 }
 
-static int on_app_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-        struct amb_watch *watch = userdata;
-
-        amb_connection_app_died(watch->connection);
-        watch_end_sources(watch);
-        return 0;
-}
-
 int amb_server_watch(struct amb_server *server, struct amb_connection *connection)
 {
         struct amb_watch *watch = calloc(1, sizeof(*watch));
@@ -222,8 +279,7 @@ int amb_server_watch(struct amb_server *server, struct amb_connection *connectio
                 *watch = (struct amb_watch){ .server = server, .connection = connection };
                 r = sd_event_add_io(server->event, &watch->side, amb_connection_side(connection), EPOLLIN, on_side, watch);
                 if (r >= 0)
-                        r = sd_event_add_io(server->event, &watch->process, amb_connection_process(connection), EPOLLIN, on_app_end,
-                                            watch);
+                        r = watch_app(watch, amb_connection_process(connection));
         }
         if (r < 0) {
                 if (watch)
@@ -453,6 +509,8 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         amb_list_init(&s->posts);
         amb_list_init(&s->connections);
         amb_list_init(&s->awake);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(s->apps); i++)
+                amb_list_init(&s->apps[i]);
         amb_list_init(&s->terminations);
         amb_list_init(&s->after_loading);
         s->token = take_variable(AMB_HOST_TOKEN_VARIABLE);

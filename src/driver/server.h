@@ -54,6 +54,7 @@ struct amb_server {
         struct amb_link awake;          /* control: the same, of connections that have a thread; the one that has longest, first */
         unsigned int awake_count;
         sd_event_source *rest;          /* while there are such */
+        struct amb_link apps[256];      /* control: struct amb_app */
         unsigned int loading;           /* control: bundles being loaded, and who waits for them */
         struct amb_link after_loading;
         struct amb_link terminations;   /* control: asked for while no daemon was there */
