@@ -11,5 +11,6 @@ const struct bench_section bench_sections[] = {
         { "cpu", "processor time of a call each millisecond", 21, bench_cpu },
         { "load", "latency against load, for the plot", 18, bench_load },
         { "instructions", "instructions of a hot call, counted under callgrind", 5, bench_instructions },
+        { "rate", "calls of 8 threads, completions, opens and closes in a second", 6, bench_rate },
         { 0 },
 };

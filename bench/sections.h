@@ -12,3 +12,4 @@ void bench_loaded(struct bench *bench);         /* pinned.c */
 void bench_cpu(struct bench *bench);
 void bench_load(struct bench *bench);
 void bench_instructions(struct bench *bench);
+void bench_rate(struct bench *bench);
