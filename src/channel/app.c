@@ -135,6 +135,15 @@ static inline void scalars_write(uint64_t *to, const uint64_t *from, unsigned co
                 amb_store(&to[i], from[i]);
 }
 
+/* Faults here, if at all: a line is less than a page. */
+static inline void scalars_touch(const uint64_t *from, unsigned count)
+{
+        if (count > 0) {
+                (void)*(const volatile uint64_t *)&from[0];
+                (void)*(const volatile uint64_t *)&from[count - 1];
+        }
+}
+
 static void range_write(struct amb_layout_range *to, const struct amb_range *from)
 {
         amb_store(&to->id, from->id);
@@ -176,37 +185,41 @@ AMB_WAITING static bool host_wake(struct amb_channel *channel)
         return true;
 }
 
-/* Scalars alone, and all of them on the two lines that travel anyway. */
-static inline bool call_plain(const struct amb_call *call)
+/* Publishes the line at `position`. True: the host was asleep. */
+static inline bool line_publish(struct amb_channel *channel, struct amb_layout_request *to, uint32_t position)
 {
-        return (call->flags | call->size | call->capacity) == 0 && call->scalar_count <= AMB_LAYOUT_REQUEST_SCALARS &&
-               call->scalar_capacity <= AMB_LAYOUT_REPLY_SCALARS;
+        amb_exchange(&to->sequence, position + 1);
+        return amb_unlikely(amb_load_ordered(&channel->memory->header.host_asleep) != 0) && host_wake(channel);
 }
 
-/* True: the host was asleep. `plain`: call_plain(call), for the compiler to know. */
-AMB_INLINE bool call_publish(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, const struct amb_call *call,
-                             bool plain)
+static inline void line_write(struct amb_layout_request *to, uint32_t selector, uint32_t tag, uint32_t shape, uint32_t size, uint32_t capacity)
+{
+        amb_store(&to->selector, selector);
+        amb_store(&to->tag, tag);
+        amb_store(&to->shape, shape);
+        amb_store(&to->size, size);
+        amb_store(&to->capacity, capacity);
+}
+
+static bool call_publish(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, const struct amb_call *call)
 {
         struct amb_layout *memory = channel->memory;
         struct amb_layout_request *to;
-        unsigned first = plain || call->scalar_count < AMB_LAYOUT_REQUEST_SCALARS ? call->scalar_count : AMB_LAYOUT_REQUEST_SCALARS;
-        uint32_t position, flags = plain ? 0 : call->flags;
+        unsigned first = call->scalar_count < AMB_LAYOUT_REQUEST_SCALARS ? call->scalar_count : AMB_LAYOUT_REQUEST_SCALARS;
+        uint32_t position;
 
         /* All that can fault in the caller's memory comes before the place in the ring is taken. */
-        if (!plain && call->size)
+        if (call->size)
                 memcpy(memory->bytes[slot].in, call->bytes, call->size);
-        if (!plain && (call->scalar_count > AMB_LAYOUT_REQUEST_SCALARS || flags))
+        if (call->scalar_count > AMB_LAYOUT_REQUEST_SCALARS || call->flags)
                 call_write_rest(&memory->slots[slot], call);
+        scalars_touch(call->scalars, first);
         position = __atomic_fetch_add(&channel->next_position, 1, __ATOMIC_SEQ_CST);
         to = &memory->ring[position % AMB_LAYOUT_RING];
-        amb_store(&to->selector, call->selector);
-        amb_store(&to->tag, tag);
-        amb_store(&to->shape, slot | call->scalar_count << 8 | call->scalar_capacity << 16 | flags << 24);
-        amb_store(&to->size, (plain ? 0 : call->size) | cpu << 16);
-        amb_store(&to->capacity, plain ? 0 : call->capacity);
+        line_write(to, call->selector, tag, slot | call->scalar_count << 8 | call->scalar_capacity << 16 | call->flags << 24,
+                   call->size | cpu << 16, call->capacity);
         scalars_write(to->scalars, call->scalars, first);
-        amb_exchange(&to->sequence, position + 1);
-        return amb_unlikely(amb_load_ordered(&memory->header.host_asleep) != 0) && host_wake(channel);
+        return line_publish(channel, to, position);
 }
 
 /* --- waiting --- */
@@ -260,7 +273,7 @@ AMB_WAITING static int reply_sleep(struct amb_channel *channel, unsigned slot, u
 }
 
 /* On the host's own CPU it can only run when we do not. */
-static inline int reply_wait(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, bool woken)
+AMB_WAITING static int reply_wait(struct amb_channel *channel, unsigned slot, uint32_t tag, uint32_t cpu, bool woken)
 {
         const struct amb_layout_slot *from = &channel->memory->slots[slot];
         uint32_t host = amb_load(&channel->memory->header.host_cpu);
@@ -327,7 +340,7 @@ static int reply_take(const struct amb_layout *memory, unsigned slot, const stru
         return 0;
 }
 
-AMB_APART static int reply_read(struct amb_channel *channel, unsigned slot, const struct amb_call *call, uint32_t status, uint32_t shape,
+static int reply_read(struct amb_channel *channel, unsigned slot, const struct amb_call *call, uint32_t status, uint32_t shape,
                                 uint32_t size, struct amb_reply *ret)
 {
         struct amb_reply reply = { .status = (int32_t)status, .flags = shape >> 8, .scalar_count = shape & 0xFF, .size = size };
@@ -343,20 +356,6 @@ AMB_APART static int reply_read(struct amb_channel *channel, unsigned slot, cons
         return r;
 }
 
-/* The answer to a plain call, as it should be: success, and no more than scalars. Everything else goes through the checks one by one. */
-static inline int reply_read_plain(struct amb_channel *channel, unsigned slot, const struct amb_call *call, struct amb_reply *ret)
-{
-        const struct amb_layout_slot *from = &channel->memory->slots[slot];
-        uint32_t status = amb_load(&from->status), shape = amb_load(&from->shape), size = amb_load(&from->size);
-
-        /* No flags, and not too many scalars. */
-        if (amb_unlikely(shape > call->scalar_capacity || (status | size) != 0))
-                return reply_read(channel, slot, call, status, shape, size, ret);
-        scalars_read(call->scalars_out, from->scalars, shape);
-        *ret = (struct amb_reply){ .scalar_count = shape };
-        return 0;
-}
-
 static inline uint32_t tag_next(struct amb_channel *channel, unsigned slot)
 {
         uint32_t tag = channel->tags[slot] + 1;
@@ -366,51 +365,139 @@ static inline uint32_t tag_next(struct amb_channel *channel, unsigned slot)
         return tag;
 }
 
-static inline int slot_call_plain(struct amb_channel *channel, unsigned slot, const struct amb_call *call, struct amb_reply *ret)
+/* The slot is the next one's in turn, or free. */
+static inline void call_end(struct amb_channel *channel, int slot)
 {
-        uint32_t tag = tag_next(channel, slot), cpu = amb_place_cpu();
-        bool woken = call_publish(channel, slot, tag, cpu, call, true);
-        int r = reply_wait(channel, slot, tag, cpu, woken);
-
-        return amb_likely(r == 0) ? reply_read_plain(channel, slot, call, ret) : r;
+        if (!amb_turn_hand(&channel->turn, (unsigned)slot))
+                slot_free(channel, (unsigned)slot);
 }
 
-AMB_APART static int slot_call(struct amb_channel *channel, unsigned slot, const struct amb_call *call, struct amb_reply *ret)
+/* There is no slot, or it may not be used: why, negative; or it may, after all. */
+AMB_COLD static int call_begin_checked(struct amb_channel *channel, int slot)
+{
+        int no = call_refused(channel);
+
+        if (slot < 0)
+                return no ? -no : -AMB_CHANNEL_CLOSED;
+        if (no == 0)
+                return slot;
+        call_end(channel, slot);
+        return -no;
+}
+
+/* A slot for a call, or the channel's "no", negative. */
+static inline int call_begin(struct amb_channel *channel)
+{
+        int slot;
+
+        if (amb_channel_foreign(channel))
+                return -AMB_CHANNEL_CLOSED;
+        slot = slot_take(channel);
+        return amb_likely(slot >= 0 && call_allowed(channel)) ? slot : call_begin_checked(channel, slot);
+}
+
+/* --- scalars alone, all of them on the two lines that travel anyway --- */
+
+static inline bool call_plain(uint32_t scalar_count, uint32_t scalar_capacity)
+{
+        return scalar_count <= AMB_LAYOUT_REQUEST_SCALARS && scalar_capacity <= AMB_LAYOUT_REPLY_SCALARS;
+}
+
+/* An answer that is not success and scalars: checked one by one. */
+AMB_APART static struct amb_answer answer_read(struct amb_channel *channel, unsigned slot, uint64_t *scalars_out, uint32_t scalar_capacity,
+                                               uint32_t status, uint32_t shape, uint32_t size)
+{
+        const struct amb_call call = { .scalars_out = scalars_out, .scalar_capacity = scalar_capacity };
+        struct amb_reply reply = { 0 };
+        int no = reply_read(channel, slot, &call, status, shape, size, &reply);
+
+        return (struct amb_answer){ .no = no, .status = reply.status, .scalar_count = reply.scalar_count, .flags = reply.flags };
+}
+
+static inline struct amb_answer answer_read_plain(struct amb_channel *channel, unsigned slot, uint64_t *scalars_out,
+                                                  uint32_t scalar_capacity)
 {
         const struct amb_layout_slot *from = &channel->memory->slots[slot];
-        uint32_t tag = tag_next(channel, slot), cpu = amb_place_cpu();
-        bool woken = call_publish(channel, slot, tag, cpu, call, false);
-        int r = reply_wait(channel, slot, tag, cpu, woken);
+        uint32_t status = amb_load(&from->status), shape = amb_load(&from->shape), size = amb_load(&from->size);
 
-        if (r == 0)
-                r = reply_read(channel, slot, call, amb_load(&from->status), amb_load(&from->shape), amb_load(&from->size), ret);
-        return r;
+        /* No flags, and not too many scalars. */
+        if (amb_unlikely(shape > scalar_capacity || (status | size) != 0))
+                return answer_read(channel, slot, scalars_out, scalar_capacity, status, shape, size);
+        scalars_read(scalars_out, from->scalars, shape);
+        return (struct amb_answer){ .scalar_count = shape };
 }
 
-/* Why there is no slot. */
-AMB_COLD static int slot_refused(struct amb_channel *channel)
+AMB_APART static struct amb_answer call_not_plain(struct amb_channel *channel, uint32_t selector, const uint64_t *scalars,
+                                                  uint32_t scalar_count, uint64_t *scalars_out, uint32_t scalar_capacity)
 {
-        return call_refused(channel) ?: AMB_CHANNEL_CLOSED;
+        const struct amb_call call = { .selector = selector, .scalars = scalars, .scalar_count = scalar_count,
+                                       .scalars_out = scalars_out, .scalar_capacity = scalar_capacity };
+        struct amb_reply reply = { 0 };
+        int no = amb_channel_call(channel, &call, &reply);
+
+        return (struct amb_answer){ .no = no, .status = reply.status, .scalar_count = reply.scalar_count, .flags = reply.flags };
+}
+
+struct amb_answer amb_channel_call_scalars(struct amb_channel *channel, uint32_t selector, const uint64_t *scalars, uint32_t scalar_count,
+                                           uint64_t *scalars_out, uint32_t scalar_capacity)
+{
+        struct amb_answer answer = { 0 };
+        struct amb_layout_request *to;
+        uint32_t tag, cpu, position;
+        bool woken;
+        int slot;
+
+        if (amb_unlikely(!call_plain(scalar_count, scalar_capacity)))
+                return call_not_plain(channel, selector, scalars, scalar_count, scalars_out, scalar_capacity);
+        slot = call_begin(channel);
+        if (amb_unlikely(slot < 0))
+                return (struct amb_answer){ .no = -slot };
+        tag = tag_next(channel, (unsigned)slot);
+        cpu = amb_place_cpu();
+        scalars_touch(scalars, scalar_count);
+        position = __atomic_fetch_add(&channel->next_position, 1, __ATOMIC_SEQ_CST);
+        to = &channel->memory->ring[position % AMB_LAYOUT_RING];
+        line_write(to, selector, tag, (unsigned)slot | scalar_count << 8 | scalar_capacity << 16, cpu << 16, 0);
+        scalars_write(to->scalars, scalars, scalar_count);
+        woken = line_publish(channel, to, position);
+        answer.no = reply_wait(channel, (unsigned)slot, tag, cpu, woken);
+        if (amb_likely(answer.no == 0))
+                answer = answer_read_plain(channel, (unsigned)slot, scalars_out, scalar_capacity);
+        call_end(channel, slot);
+        return answer;
+}
+
+/* --- everything --- */
+
+static int call_scalars(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret)
+{
+        struct amb_answer answer = amb_channel_call_scalars(channel, call->selector, call->scalars, call->scalar_count, call->scalars_out,
+                                                            call->scalar_capacity);
+
+        if (answer.no == 0)
+                *ret = (struct amb_reply){ .status = answer.status, .flags = answer.flags, .scalar_count = answer.scalar_count };
+        return answer.no;
 }
 
 int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret)
 {
-        bool plain = call_plain(call);
-        int slot, r = 0;
+        const struct amb_layout_slot *from;
+        uint32_t tag, cpu;
+        int slot, r;
 
-        if (amb_unlikely(!plain && !call_valid(call)))
+        if (!call_valid(call))
                 return -EINVAL;
-        if (amb_channel_foreign(channel))
-                return AMB_CHANNEL_CLOSED;
-        slot = slot_take(channel);
-        if (amb_unlikely(slot < 0))
-                return slot_refused(channel);
-        if (amb_unlikely(!call_allowed(channel)))
-                r = call_refused(channel);
-        if (amb_likely(r == 0))
-                r = amb_likely(plain) ? slot_call_plain(channel, (unsigned)slot, call, ret)
-                                      : slot_call(channel, (unsigned)slot, call, ret);
-        if (!amb_turn_hand(&channel->turn, (unsigned)slot))
-                slot_free(channel, (unsigned)slot);
+        if ((call->flags | call->size | call->capacity) == 0 && call_plain(call->scalar_count, call->scalar_capacity))
+                return call_scalars(channel, call, ret);
+        slot = call_begin(channel);
+        if (slot < 0)
+                return -slot;
+        tag = tag_next(channel, (unsigned)slot);
+        cpu = amb_place_cpu();
+        from = &channel->memory->slots[slot];
+        r = reply_wait(channel, (unsigned)slot, tag, cpu, call_publish(channel, (unsigned)slot, tag, cpu, call));
+        if (r == 0)
+                r = reply_read(channel, (unsigned)slot, call, amb_load(&from->status), amb_load(&from->shape), amb_load(&from->size), ret);
+        call_end(channel, slot);
         return r;
 }

@@ -254,6 +254,16 @@ struct amb_reply {
  */
 int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret);
 
+/* The same for scalars alone, the hottest path: everything in registers. */
+struct amb_answer {
+        int32_t no;                             /* what amb_channel_call returns */
+        int32_t status;                         /* the rest: as in struct amb_reply, if `no` is 0 */
+        uint32_t flags;
+        uint32_t scalar_count;
+};
+struct amb_answer amb_channel_call_scalars(struct amb_channel *channel, uint32_t selector, const uint64_t *scalars, uint32_t scalar_count,
+                                           uint64_t *scalars_out, uint32_t scalar_capacity);
+
 /* A private, checked copy of a call. Fields mean what they mean in struct amb_call. */
 struct amb_request {
         uint32_t selector;
@@ -302,6 +312,8 @@ struct amb_result {
  * -EALREADY: this request has been answered. Never blocks. A request that is never answered holds one slot, no more.
  */
 int amb_channel_reply(struct amb_channel *channel, const struct amb_request *request, const struct amb_result *result);
+/* The same: success, and scalars alone. */
+int amb_channel_reply_scalars(struct amb_channel *channel, const struct amb_request *request, const uint64_t *scalars, uint32_t count);
 
 /* --- completions --- */
 

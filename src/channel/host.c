@@ -6,9 +6,16 @@
 enum { CALL_FLAGS = AMB_CALL_ASYNC | AMB_CALL_RANGE_IN | AMB_CALL_RANGE_OUT };
 enum { REPLY_FLAGS = AMB_REPLY_BYTES | AMB_REPLY_LARGE | AMB_REPLY_IN_RETAINED | AMB_REPLY_OUT_RETAINED | AMB_REPLY_TERMINATED };
 
-/* More than scalars. */
-static const char *request_rest_check(const struct amb_request *request)
+#define SLOT_IN_USE "request: slot is in use"
+
+const char *amb_request_check(const struct amb_request *request)
 {
+        if (request->slot >= AMB_CHANNEL_SLOTS)
+                return "request: no such slot";
+        if (request->tag == 0)
+                return "request: tag 0";
+        if (request->scalar_count > AMB_CHANNEL_SCALARS || request->scalar_capacity > AMB_CHANNEL_SCALARS)
+                return "request: too many scalars";
         if (request->flags & ~(unsigned)CALL_FLAGS)
                 return "request: unknown flags";
         if (request->size > AMB_CHANNEL_BYTES || (request->size && (request->flags & AMB_CALL_RANGE_IN)))
@@ -19,22 +26,6 @@ static const char *request_rest_check(const struct amb_request *request)
             (request->capacity != AMB_CHANNEL_VARIABLE || (request->flags & AMB_CALL_ASYNC)))
                 return "request: too much room for output";
         return NULL;
-}
-
-static inline const char *request_check(const struct amb_request *request)
-{
-        if (request->slot >= AMB_CHANNEL_SLOTS)
-                return "request: no such slot";
-        if (request->tag == 0)
-                return "request: tag 0";
-        if (request->scalar_count > AMB_CHANNEL_SCALARS || request->scalar_capacity > AMB_CHANNEL_SCALARS)
-                return "request: too many scalars";
-        return amb_likely((request->flags | request->size | request->capacity) == 0) ? NULL : request_rest_check(request);
-}
-
-const char *amb_request_check(const struct amb_request *request)
-{
-        return request_check(request);
 }
 
 static inline void scalars_read(uint64_t *to, const uint64_t *from, unsigned count)
@@ -69,46 +60,59 @@ AMB_APART static const char *request_read_rest(struct amb_request *request, cons
         return AMB_CHANNEL_PORT_INDEX(request->port) < AMB_CHANNEL_PORTS ? NULL : "request: no such port";
 }
 
-/* Every word of the entry is read exactly once. */
-static inline const char *request_take(struct amb_channel *channel, const struct amb_layout_request *from, struct amb_request *ret,
-                                void *bytes)
+/* What is more than a few scalars: all checks, one by one. */
+AMB_APART static const char *request_take_rest(struct amb_channel *channel, struct amb_request *request, void *bytes)
 {
         struct amb_layout *memory = channel->memory;
-        uint32_t shape = amb_load(&from->shape), size;
-        const char *wrong;
-        unsigned first;
+        const char *wrong = amb_request_check(request);
+
+        if (!wrong && amb_load_acquire(&channel->flight[request->slot]) != 0)
+                wrong = SLOT_IN_USE;
+        if (!wrong && (request->scalar_count > AMB_LAYOUT_REQUEST_SCALARS || request->flags))
+                wrong = request_read_rest(request, &memory->slots[request->slot]);
+        if (!wrong && request->size && bytes)
+                memcpy(bytes, memory->bytes[request->slot].in, request->size);
+        return wrong;
+}
+
+/* A slot that there is, a tag, no flags, no more scalars than the line holds, no bytes: what amb_request_check() and the rest find good. */
+static inline bool request_plain(uint32_t tag, uint32_t shape, uint32_t size, uint32_t capacity)
+{
+        return (shape & 0xFF0000C0u) == 0 && (shape >> 8 & 0xFF) <= AMB_LAYOUT_REQUEST_SCALARS && (shape >> 16) <= AMB_CHANNEL_SCALARS &&
+               tag != 0 && ((size & 0xFFFF) | capacity) == 0;
+}
+
+/* Every word of the entry is read exactly once. */
+static inline const char *request_take(struct amb_channel *channel, const struct amb_layout_request *from, struct amb_request *ret,
+                                       void *bytes)
+{
+        uint32_t tag = amb_load(&from->tag), shape = amb_load(&from->shape), size = amb_load(&from->size);
+        uint32_t capacity = amb_load(&from->capacity);
+        uint32_t count = shape >> 8 & 0xFF, slot = shape & 0xFF;
+        const char *wrong = NULL;
 
         ret->selector = amb_load(&from->selector);
-        ret->tag = amb_load(&from->tag);
-        size = amb_load(&from->size);
-        ret->size = size & 0xFFFF;
-        ret->cpu = size >> 16;
-        ret->capacity = amb_load(&from->capacity);
-        ret->slot = shape & 0xFF;
-        ret->scalar_count = shape >> 8 & 0xFF;
-        ret->scalar_capacity = shape >> 16 & 0xFF;
         ret->flags = shape >> 24;
+        ret->scalar_count = count;
+        ret->scalar_capacity = shape >> 16 & 0xFF;
+        ret->size = size & 0xFFFF;
+        ret->capacity = capacity;
         ret->port = 0;
-        wrong = request_check(ret);
-        if (amb_unlikely(wrong != NULL))
-                return wrong;
-        /* A slot in use twice would let the app make us hold any number of calls. */
-        if (amb_unlikely(amb_load_acquire(&channel->flight[ret->slot]) != 0))
-                return "request: slot is in use";
+        ret->slot = slot;
+        ret->tag = tag;
+        ret->cpu = size >> 16;
         /* In two halves, which are a few stores each; as one they would be a loop that the processor takes long to start. */
         memset(ret->scalars, 0, sizeof(ret->scalars) / 2);
         memset(ret->scalars + AMB_CHANNEL_SCALARS / 2, 0, sizeof(ret->scalars) / 2);
-        first = ret->scalar_count < AMB_LAYOUT_REQUEST_SCALARS ? ret->scalar_count : AMB_LAYOUT_REQUEST_SCALARS;
-        scalars_read(ret->scalars, from->scalars, first);
-        if (amb_unlikely(ret->scalar_count > first || ret->flags)) {
-                wrong = request_read_rest(ret, &memory->slots[ret->slot]);
-                if (wrong)
-                        return wrong;
-        }
-        if (ret->size && bytes)
-                memcpy(bytes, memory->bytes[ret->slot].in, ret->size);
-        amb_store(&channel->flight[ret->slot], ret->tag);
-        return NULL;
+        scalars_read(ret->scalars, from->scalars, count < AMB_LAYOUT_REQUEST_SCALARS ? count : AMB_LAYOUT_REQUEST_SCALARS);
+        if (amb_unlikely(!request_plain(tag, shape, size, capacity)))
+                wrong = request_take_rest(channel, ret, bytes);
+        /* A slot in use twice would let the app make us hold any number of calls. */
+        else if (amb_unlikely(amb_load_acquire(&channel->flight[slot]) != 0))
+                wrong = SLOT_IN_USE;
+        if (amb_likely(!wrong))
+                amb_store(&channel->flight[slot], tag);
+        return wrong;
 }
 
 /* --- waiting; policy: pace.h --- */
@@ -224,12 +228,9 @@ static bool request_rest(struct amb_channel *channel, const struct amb_layout_re
         return false;
 }
 
-int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes)
+/* 0: the request is there. */
+AMB_WAITING static int request_await(struct amb_channel *channel, const struct amb_layout_request *from, uint32_t expected)
 {
-        struct amb_layout_request *from = &channel->memory->ring[channel->position % AMB_LAYOUT_RING];
-        uint32_t expected = channel->position + 1;
-        const char *wrong;
-
         for (;;) {
                 if (__builtin_expect(amb_load(&channel->rest) != AMB_REST_AWAKE, 0) && request_rest(channel, from, expected))
                         return AMB_CHANNEL_RESTS;
@@ -244,15 +245,30 @@ int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, vo
                 if (amb_load(&channel->kept))
                         amb_channel_flush(channel);
                 if (request_spin(channel, from, expected))
-                        break;
+                        return 0;
                 request_sleep(channel, from, expected);
         }
+}
+
+AMB_COLD static int request_wrong(struct amb_channel *channel, const char *wrong)
+{
+        amb_channel_break(channel, wrong);
+        amb_exchange(&channel->ended, 1);
+        return amb_channel_broken(channel);
+}
+
+int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, void *bytes)
+{
+        struct amb_layout_request *from = &channel->memory->ring[channel->position % AMB_LAYOUT_RING];
+        uint32_t expected = channel->position + 1;
+        const char *wrong;
+        int r = request_await(channel, from, expected);
+
+        if (amb_unlikely(r != 0))
+                return r;
         wrong = request_take(channel, from, ret, bytes);
-        if (wrong) {
-                amb_channel_break(channel, wrong);
-                amb_exchange(&channel->ended, 1);
-                return amb_channel_broken(channel);
-        }
+        if (amb_unlikely(wrong != NULL))
+                return request_wrong(channel, wrong);
         amb_store(&channel->position, expected);
         request_pace(channel, ret);
         return 0;
@@ -326,39 +342,51 @@ AMB_APART static void result_write(struct amb_layout *memory, unsigned slot, con
         shape_write(to, 0, result->scalar_count | result->flags << 8, result->size);
 }
 
-/* Success and scalars alone, on the line that travels anyway; it fits. */
-static inline bool result_plain(const struct amb_request *request, const struct amb_result *result)
-{
-        return ((uint32_t)result->status | result->flags | result->size) == 0 && result->scalar_count <= AMB_LAYOUT_REPLY_SCALARS &&
-               result->scalar_count <= request->scalar_capacity;
-}
-
 AMB_WAITING static void caller_wake(struct amb_channel *channel, unsigned slot)
 {
         if (amb_futex_wake_slow(&channel->memory->header.caller_asleep[slot]))
                 __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
 }
 
-int amb_channel_reply(struct amb_channel *channel, const struct amb_request *request, const struct amb_result *result)
+/* After the answer has been written. */
+static inline void answer_publish(struct amb_channel *channel, unsigned slot, uint32_t tag)
 {
         struct amb_layout *memory = channel->memory;
-        unsigned slot = request->slot;
-        uint32_t tag = request->tag;
-        bool plain = result_plain(request, result);
 
-        if (amb_unlikely(!plain && !result_fits(request, result)))
-                return -EINVAL;
-        if (amb_unlikely(slot >= AMB_CHANNEL_SLOTS || tag == 0 || amb_load(&channel->flight[slot]) != tag))
-                return -EALREADY;
-        if (amb_likely(plain)) {
-                scalars_write(memory->slots[slot].scalars, result->scalars, result->scalar_count);
-                shape_write(&memory->slots[slot], 0, result->scalar_count, 0);
-        } else
-                result_write(memory, slot, result);
         /* Before the tag: with it the app may use the slot again. */
         amb_store_release(&channel->flight[slot], 0);
         amb_exchange(&memory->slots[slot].tag, tag);
         if (amb_unlikely(amb_load_ordered(&memory->header.caller_asleep[slot]) != 0))
                 caller_wake(channel, slot);
+}
+
+/* Has this request not been answered? */
+static inline bool in_flight(struct amb_channel *channel, unsigned slot, uint32_t tag)
+{
+        return amb_likely(slot < AMB_CHANNEL_SLOTS && tag != 0 && amb_load(&channel->flight[slot]) == tag);
+}
+
+int amb_channel_reply_scalars(struct amb_channel *channel, const struct amb_request *request, const uint64_t *scalars, uint32_t count)
+{
+        struct amb_layout_slot *to = &channel->memory->slots[request->slot];
+
+        if (amb_unlikely(count > AMB_LAYOUT_REPLY_SCALARS || count > request->scalar_capacity))
+                return amb_channel_reply(channel, request, &(struct amb_result){ .scalars = scalars, .scalar_count = count });
+        if (!in_flight(channel, request->slot, request->tag))
+                return -EALREADY;
+        scalars_write(to->scalars, scalars, count);
+        shape_write(to, 0, count, 0);
+        answer_publish(channel, request->slot, request->tag);
+        return 0;
+}
+
+int amb_channel_reply(struct amb_channel *channel, const struct amb_request *request, const struct amb_result *result)
+{
+        if (!result_fits(request, result))
+                return -EINVAL;
+        if (!in_flight(channel, request->slot, request->tag))
+                return -EALREADY;
+        result_write(channel->memory, request->slot, result);
+        answer_publish(channel, request->slot, request->tag);
         return 0;
 }

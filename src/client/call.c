@@ -111,19 +111,14 @@ AMB_COLD static kern_return_t call_failed(struct amb_connection *connection, int
         }
 }
 
-static inline kern_return_t call_send(struct amb_connection *connection, const struct amb_call *call, struct amb_reply *reply)
+static kern_return_t exchange_send(struct exchange *x)
 {
         int r;
 
-        amb_loans_sync(&connection->loans);
-        r = amb_channel_call(connection->channel, call, reply);
-        amb_loans_sync(&connection->loans);
-        return amb_likely(r == 0) ? reply->status : call_failed(connection, r);
-}
-
-static kern_return_t exchange_send(struct exchange *x)
-{
-        return call_send(x->connection, &x->call, &x->reply);
+        amb_loans_sync(&x->connection->loans);
+        r = amb_channel_call(x->connection->channel, &x->call, &x->reply);
+        amb_loans_sync(&x->connection->loans);
+        return amb_likely(r == 0) ? x->reply.status : call_failed(x->connection, r);
 }
 
 /* A call with large arguments; the only one that allocates. */
@@ -355,25 +350,21 @@ kern_return_t IOConnectCallStructMethod(mach_port_t connection, uint32_t selecto
 kern_return_t IOConnectCallScalarMethod(mach_port_t connection, uint32_t selector, const uint64_t *input, uint32_t input_count,
                                         uint64_t *output, uint32_t *output_count)
 {
-        AMB_UNINITIALIZED struct amb_call call;
-        AMB_UNINITIALIZED struct amb_reply reply;
         struct amb_connection *target;
+        struct amb_answer answer;
         kern_return_t code;
 
-        if (input_count > AMB_CHANNEL_SCALARS)
+        if (amb_unlikely(input_count > AMB_CHANNEL_SCALARS))
                 return MIG_ARRAY_TOO_LARGE;
         target = amb_handle_pin(connection);
         if (amb_unlikely(!target))
                 return amb_connection_refusal(connection);
-        call.selector = selector;
-        call.flags = call.size = call.capacity = 0;
-        call.scalar_count = input_count;
-        call.scalars = input;
-        call.scalars_out = output;
-        call.scalar_capacity = scalar_room(output_count);
-        code = call_send(target, &call, &reply);
+        amb_loans_sync(&target->loans);
+        answer = amb_channel_call_scalars(target->channel, selector, input, input_count, output, scalar_room(output_count));
+        amb_loans_sync(&target->loans);
+        code = amb_likely(answer.no == 0) ? answer.status : call_failed(target, answer.no);
         if (code == KERN_SUCCESS && output_count)
-                *output_count = reply.scalar_count;
+                *output_count = answer.scalar_count;
         amb_handle_unpin(connection);
         return code;
 }

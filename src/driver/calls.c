@@ -221,24 +221,28 @@ AMB_COLD static void reply_failed(struct amb_receiver *me, int result)
                 strerror(-result));
 }
 
-static inline void reply(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a)
+AMB_APART static int reply_rest(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a, uint32_t scalar_count)
 {
-        struct amb_result r = { .status = code, .scalars = me->scalars };
-        int result;
+        struct amb_result r = { .status = code, .scalars = me->scalars, .scalar_count = scalar_count };
 
-        if (code == kIOReturnSuccess) {
-                if (amb_unlikely(a->structureOutput || me->request.capacity == AMB_CHANNEL_VARIABLE))
-                        r.status = structure_result(me, a, &r);
-                r.scalar_count = a->scalarOutputCount;
-                if (r.scalar_count > me->request.scalar_capacity)
-                        r.scalar_count = me->request.scalar_capacity;
-        }
+        if (code == kIOReturnSuccess && (a->structureOutput || me->request.capacity == AMB_CHANNEL_VARIABLE))
+                r.status = structure_result(me, a, &r);
         if (r.status != kIOReturnSuccess)
                 r = (struct amb_result){ .status = r.status };
-        if (amb_unlikely(a->structureInputDescriptor || a->structureOutputDescriptor))
-                r.flags |= kept(a->structureInputDescriptor, AMB_REPLY_IN_RETAINED) |
-                           kept(a->structureOutputDescriptor, AMB_REPLY_OUT_RETAINED);
-        result = amb_channel_reply(me->connection->channel, &me->request, &r);
+        r.flags |= kept(a->structureInputDescriptor, AMB_REPLY_IN_RETAINED) | kept(a->structureOutputDescriptor, AMB_REPLY_OUT_RETAINED);
+        return amb_channel_reply(me->connection->channel, &me->request, &r);
+}
+
+static inline void reply(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a)
+{
+        uint32_t count = a->scalarOutputCount < me->request.scalar_capacity ? a->scalarOutputCount : me->request.scalar_capacity;
+        int result;
+
+        if (amb_likely(code == kIOReturnSuccess && !a->structureOutput && !a->structureInputDescriptor && !a->structureOutputDescriptor &&
+                       me->request.capacity != AMB_CHANNEL_VARIABLE))
+                result = amb_channel_reply_scalars(me->connection->channel, &me->request, me->scalars, count);
+        else
+                result = reply_rest(me, code, a, count);
         if (amb_unlikely(result < 0))
                 reply_failed(me, result);
 }
