@@ -12,5 +12,6 @@ const struct bench_section bench_sections[] = {
         { "load", "latency against load, for the plot", 18, bench_load },
         { "instructions", "instructions of a hot call, counted under callgrind", 5, bench_instructions },
         { "rate", "calls of 8 threads, completions, opens and closes in a second", 6, bench_rate },
+        { "connections", "10,000 connections to one driver, and 100 idle ones", 40, bench_connections },
         { 0 },
 };

@@ -13,3 +13,4 @@ void bench_cpu(struct bench *bench);
 void bench_load(struct bench *bench);
 void bench_instructions(struct bench *bench);
 void bench_rate(struct bench *bench);
+void bench_connections(struct bench *bench);
