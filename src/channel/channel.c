@@ -274,13 +274,11 @@ void amb_channel_rest_next(struct amb_channel *channel)
         amb_exchange(&channel->rest, AMB_REST_ASKED);
 }
 
-void amb_channel_rest_idle(struct amb_channel *channel, bool at_once)
+void amb_channel_rest_ask(struct amb_channel *channel)
 {
-        uint32_t position = amb_load_ordered(&channel->position), awake = AMB_REST_AWAKE;
-        bool idle = at_once || position == channel->rest_position;
+        uint32_t awake = AMB_REST_AWAKE;
 
-        channel->rest_position = position;
-        if (!idle || !amb_load_ordered(&channel->waiting))
+        if (!amb_load_ordered(&channel->waiting))
                 return;
         __atomic_compare_exchange_n(&channel->rest, &awake, AMB_REST_ASKED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
         /* Once: who is not reached by it is asked again. */

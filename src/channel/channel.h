@@ -139,17 +139,17 @@ void amb_channel_end_calls(struct amb_channel *channel);
 
 /*
  * --- rest ---
- * Host: nobody needs to wait in amb_channel_receive() for an app that says nothing for long. A channel at rest has no thread: the app's next
+ * Host: nobody needs to wait in amb_channel_receive() for an app that says nothing. A channel at rest has no thread: the app's next
  * request makes its `knock` be called, which gets a thread into receive, by whatever way the two have. receive says RESTS when its
  * thread may go: from then on it has to be called again after a knock and after `roused`, by one thread at a time as ever.
  *
  * rest: from the start, before the app has the channel.
  * rest_next: receive says RESTS as soon as it finds nothing to do, without waiting. For the thread that receives.
- * rest_idle: the same for a thread that waits just now, if nothing has come since the last time, or at once. One asks at a time.
+ * rest_ask: the same for a thread that waits just now; no other one hears of it. Any thread.
  */
 void amb_channel_rest(struct amb_channel *channel);
 void amb_channel_rest_next(struct amb_channel *channel);
-void amb_channel_rest_idle(struct amb_channel *channel, bool at_once);
+void amb_channel_rest_ask(struct amb_channel *channel);
 
 /* Host: says that no reply and no completion will come any more, and wakes all callers: they return PEER_DIED, later ones CLOSED. */
 void amb_channel_close(struct amb_channel *channel);

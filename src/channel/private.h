@@ -47,7 +47,6 @@ struct amb_channel {
         struct amb_pace pace;
         uint32_t waiting;                       /* that thread is between its last look at `ended` and the end of its sleep */
         uint32_t rest;                          /* enum amb_rest: whether there is to be such a thread */
-        uint32_t rest_position;                 /* `position` when somebody asked last */
         uint32_t kept;                          /* overflow.count, readable without the lock */
         uint32_t flight[AMB_CHANNEL_SLOTS];     /* tag of the unanswered request in this slot, or 0 */
 

@@ -13,8 +13,8 @@
  *      The connection is counted: the server, its own threads, every completion action and every mapping in progress hold it. One thread takes
  *      calls and runs them on the user client's method queue; when a call gives up its (reentrant) queue in a sleep, another one takes the next
  *      calls meanwhile, unless the properties want one call at a time. A connection begins at rest, without a thread; the app's first call
- *      knocks, and when nothing comes for a while amb_connection_rest lets the thread go again. The control thread watches side socket and pidfd and calls
- *      serve_side, app_gone and refuse; it never waits for the driver. Mappings run on the driver's queues: first an item on the method
+ *      knocks, and amb_connection_rest lets the thread go again, when others need it more. The control thread watches side socket and pidfd
+ *      and calls serve_side, app_gone and refuse; it never waits for the driver. Mappings run on the driver's queues: first an item on the method
  *      queue, which comes after the call in progress and stops later ones (`maps`), then the driver's method on the default queue.
  *
  * What the peer may do wrong: anything. The channel checks calls; sizes and places in regions are checked here against what the side
@@ -33,7 +33,7 @@ struct amb_connection_options {
         int process;                    /* the app's pidfd; consumed too; -1: its death is not seen (tests) */
         /* On a thread of the connection's, once: Stop has been delivered. Then amb_connection_finish is due, on the control thread. */
         void (*ended)(void *userdata, struct amb_connection *connection);
-        /* The app has knocked: on the thread that serves the side socket. amb_connection_rest is due from time to time. May be NULL. */
+        /* The app has knocked: on the thread that serves the side socket. There is a thread now, until amb_connection_rest. May be NULL. */
         void (*awake)(void *userdata, struct amb_connection *connection);
         void *userdata;
 };
@@ -63,10 +63,10 @@ void amb_connection_app_died(struct amb_connection *connection);
  */
 void amb_connection_refuse(struct amb_connection *connection);
 /*
- * True: it rests, with no thread until the app knocks. False: its thread has been asked to go if nothing has come since the last time, or
- * (at_once) comes just now: ask again later. One thread at a time.
+ * True: it rests, with no thread until the app knocks. False: its thread has been asked to go if it has nothing to do just now: ask again
+ * later.
  */
-bool amb_connection_rest(struct amb_connection *connection, bool at_once);
+bool amb_connection_rest(struct amb_connection *connection);
 /* Is `entry` the connection's user client or one of that one's providers? */
 bool amb_connection_serves(struct amb_connection *connection, uint64_t entry);
 /* After `ended`: closes the side socket. */

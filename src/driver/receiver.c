@@ -5,7 +5,8 @@
  * The role of the receiver goes from thread to thread: to a spare that waits for it, or to a new thread. A thread that comes back from a
  * call without the role waits as the spare if there is none; so a driver whose calls sleep in turns costs two threads, not one per call.
  * There are at most as many as there can be calls (AMB_CHANNEL_SLOTS), and one. Nor does anybody wait on a connection at rest: who knocks
- * (the app), ends or terminates it gets a thread from the pool that takes the role, which goes back when there is nothing to do.
+ * (the app), ends or terminates it gets a thread from the pool that takes the role, which goes back when it is asked to (server.c) and there
+ * is nothing to do.
  */
 #include <sys/socket.h>
 
@@ -184,7 +185,7 @@ static bool role_wait(struct amb_receiver *me)
         return received;
 }
 
-/* Nothing has come for a while: nobody has the role from now on, unless somebody has been called for in the meantime. */
+/* It may go, and nothing has come: nobody has the role from now on, unless somebody has been called for in the meantime. */
 static void role_rest(struct amb_receiver *me)
 {
         struct amb_connection *c = me->connection;
@@ -299,7 +300,7 @@ void amb_connection_rouse(struct amb_connection *c, bool apart)
         amb_pool_submit(&c->coming);
 }
 
-bool amb_connection_rest(struct amb_connection *c, bool at_once)
+bool amb_connection_rest(struct amb_connection *c)
 {
         bool resting;
 
@@ -307,7 +308,7 @@ bool amb_connection_rest(struct amb_connection *c, bool at_once)
         resting = c->resting;
         pthread_mutex_unlock(&c->lock);
         if (!resting)
-                amb_channel_rest_idle(c->channel, at_once);
+                amb_channel_rest_ask(c->channel);
         return resting;
 }
 

@@ -186,7 +186,8 @@ struct amb_watch {
         sd_event_source *side;
         struct amb_app *app;
         struct amb_link sister;         /* of the app's connections */
-        struct amb_link awake;
+        struct amb_link awake;          /* of the server's `awake` or `leaving` */
+        bool leaving;
 };
 
 /* An application's process, which all its connections name by the same pidfd (base/pidfd.h). It lives as long as one of them is watched. */
@@ -294,65 +295,31 @@ int amb_server_watch(struct amb_server *server, struct amb_connection *connectio
 
 /*
  * --- rest ---
- * A connection whose app calls it has a thread, and is listed here; once a second those whose app has said nothing are asked to let it go. There
- * is no timer when there is no such connection. Beyond AWAKE_MOST the oldest ones are asked ahead of their time: an app that goes through
- * all of its thousands of connections costs no thousands of threads.
+ * A connection whose app has called it has a thread, and keeps it: the next call finds it there, however late it comes. Only beyond AWAKE_MOST
+ * the connections that were awakened first are asked to let theirs go: an app that goes through thousands of connections costs no
+ * thousands of threads. Whoever is asked is `leaving` until it is seen at rest. It is asked again if it was busy, a few with each knock.
  */
 
-#define REST_SECONDS 1
-#define AWAKE_MOST 1024
-#define ASKED_AT_ONCE 2
+#define AWAKE_MOST 256
+#define ASKED_AGAIN 2
 
 static void awake_end(struct amb_watch *watch)
 {
         if (!amb_link_linked(&watch->awake))
                 return;
         amb_link_remove(&watch->awake);
-        watch->server->awake_count--;
+        watch->server->awake_count -= !watch->leaving;
+        watch->leaving = false;
 }
 
-static void rest_oldest(struct amb_server *server)
+/* Asks it to rest, unless it does. */
+static void awake_leave(struct amb_watch *watch)
 {
-        for (int i = 0; i < ASKED_AT_ONCE; i++) {
-                struct amb_watch *watch = amb_list_first(&server->awake, struct amb_watch, awake);
-
-                if (amb_connection_rest(watch->connection, true)) {
-                        awake_end(watch);
-                } else {
-                        amb_link_remove(&watch->awake);
-                        amb_list_append(&server->awake, &watch->awake);
-                }
-        }
-}
-
-static int on_rest(sd_event_source *source, uint64_t now, void *userdata)
-{
-        struct amb_server *server = userdata;
-        struct amb_watch *watch, *following;
-        int r;
-
-        amb_list_for_safe(watch, following, &server->awake, awake)
-                if (amb_connection_rest(watch->connection, false))
-                        awake_end(watch);
-        if (amb_list_empty(&server->awake))
-                return 0;
-        r = sd_event_source_set_time_relative(source, REST_SECONDS * 1000000ull);
-        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
-static void rest_later(struct amb_server *server)
-{
-        int r;
-
-        if (!server->rest)
-                r = sd_event_add_time_relative(server->event, &server->rest, CLOCK_MONOTONIC, REST_SECONDS * 1000000ull, 0, on_rest, server);
-        else
-                r = sd_event_source_set_time_relative(server->rest, REST_SECONDS * 1000000ull);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(server->rest, SD_EVENT_ONESHOT);
-        /* Then they keep their threads until the next knock. */
-        if (r < 0)
-                amb_trace(r);
+        awake_end(watch);
+        if (amb_connection_rest(watch->connection))
+                return;
+        watch->leaving = true;
+        amb_list_append(&watch->server->leaving, &watch->awake);
 }
 
 void amb_server_connection_awake(void *userdata, struct amb_connection *connection)
@@ -360,13 +327,13 @@ void amb_server_connection_awake(void *userdata, struct amb_connection *connecti
         struct amb_watch *watch = amb_connection_watch(connection);
         struct amb_server *server = userdata;
 
-        if (amb_link_linked(&watch->awake))
-                return;
-        if (amb_list_empty(&server->awake))
-                rest_later(server);
+        awake_end(watch);
         amb_list_append(&server->awake, &watch->awake);
-        if (++server->awake_count > AWAKE_MOST)
-                rest_oldest(server);
+        if (++server->awake_count <= AWAKE_MOST)
+                return;
+        awake_leave(amb_list_first(&server->awake, struct amb_watch, awake));
+        for (int i = 0; i < ASKED_AGAIN && !amb_list_empty(&server->leaving); i++)
+                awake_leave(amb_list_first(&server->leaving, struct amb_watch, awake));
 }
 
 void amb_server_refuse(struct amb_server *server, uint64_t entry)
@@ -509,6 +476,7 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         amb_list_init(&s->posts);
         amb_list_init(&s->connections);
         amb_list_init(&s->awake);
+        amb_list_init(&s->leaving);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(s->apps); i++)
                 amb_list_init(&s->apps[i]);
         amb_list_init(&s->terminations);

@@ -51,9 +51,9 @@ struct amb_server {
 
         pthread_mutex_t control;        /* taken before all other locks, and only by amb_server_run and the control thread */
         struct amb_link connections;    /* control: struct amb_watch */
-        struct amb_link awake;          /* control: the same, of connections that have a thread; the one that has longest, first */
+        struct amb_link awake;          /* control: the same, of connections that have a thread; the one awakened first, first */
         unsigned int awake_count;
-        sd_event_source *rest;          /* while there are such */
+        struct amb_link leaving;        /* control: those that have been asked to let it go */
         struct amb_link apps[256];      /* control: struct amb_app */
         unsigned int loading;           /* control: bundles being loaded, and who waits for them */
         struct amb_link after_loading;

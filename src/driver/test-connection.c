@@ -768,16 +768,16 @@ START_TEST(rests)
         open_connection(false);
         if (_i == 1)
                 known_as(1);
-        ck_assert(amb_connection_rest(app.connection, false));
+        ck_assert(amb_connection_rest(app.connection));
         for (int i = 0; i < 50; i++) {
                 ck_assert_int_eq(call(&c).status, 0);
-                while (!amb_connection_rest(app.connection, i % 2))
+                while (!amb_connection_rest(app.connection))
                         sched_yield();
         }
         if (_i == 1) {
                 amb_connection_refuse(app.connection);
                 ck_assert_int_eq(amb_channel_call(app.channel, &c, &r), AMB_CHANNEL_TERMINATED);
-                while (!amb_connection_rest(app.connection, true))
+                while (!amb_connection_rest(app.connection))
                         sched_yield();
                 stop_known(1);
                 signal_wait(&freed, 1);

@@ -398,7 +398,7 @@ START_TEST(idle)
                 ck_assert_int_eq(nop(connections[i]), 0);
         }
         host = world_host_pid("echo");
-        poll(NULL, 0, 8500);            /* connections rest after 2 s, threads of the pool end after 5 s */
+        poll(NULL, 0, 6000);            /* threads of the pool end after 5 s */
         before = switches(host);
         poll(NULL, 0, 1000);
         ck_assert_int_eq(switches(host), before);
