@@ -201,12 +201,21 @@ static void request_pace(struct amb_channel *channel, const struct amb_request *
 
         amb_pace_call(&channel->pace, request->cpu, cpu, wakes != channel->wakes_seen);
         channel->wakes_seen = wakes;
+        if (amb_unlikely(channel->pace.timing))
+                channel->taken_at = amb_time_now();
         if (channel->pace.where != AMB_PACE_FAR)
                 return;
         if (__builtin_expect(cpu == channel->pace.caller, 0))
                 request_leave(channel, cpu);
         else
                 say_cpu(channel, cpu + 1);
+}
+
+/* The last call is over, or another thread goes on with it. */
+AMB_COLD static void request_served(struct amb_channel *channel)
+{
+        amb_pace_served(&channel->pace, amb_time_now() - channel->taken_at);
+        channel->taken_at = 0;
 }
 
 /* Somebody has asked the thread to go, or it has come back. True: it may go; the app knocks when it wants something. */
@@ -262,8 +271,11 @@ int amb_channel_receive(struct amb_channel *channel, struct amb_request *ret, vo
         struct amb_layout_request *from = &channel->memory->ring[channel->position % AMB_LAYOUT_RING];
         uint32_t expected = channel->position + 1;
         const char *wrong;
-        int r = request_await(channel, from, expected);
+        int r;
 
+        if (amb_unlikely(channel->taken_at != 0))
+                request_served(channel);
+        r = request_await(channel, from, expected);
         if (amb_unlikely(r != 0))
                 return r;
         wrong = request_take(channel, from, ret, bytes);

@@ -13,7 +13,7 @@ static void burst_end(struct amb_pace *pace)
 {
         if (pace->burst > 0)
                 learn(&pace->bursts_long, pace->burst > AMB_PACE_SHORT);
-        pace->burst = 0;
+        pace->burst = pace->burst_asleep = 0;
         pace->same = 0;
 }
 
@@ -28,6 +28,8 @@ static void follow(struct amb_pace *pace, uint32_t caller)
 void amb_pace_call_slow(struct amb_pace *pace, uint32_t caller, uint32_t own, bool late)
 {
         follow(pace, caller);
+        /* Somebody gave up spinning, or did not spin: that says little if there are several. The clock knows. */
+        pace->timing = pace->calls_long > 0 || (late && pace->where == AMB_PACE_FAR);
         if (pace->where != AMB_PACE_FAR) {
                 if (pace->confined > 0)
                         pace->confined--;
@@ -35,7 +37,6 @@ void amb_pace_call_slow(struct amb_pace *pace, uint32_t caller, uint32_t own, bo
                         pace->where = AMB_PACE_FAR;
                 return;
         }
-        learn(&pace->calls_long, late);
         pace->same = caller == own ? pace->same + 1 : 0;
         if (pace->same < AMB_PACE_SAME)
                 return;
@@ -44,14 +45,25 @@ void amb_pace_call_slow(struct amb_pace *pace, uint32_t caller, uint32_t own, bo
         pace->where = AMB_PACE_NEAR;
 }
 
-void amb_pace_sleep(struct amb_pace *pace, uint64_t served_ns)
+void amb_pace_served(struct amb_pace *pace, uint64_t ns)
 {
+        learn(&pace->calls_long, ns > AMB_PACE_LONG_NS);
+        if (pace->calls_long < 2 || pace->where != AMB_PACE_FAR)
+                return;
+        burst_end(pace);
+        pace->where = AMB_PACE_FREE;
+}
+
+void amb_pace_sleep(struct amb_pace *pace, uint64_t awake_ns)
+{
+        uint32_t calls = pace->burst - pace->burst_asleep;
+
         if (!pace->called)
                 return;
         if (pace->where == AMB_PACE_FAR)
                 burst_end(pace);                /* it has spun in vain */
-        else
-                learn(&pace->calls_long, served_ns > AMB_PACE_LONG_NS);
+        else if (pace->where == AMB_PACE_NEAR && calls > 0)
+                learn(&pace->calls_long, awake_ns / calls > AMB_PACE_LONG_NS);
         if (pace->calls_long >= 2)
                 pace->where = AMB_PACE_FREE;
         else
@@ -62,6 +74,7 @@ void amb_pace_wake(struct amb_pace *pace, uint64_t slept_ns)
 {
         if (slept_ns > AMB_PACE_GAP_NS)
                 burst_end(pace);
+        pace->burst_asleep = pace->burst;
 }
 
 void amb_pace_confine(struct amb_pace *pace)

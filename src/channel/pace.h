@@ -21,7 +21,8 @@
  * branches with, learns whether the connection's bursts are long, and says where to sleep until the next one: so a program that
  * makes single calls never wakes a second CPU and never spins, one that makes long bursts has its driver start on the other
  * CPU, and a single exception changes neither. Another counter learns whether calls take longer than AMB_PACE_LONG_NS: then it
- * does not matter what a wake-up costs, and the thread is free to move.
+ * does not matter what a wake-up costs, and the thread is free to move. Calls are timed when there is reason to: NEAR from
+ * wake-up to sleep, FAR only after an answer had to wake its caller.
  *
  * On the caller's CPU nobody spins: the other one runs only when we do not. A caller that is seen on the CPU of a FAR thread so
  * often that it cannot be chance ends the burst; the thread is NEAR until a new one has become long. A caller that changes CPUs
@@ -46,9 +47,11 @@ struct amb_pace {
         uint32_t caller;                        /* the CPU that calls come from */
         uint32_t moved_to;                      /* where the last call came from, if not from there */
         uint32_t burst;                         /* calls of the present one */
+        uint32_t burst_asleep;                  /* how many it had when the thread woke last */
         uint32_t same;                          /* calls running from the CPU that we spin on */
         uint32_t confined;                      /* not FAR for so many calls */
         bool called;                            /* ever */
+        bool timing;                            /* see how long the call takes */
         uint8_t bursts_long;                    /* 0..3: two and more: yes */
         uint8_t calls_long;                     /* the same */
 };
@@ -57,19 +60,22 @@ struct amb_pace {
 void amb_pace_call_slow(struct amb_pace *pace, uint32_t caller, uint32_t own, bool late);
 
 /*
- * A call was taken that came from CPU `caller`; we are on `own`. `late`: the answer to the one before had to wake its caller,
- * who had given up spinning: it took long. `where` may change. The hot path: FAR, and nobody has moved.
+ * A call was taken that came from CPU `caller`; we are on `own`. `late`: an answer has had to wake its caller since the last call.
+ * `where` may change, and `timing`. The hot path: FAR, nobody has moved, and nobody sleeps.
  */
 static inline void amb_pace_call(struct amb_pace *pace, uint32_t caller, uint32_t own, bool late)
 {
         pace->burst++;
         if (__builtin_expect(pace->where != AMB_PACE_FAR || caller != pace->caller || caller == own || pace->same != 0 || late ||
-                             pace->calls_long != 0, 0))
+                             pace->timing, 0))
                 amb_pace_call_slow(pace, caller, own, late);
 }
 
-/* No call came, who was FAR has spun in vain: the thread is about to sleep; `where` is where. `served_ns`: since it woke last. */
-void amb_pace_sleep(struct amb_pace *pace, uint64_t served_ns);
+/* `timing` was set after the last call that was taken: it has taken so long. */
+void amb_pace_served(struct amb_pace *pace, uint64_t ns);
+
+/* No call came, who was FAR has spun in vain: the thread is about to sleep; `where` is where. `awake_ns`: since it woke last. */
+void amb_pace_sleep(struct amb_pace *pace, uint64_t awake_ns);
 
 /* It slept for so long, and there is something to do, or it only seemed so. */
 void amb_pace_wake(struct amb_pace *pace, uint64_t slept_ns);

@@ -44,6 +44,7 @@ struct amb_channel {
         uint32_t said_cpu;                      /* what we last wrote to host_cpu */
         uint64_t wakes_seen;                    /* `wakes` at the last call */
         uint64_t woken_at;                      /* when it woke last */
+        uint64_t taken_at;                      /* when the last call was taken; 0: nobody wants to know */
         struct amb_pace pace;
         uint32_t waiting;                       /* that thread is between its last look at `ended` and the end of its sleep */
         uint32_t rest;                          /* enum amb_rest: whether there is to be such a thread */

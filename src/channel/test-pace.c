@@ -103,42 +103,66 @@ START_TEST(gaps)
 }
 END_TEST
 
+/* A call to a thread that sleeps between the calls, or is woken for several. */
+static enum amb_pace_where woken(struct amb_pace *pace, uint64_t slept_ns, unsigned calls, uint64_t call_ns)
+{
+        amb_pace_wake(pace, slept_ns);
+        for (unsigned i = 0; i < calls; ++i) {
+                amb_pace_call(pace, CPU, CPU, true);
+                if (pace->timing)
+                        amb_pace_served(pace, call_ns);
+        }
+        if (pace->where != AMB_PACE_FAR)
+                amb_pace_sleep(pace, calls * call_ns);
+        return pace->where;
+}
+
 START_TEST(long_calls_are_free)
 {
         struct amb_pace pace = { 0 };
 
         burst(&pace, 1, CPU);
-        for (int i = 0; i < 3; ++i) {
-                amb_pace_wake(&pace, PAUSE_NS);
-                amb_pace_call(&pace, CPU, CPU, false);
-                ck_assert_int_ne(pace.where, AMB_PACE_FAR);
-                amb_pace_sleep(&pace, LONG_CALL_NS);
-                ck_assert_int_eq(pace.where, i < 1 ? AMB_PACE_NEAR : AMB_PACE_FREE);
-        }
+        ck_assert_int_eq(woken(&pace, PAUSE_NS, 1, LONG_CALL_NS), AMB_PACE_NEAR);
+        ck_assert_int_eq(woken(&pace, PAUSE_NS, 1, LONG_CALL_NS), AMB_PACE_FREE);
         /* Running, they are no burst to move for. */
-        for (int i = 0; i < 100; ++i) {
-                amb_pace_wake(&pace, SHORT_NS);
-                amb_pace_call(&pace, CPU, CPU, false);
-                amb_pace_sleep(&pace, LONG_CALL_NS);
-                ck_assert_int_eq(pace.where, AMB_PACE_FREE);
-        }
-        burst(&pace, 1, CPU);
-        ck_assert_int_eq(burst(&pace, 1, CPU), AMB_PACE_NEAR);
+        for (int i = 0; i < 100; ++i)
+                ck_assert_int_eq(woken(&pace, SHORT_NS, 1, LONG_CALL_NS), AMB_PACE_FREE);
+        /* Short ones are, though the thread does not come to sleep between them. */
+        ck_assert_int_eq(woken(&pace, PAUSE_NS, 2 * AMB_PACE_SHORT, SHORT_NS), AMB_PACE_FAR);
 }
 END_TEST
 
-/* FAR, it is the caller's sleep that tells. */
-START_TEST(late_answers)
+/* Many short calls that a thread is woken for once are not a long one. */
+START_TEST(many_short_calls)
 {
         struct amb_pace pace = { 0 };
 
-        burst(&pace, 64, CPU);
-        ck_assert_int_eq(burst(&pace, 64, CPU), AMB_PACE_FAR);
-        for (int i = 0; i < 10; ++i)
-                amb_pace_call(&pace, CPU, OTHER, true);
-        ck_assert_int_eq(pace.where, AMB_PACE_FAR);
-        amb_pace_sleep(&pace, PAUSE_NS);
-        ck_assert_int_eq(pace.where, AMB_PACE_FREE);
+        burst(&pace, 1, CPU);
+        for (int i = 0; i < 100; ++i)
+                ck_assert_int_eq(woken(&pace, PAUSE_NS, AMB_PACE_SHORT, AMB_PACE_LONG_NS), AMB_PACE_NEAR);
+}
+END_TEST
+
+/* FAR, a caller that had to be woken makes us look at the clock; the clock decides. */
+START_TEST(late_answers)
+{
+        for (int slow = 0; slow <= 1; ++slow) {
+                struct amb_pace pace = { 0 };
+                int timed = 0;
+
+                burst(&pace, 64, CPU);
+                ck_assert_int_eq(burst(&pace, 64, CPU), AMB_PACE_FAR);
+                amb_pace_call(&pace, CPU, OTHER, false);
+                ck_assert(!pace.timing);
+                for (int i = 0; i < 10 && pace.where == AMB_PACE_FAR; ++i) {
+                        amb_pace_call(&pace, CPU, OTHER, true);
+                        ck_assert(pace.timing);
+                        amb_pace_served(&pace, slow ? LONG_CALL_NS : SHORT_NS);
+                        timed++;
+                }
+                ck_assert_int_eq(pace.where, slow ? AMB_PACE_FREE : AMB_PACE_FAR);
+                ck_assert_int_eq(timed, slow ? 2 : 10);
+        }
 }
 END_TEST
 
@@ -339,6 +363,7 @@ int main(void)
         tcase_add_test(tcase, bursts_are_learnt);
         tcase_add_test(tcase, gaps);
         tcase_add_test(tcase, long_calls_are_free);
+        tcase_add_test(tcase, many_short_calls);
         tcase_add_test(tcase, late_answers);
         tcase_add_test(tcase, the_caller_moves);
         tcase_add_test(tcase, the_caller_moves_to_us);
