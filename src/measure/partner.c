@@ -15,7 +15,7 @@
 
 #define LINE __attribute__((aligned(128)))      /* processors fetch lines in pairs */
 
-enum { PAGE = 4096, WORDS = 2, SPINS_PER_LOOK = 1 << 24, LOOK_NS = 200000000 };
+enum { PAGE = 4096, WORDS = 2, SPINS_PER_LOOK = 1 << 24, SLEEPERS = 16 };
 
 /* Each line is written by one side: the number last, when what it stands for is there. */
 struct line {
@@ -35,8 +35,12 @@ struct amb_partner {
         uint32_t turn;
         int socket;
         pid_t child;
+        bool gone;                      /* a signal handler's word */
         unsigned char page[PAGE];       /* what we send, and have received */
 };
+
+/* Of the kind that sleeps; on_child_end() looks at them. */
+static struct amb_partner *sleepers[SLEEPERS];
 
 static inline void relax(void)
 {
@@ -47,10 +51,9 @@ static inline void relax(void)
 #endif
 }
 
-static void futex_wait(uint32_t *word, uint32_t value, uint64_t nanoseconds)
+static void futex_wait(uint32_t *word, uint32_t value)
 {
-        struct timespec limit = { .tv_nsec = (long)nanoseconds };
-        syscall(SYS_futex, word, FUTEX_WAIT, value, nanoseconds ? &limit : NULL, NULL, 0);
+        syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
 }
 
 static void futex_wake(uint32_t *word)
@@ -78,7 +81,7 @@ static void serve_spinning(struct shared *shared, bool page)
         uint32_t answered = 0;
         for (;;) {
                 while (__atomic_load_n(&shared->runs, __ATOMIC_ACQUIRE) == 0)
-                        futex_wait(&shared->runs, 0, 0);
+                        futex_wait(&shared->runs, 0);
                 for (;;) {
                         uint32_t number = number_read(&shared->ping);
                         if (number != answered) {
@@ -100,7 +103,7 @@ static void serve_sleeping(struct shared *shared)
         for (uint32_t answered = 0;;) {
                 uint32_t number = number_read(&shared->ping);
                 if (number == answered) {
-                        futex_wait(&shared->ping.number, answered, 0);
+                        futex_wait(&shared->ping.number, answered);
                         continue;
                 }
                 line_write(&shared->pong, answered = number, shared->ping.words[1], shared->ping.words[0]);
@@ -136,6 +139,7 @@ pid_t amb_partner_fork(void)
                 return amb_errno();
         if (child == 0) {
                 prctl(PR_SET_PDEATHSIG, SIGKILL);
+                signal(SIGCHLD, SIG_DFL);       /* on_child_end() knows our parent's children, and writes to them */
                 if (getppid() != parent)
                         _exit(0);
         }
@@ -149,6 +153,53 @@ void amb_partner_kill(pid_t child)
         kill(child, SIGKILL);
         while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
                 ;
+}
+
+/* WNOWAIT: amb_partner_free() reaps it. */
+static bool partner_lives(const struct amb_partner *partner)
+{
+        siginfo_t ended = { 0 };
+        return waitid(P_PID, (id_t)partner->child, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+}
+
+/*
+ * Who waits for an answer asleep does so without a limit: a timer would be a tenth of what is measured. So when a partner that can no
+ * longer answer is being waited for, this handler, which may run at any moment and on any thread, changes the number that is slept on.
+ */
+static void on_child_end(int number)
+{
+        int error = errno;
+        for (size_t i = 0; i < SLEEPERS; i++) {
+                struct amb_partner *partner = __atomic_load_n(&sleepers[i], __ATOMIC_ACQUIRE);
+                if (!partner || partner_lives(partner))
+                        continue;
+                __atomic_store_n(&partner->gone, true, __ATOMIC_RELEASE);
+                __atomic_add_fetch(&partner->shared->pong.number, 1u << 30, __ATOMIC_RELEASE);
+                futex_wake(&partner->shared->pong.number);
+        }
+        errno = error;
+}
+
+static int sleeper_watch(struct amb_partner *partner)
+{
+        const struct sigaction action = { .sa_handler = on_child_end, .sa_flags = SA_RESTART | SA_NOCLDSTOP };
+        size_t i = 0;
+        while (i < SLEEPERS && sleepers[i])
+                i++;
+        if (i == SLEEPERS)
+                return -EMFILE;
+        __atomic_store_n(&sleepers[i], partner, __ATOMIC_RELEASE);
+        if (sigaction(SIGCHLD, &action, NULL) < 0)
+                return amb_errno();
+        on_child_end(SIGCHLD);                  /* it may have ended before we listened */
+        return 0;
+}
+
+static void sleeper_forget(const struct amb_partner *partner)
+{
+        for (size_t i = 0; i < SLEEPERS; i++)
+                if (sleepers[i] == partner)
+                        __atomic_store_n(&sleepers[i], NULL, __ATOMIC_RELEASE);
 }
 
 static int partner_start(struct amb_partner *partner, int processor)
@@ -172,7 +223,7 @@ static int partner_start(struct amb_partner *partner, int processor)
                 serve(partner, theirs);
         }
         partner->child = child;
-        return 0;
+        return partner->kind == AMB_PARTNER_FUTEX ? sleeper_watch(partner) : 0;
 }
 
 int amb_partner_create(struct amb_partner **ret_partner, enum amb_partner_kind kind, int processor)
@@ -195,6 +246,7 @@ struct amb_partner *amb_partner_free(struct amb_partner *partner)
 {
         if (!partner)
                 return NULL;
+        sleeper_forget(partner);
         amb_partner_kill(partner->child);
         if (partner->shared)
                 munmap(partner->shared, sizeof(*partner->shared));
@@ -220,13 +272,6 @@ void amb_partner_end(struct amb_partner *partner)
         __atomic_store_n(&partner->shared->runs, 0, __ATOMIC_RELEASE);
 }
 
-/* WNOWAIT: amb_partner_free() reaps it. */
-static bool partner_lives(const struct amb_partner *partner)
-{
-        siginfo_t ended = { 0 };
-        return waitid(P_PID, (id_t)partner->child, &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
-}
-
 static bool spin_for(const struct amb_partner *partner, uint32_t turn)
 {
         for (uint32_t spins = 1; number_read(&partner->shared->pong) != turn; spins++) {
@@ -242,10 +287,9 @@ static bool sleep_for(const struct amb_partner *partner, uint32_t turn)
         struct line *pong = &partner->shared->pong;
         futex_wake(&partner->shared->ping.number);
         for (uint32_t number; (number = number_read(pong)) != turn;) {
-                uint64_t before = amb_time_now();
-                futex_wait(&pong->number, number, LOOK_NS);
-                if (amb_time_now() - before >= LOOK_NS && !partner_lives(partner))
+                if (__atomic_load_n(&partner->gone, __ATOMIC_ACQUIRE))
                         return false;
+                futex_wait(&pong->number, number);
         }
         return true;
 }

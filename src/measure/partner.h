@@ -5,7 +5,7 @@
  * wait.
  *
  * A partner belongs to one thread, and is made while the process has no other: it is a fork. It ends with its parent, however that
- * happens, or by amb_partner_free().
+ * happens, or by amb_partner_free(). AMB_PARTNER_FUTEX takes the process's SIGCHLD handler for itself.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Histograms find what went in; every kind of partner answers, rests, is pinned and noticed when it is gone. */
 #include <check.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -88,6 +89,35 @@ START_TEST(partner_that_is_gone)
 }
 END_TEST
 
+static void *end_soon(void *partner)
+{
+        const struct timespec while_asleep = { .tv_nsec = 20000000 };
+        kill(amb_partner_pid(partner), SIGSTOP);        /* from now on nothing is answered */
+        nanosleep(&while_asleep, NULL);
+        kill(amb_partner_pid(partner), SIGKILL);
+        return NULL;
+}
+
+/* Who is asleep when a partner ends is woken, on whichever thread the signal arrives. */
+START_TEST(partner_that_goes_meanwhile)
+{
+        struct amb_partner *partner = NULL, *other = NULL;
+        pthread_t thread;
+        ck_assert_int_eq(amb_partner_create(&other, AMB_PARTNER_FUTEX, AMB_PROCESSOR_ANY), 0);
+        ck_assert_int_eq(amb_partner_create(&partner, kinds[_i], AMB_PROCESSOR_ANY), 0);
+        amb_partner_begin(partner);
+        ck_assert(amb_partner_once(partner));
+        ck_assert_int_eq(pthread_create(&thread, NULL, end_soon, partner), 0);
+        while (amb_partner_once(partner))
+                ;
+        ck_assert(!amb_partner_once(partner));
+        pthread_join(thread, NULL);
+        ck_assert(amb_partner_once(other));     /* nothing has happened to it */
+        amb_partner_free(partner);
+        amb_partner_free(other);
+}
+END_TEST
+
 static int processors_of(pid_t process)
 {
         cpu_set_t set;
@@ -147,6 +177,7 @@ int main(void)
         tcase_add_test(tests, buckets);
         tcase_add_loop_test(tests, partner_answers, 0, AMB_ARRAY_LENGTH(kinds));
         tcase_add_loop_test(tests, partner_that_is_gone, 0, AMB_ARRAY_LENGTH(kinds));
+        tcase_add_loop_test(tests, partner_that_goes_meanwhile, 0, AMB_ARRAY_LENGTH(kinds));
         tcase_add_test(tests, staying);
         tcase_add_test(tests, staying_where_others_say);
         tcase_add_test(tests, time_of_nobody);
