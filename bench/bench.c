@@ -213,17 +213,20 @@ static bool bar_told(const struct bench_results *results, const char *name)
         return false;
 }
 
-/* Every bar appears, measured or with the reason why not. */
-static void tell_the_rest(struct bench_results *results, const struct options *options)
+/* Every bar appears, measured or with the reason why not. A section that was to measure one and does not even say why has failed. */
+static int tell_the_rest(struct bench_results *results, const struct options *options)
 {
         struct bench bench = { .results = results };
+        int status = OK;
         for (const struct bench_bar_row *bar = bench_bars; bar->name; bar++) {
                 if (bar_told(results, bar->name))
                         continue;
-                bool there = section_find(bar->section), wanted = there && section_wanted(options, bar->section);
+                bool wanted = section_wanted(options, bar->section);
                 bench_skip(&bench, bar->name, "the section %s %s", bar->section,
-                           wanted ? "ended before it was measured" : there ? "was not asked for" : "is not there");
+                           wanted ? "ended before it was measured" : "was not asked for");
+                status = wanted ? FAILED : status;
         }
+        return status;
 }
 
 static int run_all(const struct options *options, struct bench_results *results, int results_fd)
@@ -252,7 +255,8 @@ static int program_main(const struct options *options)
         if (!results)
                 return say("no memory for the results: %s", strerror(errno));
         int status = run_all(options, results, fd);
-        tell_the_rest(results, options);
+        if (tell_the_rest(results, options) != OK)
+                status = FAILED;
         puts("bars:");
         if (bench_print_bars(stdout, results) && status == OK)
                 status = MISSED;

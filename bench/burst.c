@@ -12,7 +12,7 @@ static const unsigned sizes[SIZES] = { 1, 4, 16, 64, 256 };
 struct burst {
         struct amb_partner *futex, *spin;
         io_connect_t connection;
-        struct bench_row *futex_rows[SIZES], *spin_rows[SIZES], *our_rows[SIZES];
+        struct bench_row *futex_rows[SIZES], *our_rows[SIZES], *spin_rows[SIZES];       /* the last: NULL on one processor */
         double ratios[SIZES][BENCH_ROUNDS];
         unsigned count;
 };
@@ -48,7 +48,7 @@ static void partner_block(struct bench *bench, struct amb_partner *partner, unsi
 static void size_turn(struct bench *bench, struct burst *burst, int size)
 {
         partner_block(bench, burst->futex, sizes[size], burst->futex_rows[size]);
-        if (bench->several)
+        if (burst->spin_rows[size])
                 partner_block(bench, burst->spin, sizes[size], burst->spin_rows[size]);
         for (uint64_t i = 0; i < bench_amount(bench, BLOCK, 2); i++)
                 bench_add(burst->our_rows[size], our_burst(bench, burst, sizes[size]));
@@ -57,8 +57,9 @@ static void size_turn(struct bench *bench, struct burst *burst, int size)
 /* What the better of the two takes for a burst, in the round that has just ended. */
 static double better(const struct burst *burst, int size, unsigned round)
 {
-        double futex = bench_round_median(burst->futex_rows[size], round), spin = bench_round_median(burst->spin_rows[size], round);
-        return spin > 0 && spin < futex ? spin : futex;
+        double futex = bench_round_median(burst->futex_rows[size], round);
+        double spin = burst->spin_rows[size] ? bench_round_median(burst->spin_rows[size], round) : futex;
+        return spin < futex ? spin : futex;
 }
 
 static void ratios_take(struct burst *burst, unsigned round)
@@ -91,7 +92,8 @@ static void rows_make(struct bench *bench, struct burst *burst)
                 AMB_FREE char *futex = amb_format("%u: futex, one core", sizes[size]);
                 AMB_FREE char *spin = amb_format("%u: spinning", sizes[size]), *ours = amb_format("%u: calls", sizes[size]);
                 burst->futex_rows[size] = bench_row(bench, futex, NULL);
-                burst->spin_rows[size] = bench_row(bench, spin, burst->futex_rows[size]);
+                if (bench->several)
+                        burst->spin_rows[size] = bench_row(bench, spin, burst->futex_rows[size]);
                 burst->our_rows[size] = bench_row(bench, ours, burst->futex_rows[size]);
         }
 }

@@ -74,8 +74,20 @@ static void bar_ioctl(struct bench *bench, const struct hot *hot)
                            NEAR_NS);
 }
 
+/* One side would spin until the other one's turn comes: nothing that a call could be compared with. */
+static void skip_all(struct bench *bench)
+{
+        static const char *const bars[] = { "hot_scalar", "hot_vs_ioctl", "hot_p99", "hot_4k" };
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(bars); i++)
+                bench_skip(bench, bars[i], "there is one processor only");
+}
+
 void bench_hot(struct bench *bench)
 {
+        if (!bench->several) {
+                skip_all(bench);
+                return;
+        }
         struct hot hot = {
                 .spin = bench_partner(AMB_PARTNER_SPIN, bench->other),
                 .page = bench_partner(AMB_PARTNER_SPIN_PAGE, bench->other),

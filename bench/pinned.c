@@ -2,6 +2,8 @@
 /*
  * Where spinning cannot help: one core for both sides, and two cores that others keep busy.
  */
+#include <sched.h>
+
 #include "bench/sections.h"
 
 enum { TURN_NS = 5000000, LOADED_TURN_NS = 60000000 };
@@ -24,11 +26,25 @@ void bench_one_core(struct bench *bench)
         bench_bar_rows(bench, "one_core", ours, futex_row, BENCH_P50);
 }
 
+/* One for each processor that we may use: who is placed freely shall find none that is idle. */
+static unsigned burners_start(pid_t burners[CPU_SETSIZE])
+{
+        unsigned count = 0;
+        cpu_set_t set;
+        if (sched_getaffinity(0, sizeof(set), &set) < 0)
+                bench_fail("sched_getaffinity: %s", strerror(errno));
+        for (int i = 0; i < CPU_SETSIZE; i++)
+                if (CPU_ISSET(i, &set))
+                        burners[count++] = bench_burner(i);
+        return count;
+}
+
 void bench_loaded(struct bench *bench)
 {
         struct amb_partner *futex = bench_partner(AMB_PARTNER_FUTEX, AMB_PROCESSOR_ANY);
         struct amb_partner *futex_one = bench_partner(AMB_PARTNER_FUTEX, bench->one);
-        pid_t burners[] = { bench_burner(bench->one), bench->several ? bench_burner(bench->other) : 0 };
+        pid_t burners[CPU_SETSIZE];
+        unsigned burner_count = burners_start(burners);
         io_connect_t connection = bench_open(bench, kBenchDirect);
         uint64_t turn = bench_amount(bench, LOADED_TURN_NS, 2000000);
         struct bench_row *row = bench_row(bench, "futex ping-pong, freely placed", NULL);
@@ -41,7 +57,7 @@ void bench_loaded(struct bench *bench)
                 bench_turn(bench, row_one, bench_partner_once, futex_one, turn);
                 amb_thread_stay_on(0, AMB_PROCESSOR_ANY);
         }
-        for (size_t i = 0; i < AMB_ARRAY_LENGTH(burners); i++)
+        for (unsigned i = 0; i < burner_count; i++)
                 amb_partner_kill(burners[i]);
         bench_bar_worst(bench, "loaded_p99", (struct bench_pair[]){ { ours, row }, { ours, row_one } }, 2, BENCH_P99);
 }
