@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "control/bus.h"
@@ -41,6 +42,7 @@ static void server_free(OSObject *object)
                         sd_bus_close_unref(s->bus);
                 sd_event_unref(s->event);
                 amb_fd_close(s->post_fd > 0 ? s->post_fd : -1);
+                amb_fd_close(s->sides > 0 ? s->sides : -1);
                 free(s->name);
                 free(s->bundle_id);
                 free(s->token);
@@ -178,12 +180,14 @@ void amb_server_end(struct amb_server *server, int status)
 
 /* --- connections --- */
 
+#define SIDES_AT_ONCE 64
+
 struct amb_watch {
-        struct amb_link link;
+        struct amb_link link;           /* of the server's `connections` or `refused` */
         struct amb_post ended;
         struct amb_server *server;
         struct amb_connection *connection;
-        sd_event_source *side;
+        int side;                       /* the socket, in the server's `sides`; -1: not any more */
         struct amb_app *app;
         struct amb_link sister;         /* of the app's connections */
         struct amb_link awake;          /* of the server's `awake` or `leaving` */
@@ -198,6 +202,15 @@ struct amb_app {
         struct amb_link watches;
 };
 
+static void watch_end_side(struct amb_watch *watch)
+{
+        int side = watch->side;
+
+        watch->side = -1;
+        if (side >= 0 && epoll_ctl(watch->server->sides, EPOLL_CTL_DEL, side, NULL) < 0)
+                amb_trace(-errno);
+}
+
 static int on_app_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
         struct amb_app *app = userdata;
@@ -206,7 +219,7 @@ static int on_app_end(sd_event_source *source, int fd, uint32_t events, void *us
         app->source = sd_event_source_disable_unref(app->source);
         amb_list_for(watch, &app->watches, sister) {
                 amb_connection_app_died(watch->connection);
-                watch->side = sd_event_source_disable_unref(watch->side);
+                watch_end_side(watch);
         }
         return 0;
 }
@@ -244,12 +257,12 @@ static int watch_app(struct amb_watch *watch, int fd)
         return 0;
 }
 
-/* Before the connection gives its pidfd back. */
+/* Before the connection closes its side socket and gives its pidfd back. */
 static void watch_end_sources(struct amb_watch *watch)
 {
         struct amb_app *app = amb_steal(watch->app);
 
-        watch->side = sd_event_source_disable_unref(watch->side);
+        watch_end_side(watch);
         if (!app)
                 return;
         amb_link_remove(&watch->sister);
@@ -260,14 +273,35 @@ static void watch_end_sources(struct amb_watch *watch)
         free(app);
 }
 
-static int on_side(sd_event_source *source, int fd, uint32_t events, void *userdata)
+static void serve_side(struct amb_watch *watch)
 {
-        struct amb_watch *watch = userdata;
-
         if (amb_connection_serve_side(watch->connection))
-                return 0;
-        watch->side = sd_event_source_disable_unref(watch->side);
+                return;
+        watch_end_side(watch);
         amb_connection_leave_side(watch->connection);
+}
+
+/*
+ * The event loop looks at everything that is ready for each single thing that it does; of all side sockets it sees one descriptor, or the end of
+ * thousands of connections at once would take seconds. No watch is freed while we have the control lock, and each is here once.
+ */
+static int on_sides(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        struct epoll_event ready[SIDES_AT_ONCE];
+        int count = epoll_wait(fd, ready, SIDES_AT_ONCE, 0);
+
+        for (int i = 0; i < count; i++)
+                serve_side(ready[i].data.ptr);
+        return 0;
+}
+
+static int watch_side(struct amb_watch *watch, int fd)
+{
+        struct epoll_event event = { .events = EPOLLIN, .data.ptr = watch };
+
+        if (epoll_ctl(watch->server->sides, EPOLL_CTL_ADD, fd, &event) < 0)
+                return -errno;
+        watch->side = fd;
         return 0;
 }
 
@@ -277,8 +311,8 @@ int amb_server_watch(struct amb_server *server, struct amb_connection *connectio
         int r = -ENOMEM;
 
         if (watch) {
-                *watch = (struct amb_watch){ .server = server, .connection = connection };
-                r = sd_event_add_io(server->event, &watch->side, amb_connection_side(connection), EPOLLIN, on_side, watch);
+                *watch = (struct amb_watch){ .server = server, .connection = connection, .side = -1 };
+                r = watch_side(watch, amb_connection_side(connection));
                 if (r >= 0)
                         r = watch_app(watch, amb_connection_process(connection));
         }
@@ -338,16 +372,21 @@ void amb_server_connection_awake(void *userdata, struct amb_connection *connecti
 
 void amb_server_refuse(struct amb_server *server, uint64_t entry)
 {
-        struct amb_watch *watch;
+        struct amb_watch *watch, *following;
 
-        amb_list_for(watch, &server->connections, link)
-                if (amb_connection_serves(watch->connection, entry))
-                        amb_connection_refuse(watch->connection);
+        /* Who is refused stays so: a driver's end with thousands of connections asks for each of them after it has asked for their provider. */
+        amb_list_for_safe(watch, following, &server->connections, link) {
+                if (!amb_connection_serves(watch->connection, entry))
+                        continue;
+                amb_connection_refuse(watch->connection);
+                amb_link_remove(&watch->link);
+                amb_list_append(&server->refused, &watch->link);
+        }
 }
 
 bool amb_server_has_connections(const struct amb_server *server)
 {
-        return !amb_list_empty(&server->connections);
+        return !amb_list_empty(&server->connections) || !amb_list_empty(&server->refused);
 }
 
 void amb_server_connection_ended(struct amb_server *server, struct amb_connection *connection)
@@ -416,6 +455,8 @@ static int open_daemon(struct amb_server *s, int fd)
         r = sd_event_new(&s->event);
         if (r >= 0)
                 r = sd_event_add_io(s->event, NULL, s->post_fd, EPOLLIN, on_posts, s);
+        if (r >= 0)
+                r = sd_event_add_io(s->event, NULL, s->sides, EPOLLIN, on_sides, s);
         if (r < 0) {
                 amb_fd_close(fd);
                 return amb_trace(r);
@@ -475,6 +516,7 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         pthread_cond_init(&s->ended, NULL);
         amb_list_init(&s->posts);
         amb_list_init(&s->connections);
+        amb_list_init(&s->refused);
         amb_list_init(&s->awake);
         amb_list_init(&s->leaving);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(s->apps); i++)
@@ -491,7 +533,8 @@ static kern_return_t server_set_up(struct amb_server *s, IOUserServer *object, c
         s->directory = s->path ? strdup(s->path) : NULL;
         slash = s->directory ? strrchr(s->directory, '/') : NULL;
         s->post_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (!s->name || !s->bundle_id || !slash || s->post_fd < 0) {
+        s->sides = epoll_create1(EPOLL_CLOEXEC);
+        if (!s->name || !s->bundle_id || !slash || s->post_fd < 0 || s->sides < 0) {
                 amb_fd_close(fd);
                 return kIOReturnNoMemory;
         }

@@ -51,6 +51,8 @@ struct amb_server {
 
         pthread_mutex_t control;        /* taken before all other locks, and only by amb_server_run and the control thread */
         struct amb_link connections;    /* control: struct amb_watch */
+        struct amb_link refused;        /* control: the same, of terminated user clients */
+        int sides;                      /* epoll: the connections' side sockets */
         struct amb_link awake;          /* control: the same, of connections that have a thread; the one awakened first, first */
         unsigned int awake_count;
         struct amb_link leaving;        /* control: those that have been asked to let it go */

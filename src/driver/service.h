@@ -49,6 +49,7 @@ struct IOService_ivars {
         _Atomic uint32_t queue_changes;
         IOService *service;             /* whose these are */
         struct amb_link link;           /* the table (table.h), which retains */
+        struct amb_link same_bucket;    /* of it; `entry` does not change once it is in */
 };
 
 /* Number, provider, properties (retained, not changed any more) and name, once, before anybody else knows the object. -ENOMEM. */
