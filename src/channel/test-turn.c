@@ -2,6 +2,7 @@
 /* Callers that wait their turn: who is let go when, and that no slot is lost (turn.h). */
 #include <sched.h>
 #include <sys/wait.h>
+#include <time.h>
 #include "channel/private.h"
 #include "channel/test-pair.h"
 
@@ -162,6 +163,41 @@ START_TEST(sleepers_and_the_end_let_go)
 }
 END_TEST
 
+static uint64_t thread_time(pthread_t thread)
+{
+        struct timespec used;
+        clockid_t clock;
+
+        ck_assert_int_eq(pthread_getcpuclockid(thread, &clock), 0);
+        ck_assert_int_eq(clock_gettime(clock, &used), 0);
+        return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+/* Whoever comes behind thousands of others may wait for more than a second, and sleeps meanwhile. */
+START_TEST(the_last_of_many_sleeps)
+{
+        const uint32_t others = 10000;
+        struct taker taker;
+        uint64_t begin, used;
+
+        if (!crowd_make())
+                return;
+        amb_store(&pair.app->turn.count, others);
+        taker_start(&taker);
+        begin = amb_time_now();
+        while (amb_time_now() - begin < 200000000)
+                sched_yield();
+        used = thread_time(taker.thread);
+        ck_assert_uint_eq(amb_load_ordered(&taker.done), 0);
+        amb_turn_end(&pair.app->turn);
+        pthread_join(taker.thread, NULL);
+        ck_assert_uint_lt(used, 20000000);
+        ck_assert_uint_eq(amb_load(&pair.app->turn.count), others);
+        amb_store(&pair.app->turn.count, 0);
+        crowd_free();
+}
+END_TEST
+
 /* --- with a host --- */
 
 enum { CALLERS = 8 };
@@ -260,6 +296,7 @@ int main(void)
         tcase_add_test(tcase, waits_in_vain_are_learnt);
         tcase_add_test(tcase, slots_are_handed_over);
         tcase_add_test(tcase, sleepers_and_the_end_let_go);
+        tcase_add_test(tcase, the_last_of_many_sleeps);
         tcase_add_loop_test(tcase, hot_callers_take_turns, 0, 2);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);

@@ -65,7 +65,8 @@ static void waiter_wake(uint32_t *word)
 
 static void waiter_sleep(struct waiter *waiter, uint64_t nanoseconds)
 {
-        struct timespec limit = { .tv_nsec = (long)nanoseconds };
+        /* Behind some thousands of others it is more than a second. */
+        struct timespec limit = { .tv_sec = (time_t)(nanoseconds / 1000000000), .tv_nsec = (long)(nanoseconds % 1000000000) };
         int saved = errno;
 
         /* Every outcome means: look again. */
