@@ -50,7 +50,7 @@ void amb_connection_set_watch(struct amb_connection *connection, void *watch);
 void *amb_connection_watch(const struct amb_connection *connection);
 int amb_connection_side(struct amb_connection *connection);             /* to be watched for input */
 int amb_connection_process(struct amb_connection *connection);          /* the same */
-/* Handles what the side socket has. False: nothing more will come, stop watching, then leave it: closed if nobody is there. */
+/* Handles some of what the side socket has. False: nothing more will come, stop watching, then leave it: closed if nobody is there. */
 bool amb_connection_serve_side(struct amb_connection *connection);
 void amb_connection_leave_side(struct amb_connection *connection);
 /* The app has closed it or was cut off: no more calls. Completions still go to it. */

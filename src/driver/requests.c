@@ -374,13 +374,19 @@ static void close_locked(struct amb_connection *c, const struct amb_side_message
         amb_connection_app_gone(c);
 }
 
+/*
+ * Some of what is there: an app that says as fast as we listen what gets no answer must not keep us from the others. The rest is still
+ * there when we are asked again.
+ */
+#define SERVED_AT_ONCE 32
+
 bool amb_connection_serve_side(struct amb_connection *c)
 {
         struct amb_side_message message;
         const char *wrong = NULL;
         int r, fd;
 
-        for (;;) {
+        for (unsigned served = 0; served < SERVED_AT_ONCE; served++) {
                 r = amb_side_receive(c->side, false, &message, &fd);
                 if (r == AMB_SIDE_NOTHING)
                         return true;
@@ -415,6 +421,8 @@ bool amb_connection_serve_side(struct amb_connection *c)
                 if (atomic_load(&c->over))
                         return false;
         }
+        if (!wrong)
+                return true;
         amb_connection_cut_off(c, wrong);
         return false;
 }

@@ -263,7 +263,13 @@ static void app_knock(void *userdata)
         (void)amb_side_send(app.side, &message, -1, true);
 }
 
-static void open_connection(bool own_queue)
+static void control_start(void)
+{
+        ck_assert_int_eq(pthread_create(&app.control, NULL, control_run, NULL), 0);
+}
+
+/* Nobody serves the side socket. */
+static void open_unserved(bool own_queue)
 {
         struct amb_channel_options none = { .peer_pidfd = -1, .knock = app_knock };
         struct amb_connection_options options = { .id = 1, .process = -1, .ended = on_ended };
@@ -284,7 +290,12 @@ static void open_connection(bool own_queue)
         ck_assert_int_eq(amb_connection_new(&options, &app.connection), 0);
         amb_connection_start(app.connection, &app.client->client);
         OSObject_release(app.client);
-        pthread_create(&app.control, NULL, control_run, NULL);
+}
+
+static void open_connection(bool own_queue)
+{
+        open_unserved(own_queue);
+        control_start();
 }
 
 static struct amb_side_message ask(uint32_t kind, uint32_t id, uint32_t flags, uint64_t size, int fd, int *ret_fd)
@@ -792,6 +803,39 @@ START_TEST(rests)
 END_TEST
 
 /* A call in progress goes on, its answer arrives unchanged; then the driver's object is let go. The end of the app stops what was not. */
+static uint32_t side_fill(uint32_t kind)
+{
+        struct amb_side_message message = { .kind = kind };
+        uint32_t sent = 0;
+
+        while (amb_side_send(app.side, &message, -1, false) == 0)
+                sent++;
+        return sent;
+}
+
+/* What needs no answer may come without end: it is served in pieces, so that others have their turn. */
+START_TEST(silent_messages_in_pieces)
+{
+        uint64_t in[3] = { 1, 2, 39 }, out[1] = { 0 };
+        struct amb_call c = { .selector = ADD, .scalars = in, .scalar_count = 3, .scalars_out = out, .scalar_capacity = 1 };
+        struct pollfd pollfd = { .events = POLLIN };
+        uint32_t sent, rounds = 0;
+
+        open_unserved(false);
+        pollfd.fd = amb_connection_side(app.connection);
+        sent = side_fill(_i ? AMB_SIDE_KNOCK : AMB_SIDE_PORT_DROP);
+        ck_assert_uint_gt(sent, 100);
+        for (; poll(&pollfd, 1, 0) > 0; rounds++)
+                ck_assert(amb_connection_serve_side(app.connection));
+        ck_assert_uint_ge(rounds, sent / 50);
+        ck_assert_uint_le(rounds, sent);
+        control_start();
+        ck_assert_int_eq(call(&c).status, 0);
+        ck_assert_uint_eq(out[0], 42);
+        close_connection();
+}
+END_TEST
+
 START_TEST(terminated_in_call)
 {
         struct amb_reply reply = { .status = 1 };
@@ -1113,6 +1157,7 @@ int main(void)
         tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, scalars, 0, 2);
         tcase_add_loop_test(tcase, rests, 0, 3);
+        tcase_add_loop_test(tcase, silent_messages_in_pieces, 0, 2);
         tcase_add_loop_test(tcase, hot_without_memory, 0, 2);
         tcase_add_test(tcase, structures);
         tcase_add_test(tcase, large);
