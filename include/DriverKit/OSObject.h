@@ -18,38 +18,13 @@
 #include <stdint.h>
 
 #include <DriverKit/IOReturn.h>
+#include <ambidext/class.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct OSObject OSObject;
-typedef struct OSMetaClass OSMetaClass;
-
-/*
- * A method of a class: its 64-bit id (unique within a class and its superclasses) and the implementation. Of a service's method
- * also the name of the queue that it runs on (IOService_SetDispatchQueue; NULL: the default queue), and of one that an OSAction
- * calls, the class of that action (OSDefineAction; NULL: any). An override has both from the method that it overrides unless it
- * names its own. Strings live as long as the class.
- */
-struct amb_method {
-        uint64_t id;
-        void (*function)(void);
-        const char *queue;
-        const char *action;
-};
-
-/*
- * A class. Constant, lives as long as the program or bundle that defines it. A driver bundle exports each of its classes as
- * `const OSMetaClass gNAMEMetaClass` (write OSDefineMetaClass below); the host finds it by that symbol.
- */
-struct OSMetaClass {
-        const char *name;                       /* C identifier, at most 127 bytes */
-        const OSMetaClass *super;               /* NULL only for OSObject */
-        size_t size;                            /* bytes of an instance, the superclass's instance first */
-        const struct amb_method *methods;       /* ends with AMB_METHODS_END */
-        void *const *skin;                      /* NULL, or where a C++ skin has put its vtable pointer for instances */
-};
 
 /* 24 bytes on LP64. Fields are the runtime's; use the functions. */
 struct OSObject {
@@ -58,8 +33,6 @@ struct OSObject {
         uint32_t filler;
         const OSMetaClass *meta;
 };
-
-#define OSTypeID(Class) (&g##Class##MetaClass)
 
 extern const OSMetaClass gOSObjectMetaClass;
 
@@ -82,15 +55,6 @@ extern const OSMetaClass gOSObjectMetaClass;
                   __builtin_types_compatible_p(__typeof__(&(implementation)), __typeof__(&Class##_##Method)),           \
                   (implementation), (struct amb_signature_differs_from_##Class##_##Method *)0), NULL, NULL }
 #endif
-#define AMB_METHOD(method_id, implementation) { (method_id), (void (*)(void))(implementation), NULL, NULL }
-#define AMB_METHODS_END { 0, NULL, NULL, NULL }
-/* An own method on a queue of its own: declares that name for the class and its subclasses. */
-#define AMB_METHOD_ON(queue_name, method_id, implementation)                                                            \
-        { (method_id), (void (*)(void))(implementation), (queue_name), NULL }
-/* Methods that actions call; Class_Method_ID is the id. See OSDefineAction in <DriverKit/OSAction.h>. */
-#define AMB_ACTION_METHOD(Class, Method, implementation) AMB_ACTION_METHOD_ON(NULL, Class, Method, implementation)
-#define AMB_ACTION_METHOD_ON(queue_name, Class, Method, implementation)                                                 \
-        { Class##_##Method##_ID, (void (*)(void))(implementation), (queue_name), "OSAction_" #Class "_" #Method }
 
 /*
  * Defines and exports the class of a C driver. `struct Class` must begin with a `struct Super`.
@@ -103,7 +67,7 @@ extern const OSMetaClass gOSObjectMetaClass;
 #endif
 #define OSDefineMetaClass(Class, Super, method_table)                                                                   \
         AMB_EXPORT const OSMetaClass g##Class##MetaClass = {                                                            \
-                #Class, &g##Super##MetaClass, sizeof(struct Class), (method_table), NULL                                \
+                #Class, &g##Super##MetaClass, sizeof(struct Class), (method_table), AMB_SKIN_PLACE                      \
         }
 
 /*
@@ -177,16 +141,6 @@ void *amb_object_cast_required(const void *object, const OSMetaClass *meta);
                 }                                                                                                       \
         } while (0)
 #define OSObjectSafeReleaseNULL(pointer) OSSafeReleaseNULL(pointer)
-
-/*
- * A type of blocks: AMB_BLOCK_TYPE(Name, result, arguments). A compiler without blocks sees a pointer: what another one made
- * can be handed on.
- */
-#ifdef __BLOCKS__
-#define AMB_BLOCK_TYPE(name, result, ...) typedef result (^name)(__VA_ARGS__)
-#else
-#define AMB_BLOCK_TYPE(name, result, ...) typedef void *name
-#endif
 
 #ifdef __cplusplus
 }

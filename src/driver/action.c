@@ -49,7 +49,7 @@ static const struct amb_method action_methods[] = {
         AMB_METHODS_END,
 };
 
-AMB_EXPORT const OSMetaClass gOSActionMetaClass = { "OSAction", &gOSObjectMetaClass, sizeof(OSAction), action_methods, NULL };
+AMB_EXPORT const OSMetaClass gOSActionMetaClass = { "OSAction", &gOSObjectMetaClass, sizeof(OSAction), action_methods, AMB_SKIN_PLACE };
 
 /* --- creation --- */
 
@@ -344,7 +344,9 @@ static void callback_run(void *context)
                 return;
         }
         run = c->begin(c->context, &arguments);
-        if (run)
+        if (run && arguments.call)
+                arguments.call(c->context, a->method, &a->target->object);
+        else if (run)
                 call_method(a, c->action, &arguments);
         pthread_mutex_lock(&a->lock);
         a->rest.running--;

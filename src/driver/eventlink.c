@@ -85,8 +85,8 @@ static const struct amb_method named_methods[] = {
         AMB_METHODS_END,
 };
 
-AMB_EXPORT const OSMetaClass gIOEventLinkMetaClass = { "IOEventLink", &gOSObjectMetaClass, sizeof(IOEventLink), named_methods, NULL };
-AMB_EXPORT const OSMetaClass gIOWorkGroupMetaClass = { "IOWorkGroup", &gOSObjectMetaClass, sizeof(IOWorkGroup), named_methods, NULL };
+AMB_EXPORT const OSMetaClass gIOEventLinkMetaClass = { "IOEventLink", &gOSObjectMetaClass, sizeof(IOEventLink), named_methods, AMB_SKIN_PLACE };
+AMB_EXPORT const OSMetaClass gIOWorkGroupMetaClass = { "IOWorkGroup", &gOSObjectMetaClass, sizeof(IOWorkGroup), named_methods, AMB_SKIN_PLACE };
 
 static kern_return_t named_create(const OSMetaClass *class, enum amb_named_kind kind, OSString *name, IOUserClient *client,
                                   void *ret_object)

@@ -357,7 +357,7 @@ static const struct amb_method interrupt_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOInterruptDispatchSourceMetaClass = {
-        "IOInterruptDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOInterruptDispatchSource), interrupt_methods, NULL,
+        "IOInterruptDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOInterruptDispatchSource), interrupt_methods, AMB_SKIN_PLACE,
 };
 
 /* The provider's interrupt becomes the source's. */

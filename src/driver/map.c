@@ -60,7 +60,7 @@ static const struct amb_method map_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOMemoryMapMetaClass = {
-        "IOMemoryMap", &gOSObjectMetaClass, sizeof(IOMemoryMap), map_methods, NULL,
+        "IOMemoryMap", &gOSObjectMetaClass, sizeof(IOMemoryMap), map_methods, AMB_SKIN_PLACE,
 };
 
 AMB_EXPORT uint64_t IOMemoryMap_GetAddress(IOMemoryMap *self)

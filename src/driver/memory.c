@@ -65,11 +65,11 @@ static const struct amb_method memory_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOMemoryDescriptorMetaClass = {
-        "IOMemoryDescriptor", &gOSObjectMetaClass, sizeof(IOMemoryDescriptor), memory_methods, NULL,
+        "IOMemoryDescriptor", &gOSObjectMetaClass, sizeof(IOMemoryDescriptor), memory_methods, AMB_SKIN_PLACE,
 };
 
 AMB_EXPORT const OSMetaClass gIOBufferMemoryDescriptorMetaClass = {
-        "IOBufferMemoryDescriptor", &gIOMemoryDescriptorMetaClass, sizeof(IOBufferMemoryDescriptor), memory_methods, NULL,
+        "IOBufferMemoryDescriptor", &gIOMemoryDescriptorMetaClass, sizeof(IOBufferMemoryDescriptor), memory_methods, AMB_SKIN_PLACE,
 };
 
 IOMemoryDescriptor *amb_memory_new(const OSMetaClass *meta, int kind, uint64_t direction, uint64_t length)

@@ -247,7 +247,8 @@ static const struct amb_method notify_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOServiceNotificationDispatchSourceMetaClass = {
-        "IOServiceNotificationDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOServiceNotificationDispatchSource), notify_methods, NULL,
+        "IOServiceNotificationDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOServiceNotificationDispatchSource),
+        notify_methods, AMB_SKIN_PLACE,
 };
 
 /*

@@ -86,7 +86,7 @@ static const struct amb_method queue_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIODispatchQueueMetaClass = {
-        "IODispatchQueue", &gOSObjectMetaClass, sizeof(IODispatchQueue), queue_methods, NULL,
+        "IODispatchQueue", &gOSObjectMetaClass, sizeof(IODispatchQueue), queue_methods, AMB_SKIN_PLACE,
 };
 
 AMB_EXPORT kern_return_t IODispatchQueue_Create(const char *name, uint64_t options, uint64_t priority, IODispatchQueue **queue)

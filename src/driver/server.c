@@ -61,7 +61,7 @@ static const struct amb_method server_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOUserServerMetaClass = {
-        "IOUserServer", &gIOServiceMetaClass, sizeof(IOUserServer), server_methods, NULL,
+        "IOUserServer", &gIOServiceMetaClass, sizeof(IOUserServer), server_methods, AMB_SKIN_PLACE,
 };
 
 struct amb_server *amb_server(void)

@@ -73,7 +73,7 @@ static const struct amb_method service_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOServiceMetaClass = {
-        "IOService", &gOSObjectMetaClass, sizeof(IOService), service_methods, NULL,
+        "IOService", &gOSObjectMetaClass, sizeof(IOService), service_methods, AMB_SKIN_PLACE,
 };
 
 int amb_service_attach(IOService *service, uint64_t entry, IOService *provider, OSDictionary *properties, const char *name)

@@ -36,7 +36,7 @@ static const struct amb_method source_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIODispatchSourceMetaClass = {
-        "IODispatchSource", &gOSObjectMetaClass, sizeof(IODispatchSource), source_methods, NULL,
+        "IODispatchSource", &gOSObjectMetaClass, sizeof(IODispatchSource), source_methods, AMB_SKIN_PLACE,
 };
 
 struct event {

@@ -203,7 +203,7 @@ static const struct amb_method state_methods[] = {
 
 AMB_EXPORT const OSMetaClass gIOServiceStateNotificationDispatchSourceMetaClass = {
         "IOServiceStateNotificationDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOServiceStateNotificationDispatchSource),
-        state_methods, NULL,
+        state_methods, AMB_SKIN_PLACE,
 };
 
 /* The caller's array may change. False: no memory. */

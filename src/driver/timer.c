@@ -54,7 +54,7 @@ static const struct amb_method timer_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOTimerDispatchSourceMetaClass = {
-        "IOTimerDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOTimerDispatchSource), timer_methods, NULL,
+        "IOTimerDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOTimerDispatchSource), timer_methods, AMB_SKIN_PLACE,
 };
 
 /*

@@ -43,7 +43,7 @@ static const struct amb_method client_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOUserClientMetaClass = {
-        "IOUserClient", &gIOServiceMetaClass, sizeof(IOUserClient), client_methods, NULL,
+        "IOUserClient", &gIOServiceMetaClass, sizeof(IOUserClient), client_methods, AMB_SKIN_PLACE,
 };
 
 /* One check of a dispatch entry: exactly equal, or not checked. */

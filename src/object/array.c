@@ -124,7 +124,7 @@ static const struct amb_method array_methods[] = {
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSArrayMetaClass = { "OSArray", &gOSCollectionMetaClass, sizeof(OSArray), array_methods, NULL };
+const OSMetaClass gOSArrayMetaClass = { "OSArray", &gOSCollectionMetaClass, sizeof(OSArray), array_methods, AMB_SKIN_PLACE };
 
 /* --- C functions --- */
 

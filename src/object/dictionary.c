@@ -268,7 +268,7 @@ static const struct amb_method dictionary_methods[] = {
 };
 
 const OSMetaClass gOSDictionaryMetaClass = { "OSDictionary", &gOSCollectionMetaClass, sizeof(OSDictionary), dictionary_methods,
-                                             NULL };
+                                             AMB_SKIN_PLACE };
 
 /* --- C functions --- */
 

@@ -23,7 +23,7 @@ static const struct amb_method object_methods[] = {
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSObjectMetaClass = { "OSObject", NULL, sizeof(OSObject), object_methods, NULL };
+const OSMetaClass gOSObjectMetaClass = { "OSObject", NULL, sizeof(OSObject), object_methods, AMB_SKIN_PLACE };
 
 _Static_assert(sizeof(void *) != 8 || sizeof(OSObject) == 24, "the C++ skin and every driver binary know this size");
 

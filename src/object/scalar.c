@@ -11,7 +11,7 @@ static const struct amb_method string_methods[] = {
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSStringMetaClass = { "OSString", &gOSContainerMetaClass, sizeof(OSString), string_methods, NULL };
+const OSMetaClass gOSStringMetaClass = { "OSString", &gOSContainerMetaClass, sizeof(OSString), string_methods, AMB_SKIN_PLACE };
 
 OSString *OSStringCreate(const char *cstring, size_t length)
 {
@@ -102,7 +102,7 @@ static const struct amb_method data_methods[] = {
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSDataMetaClass = { "OSData", &gOSContainerMetaClass, sizeof(OSData), data_methods, NULL };
+const OSMetaClass gOSDataMetaClass = { "OSData", &gOSContainerMetaClass, sizeof(OSData), data_methods, AMB_SKIN_PLACE };
 
 OSData *OSDataCreate(const void *bytes, size_t length)
 {
@@ -272,7 +272,7 @@ static const struct amb_method number_methods[] = {
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSNumberMetaClass = { "OSNumber", &gOSContainerMetaClass, sizeof(OSNumber), number_methods, NULL };
+const OSMetaClass gOSNumberMetaClass = { "OSNumber", &gOSContainerMetaClass, sizeof(OSNumber), number_methods, AMB_SKIN_PLACE };
 
 OSNumber *OSNumberCreate(uint64_t value, size_t bits)
 {
@@ -358,7 +358,7 @@ static const struct amb_method boolean_methods[] = {
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSBooleanMetaClass = { "OSBoolean", &gOSContainerMetaClass, sizeof(OSBoolean), boolean_methods, NULL };
+const OSMetaClass gOSBooleanMetaClass = { "OSBoolean", &gOSContainerMetaClass, sizeof(OSBoolean), boolean_methods, AMB_SKIN_PLACE };
 
 static OSBoolean boolean_true = { { NULL, AMB_REFERENCES_STUCK, 0, &gOSBooleanMetaClass }, true };
 static OSBoolean boolean_false = { { NULL, AMB_REFERENCES_STUCK, 0, &gOSBooleanMetaClass }, false };

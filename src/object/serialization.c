@@ -42,7 +42,7 @@ static const struct amb_method serialization_methods[] = {
 };
 
 const OSMetaClass gOSSerializationMetaClass = { "OSSerialization", &gOSContainerMetaClass, sizeof(OSSerialization),
-                                                serialization_methods, NULL };
+                                                serialization_methods, AMB_SKIN_PLACE };
 
 /* --- writing --- */
 

@@ -49,7 +49,7 @@ static const struct amb_method set_methods[] = {
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSSetMetaClass = { "OSSet", &gOSCollectionMetaClass, sizeof(OSSet), set_methods, NULL };
+const OSMetaClass gOSSetMetaClass = { "OSSet", &gOSCollectionMetaClass, sizeof(OSSet), set_methods, AMB_SKIN_PLACE };
 
 OSSet *OSSet_withCapacity(uint32_t capacity)
 {
@@ -164,7 +164,7 @@ static const struct amb_method ordered_methods[] = {
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSOrderedSetMetaClass = { "OSOrderedSet", &gOSCollectionMetaClass, sizeof(OSOrderedSet), ordered_methods, NULL };
+const OSMetaClass gOSOrderedSetMetaClass = { "OSOrderedSet", &gOSCollectionMetaClass, sizeof(OSOrderedSet), ordered_methods, AMB_SKIN_PLACE };
 
 OSOrderedSet *OSOrderedSet_withCapacity(uint32_t capacity)
 {
