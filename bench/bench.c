@@ -31,7 +31,7 @@ static const char help[] =
         "Measures calls into a driver against the plainest things that two processes can do, in turns of milliseconds, in one\n"
         "run: the processors of a virtual machine move apart and together, and everything wanders with them but the ratio of\n"
         "neighbours. Prints a table (median, 99th percentile, least, ratio of the medians) and the bars: the median of at least 5\n"
-        "rounds' ratios each. Without SECTION: all of them, about two minutes. Nothing else should run meanwhile.\n"
+        "rounds' ratios each. Without SECTION: all of them, two to three minutes. Nothing else should run meanwhile.\n"
         "\n"
         "  --json FILE    write everything, histograms too, to FILE\n"
         "  --plot FILE    write a picture (SVG) of latency against load to FILE\n"

@@ -17,7 +17,7 @@
  *      bench_bar_rows(bench, "hot_scalar", ours, plain, BENCH_P50);
  *
  * Processors of virtual machines move apart and together within seconds: what is compared is measured in one round, and a bar is
- * the median of the rounds' ratios. One thread only may use these functions.
+ * the median of the rounds' ratios. One thread only may use these functions, but bench_since() and the calls, which any may.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -117,6 +117,13 @@ struct amb_partner *bench_partner(enum amb_partner_kind kind, int processor);
 void bench_partner_once(void *partner);
 /* A process that does nothing but burn a processor (or AMB_PROCESSOR_ANY's); amb_partner_kill() ends it. */
 pid_t bench_burner(int processor);
+/* The directory that everything is built in: this program lies in BUILD/bench. The caller frees it. */
+char *bench_build_directory(void);
+/*
+ * Runs a program to its end, which comes at the latest with ours: its exit status, or -1 when a signal ended it; and what it
+ * printed, as much as there is room for. While there is one thread.
+ */
+int bench_run(const char *const arguments[], char *out, size_t size);
 
 /* --- the driver (driver/bench-driver.h says what its selectors do) --- */
 
@@ -126,3 +133,5 @@ pid_t bench_daemon(void);
 /* For bench_turn(); context: an io_connect_t *. */
 void bench_call(void *connection);              /* kBenchScalar, 2 in and 2 out */
 void bench_call_page(void *connection);         /* kBenchStruct, 4096 in and out */
+/* Calls for so long that do not count: both sides have been idle, and learn that they are not any more. */
+void bench_warm(io_connect_t connection, uint64_t nanoseconds);

@@ -2,12 +2,16 @@
 /* A section's side of bench.h: rounds and rows, and what is needed of other processes. */
 #include "bench/bench.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include <CoreFoundation/CoreFoundation.h>
@@ -282,6 +286,47 @@ pid_t bench_burner(int processor)
                 ;
 }
 
+char *bench_build_directory(void)
+{
+        char self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        for (int level = 0; n > 0 && level < 2; level++) {
+                char *slash = memrchr(self, '/', (size_t)n);
+                n = slash ? slash - self : 0;
+        }
+        char *directory = n > 0 ? amb_format("%.*s", (int)n, self) : NULL;
+        if (!directory)
+                bench_fail("this program does not know where it lies");
+        return directory;
+}
+
+static _Noreturn void run_exec(const char *const arguments[], int out, pid_t parent)
+{
+        prctl(PR_SET_PDEATHSIG, SIGTERM);       /* who has started others takes them down */
+        if (getppid() == parent && dup2(out, STDOUT_FILENO) >= 0)
+                execv(arguments[0], (char **)arguments);
+        _exit(127);
+}
+
+int bench_run(const char *const arguments[], char *out, size_t size)
+{
+        int pipes[2], status;
+        size_t length = 0;
+        pid_t parent = getpid(), pid = pipe2(pipes, O_CLOEXEC) < 0 ? -1 : fork();
+        if (pid < 0)
+                bench_fail("%s: %s", arguments[0], strerror(errno));
+        if (pid == 0)
+                run_exec(arguments, pipes[1], parent);
+        close(pipes[1]);
+        for (ssize_t n; length + 1 < size && (n = read(pipes[0], out + length, size - 1 - length)) > 0;)
+                length += (size_t)n;
+        out[length] = 0;
+        close(pipes[0]);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+                ;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 /* --- the driver --- */
 
 static io_service_t service(struct bench *bench)
@@ -355,4 +400,11 @@ void bench_call_page(void *connection)
         size_t size = sizeof(out);
         bench_check(IOConnectCallStructMethod(*(io_connect_t *)connection, kBenchStruct, in, sizeof(in), out, &size),
                     "calling kBenchStruct");
+}
+
+void bench_warm(io_connect_t connection, uint64_t nanoseconds)
+{
+        uint64_t first = amb_time_now();
+        while (amb_time_now() - first < nanoseconds)
+                bench_call(&connection);
 }

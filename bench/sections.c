@@ -13,5 +13,9 @@ const struct bench_section bench_sections[] = {
         { "instructions", "instructions of a hot call, counted under callgrind", 5, bench_instructions },
         { "rate", "calls of 8 threads, completions, opens and closes in a second", 6, bench_rate },
         { "connections", "10,000 connections to one driver, and 100 idle ones", 40, bench_connections },
+        { "several", "1 to 64 connections that are called at once", 6, bench_several },
+        { "sizes", "structures of 16 bytes to 64 MiB", 8, bench_sizes },
+        { "hops", "a queue of the driver's own; completions", 5, bench_hops },
+        { "start", "from `ambidext run` to a program's first call", 4, bench_start },
         { 0 },
 };

@@ -14,3 +14,7 @@ void bench_load(struct bench *bench);
 void bench_instructions(struct bench *bench);
 void bench_rate(struct bench *bench);
 void bench_connections(struct bench *bench);
+void bench_several(struct bench *bench);
+void bench_sizes(struct bench *bench);
+void bench_hops(struct bench *bench);
+void bench_start(struct bench *bench);

@@ -23,6 +23,12 @@ HOT = {"hot_scalar", "hot_vs_ioctl", "hot_p99", "hot_4k"}
 MAY_BE_SKIPPED = {"hot_vs_ioctl", "idle_vs_fuse", "instructions", "connections_call"}   # what the machine may not have
 PROCESSORS = os.sched_getaffinity(0)
 
+# What has no bar, but is measured and told: section, and one of its rows.
+REPORTED = {("several", "1 thread, connections in turn: 64"), ("several", "threads with a connection each: 64"), ("sizes", "16 B in"),
+            ("sizes", "64 MiB in, again"), ("sizes", "64 MiB out, new"), ("hops", "call, a queue of its own"),
+            ("hops", "completion, run loop"), ("hops", "completion, run loop, 1 ms idle"),
+            ("start", "ambidext run, to its program's first call")}
+
 
 def fail(text):
     sys.exit(f"test-bench: {text}")
@@ -70,6 +76,10 @@ def check_whole(program, directory):
     expect(check_bars(found, done.stdout) == (done.returncode == 0), f"the bars and the status {done.returncode} do not agree")
     for row in found["rows"]:
         check_row(row)
+    missing = REPORTED - {(row["section"], row["name"]) for row in found["rows"]}
+    expect(not missing, f"not measured: {missing}")
+    expect(all(f"  {name} " in done.stdout for _, name in REPORTED), "a row is not in the table")
+    expect(max(map(len, done.stdout.splitlines())) <= 132, "a line of the table is too long")
     expect(found["load"] and found["machine"]["processors"] > 0, "no points, or no machine")
     picture = xml.etree.ElementTree.parse(plot_file).getroot()
     lines = [line for line in picture.iter() if line.tag.endswith("polyline") and line.get("points")]

@@ -15,5 +15,7 @@ enum {
         kBenchStruct,           /* 4096 bytes in; the very same bytes out, so that there are as few copies as there can be */
         kBenchMade,             /* 4096 bytes in; as many out, of an OSData that the driver makes for them, as most drivers do */
         kBenchStream,           /* async; in: how many; so many completions, each with its number from 0, before the call returns */
+        kBenchTake,             /* 8-byte words in, however many; 1 scalar out: their sum */
+        kBenchGive,             /* 1 scalar in; 8-byte words out, as many as the caller has room for, each of them that scalar */
         kBenchSelectors,
 };

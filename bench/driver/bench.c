@@ -43,12 +43,76 @@ static kern_return_t bench_stream(OSObject *target, void *reference, IOUserClien
         return kIOReturnSuccess;
 }
 
+/* Where the bytes of a descriptor are. The mapping is the caller's to release. */
+static kern_return_t bench_map(IOMemoryDescriptor *descriptor, IOMemoryMap **map, uint64_t **words, size_t *count)
+{
+        kern_return_t code = IOMemoryDescriptor_CreateMapping(descriptor, 0, 0, 0, 0, 0, map);
+
+        if (code == kIOReturnSuccess) {
+                *words = (uint64_t *)(uintptr_t)IOMemoryMap_GetAddress(*map);
+                *count = IOMemoryMap_GetLength(*map) / sizeof(**words);
+        }
+        return code;
+}
+
+static kern_return_t bench_take(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        IOMemoryMap *map = NULL;
+        uint64_t *words = NULL, sum = 0;
+        size_t count = 0;
+        kern_return_t code = kIOReturnSuccess;
+
+        if (arguments->structureInput) {
+                count = OSDataGetLength(arguments->structureInput) / sizeof(*words);
+                words = (uint64_t *)OSDataGetBytesPtr(arguments->structureInput, 0, count * sizeof(*words));
+        } else if (arguments->structureInputDescriptor) {
+                code = bench_map(arguments->structureInputDescriptor, &map, &words, &count);
+        }
+        for (size_t i = 0; i < count; i++)
+                sum += words[i];
+        arguments->scalarOutput[0] = sum;
+        OSObject_release(map);
+        return code;
+}
+
+static kern_return_t bench_give_inline(IOUserClientMethodArguments *arguments)
+{
+        uint64_t words[kBenchPage / sizeof(uint64_t)];
+        size_t count = arguments->structureOutputMaximumSize / sizeof(*words);
+
+        if (count > sizeof(words) / sizeof(*words))
+                return kIOReturnBadArgument;
+        for (size_t i = 0; i < count; i++)
+                words[i] = arguments->scalarInput[0];
+        arguments->structureOutput = OSDataCreate(words, count * sizeof(*words));
+        return arguments->structureOutput ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
+static kern_return_t bench_give(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+{
+        IOMemoryMap *map;
+        uint64_t *words;
+        size_t count;
+
+        if (!arguments->structureOutputDescriptor)
+                return bench_give_inline(arguments);
+        kern_return_t code = bench_map(arguments->structureOutputDescriptor, &map, &words, &count);
+        if (code != kIOReturnSuccess)
+                return code;
+        for (size_t i = 0; i < count; i++)
+                words[i] = arguments->scalarInput[0];
+        OSObject_release(map);
+        return kIOReturnSuccess;
+}
+
 static const IOUserClientMethodDispatch bench_table[kBenchSelectors] = {
         /* function, completion?, scalars in, bytes in, scalars out, bytes out */
         [kBenchScalar] = { bench_scalar, 0, 2, 0, 2, 0 },
         [kBenchStruct] = { bench_struct, 0, 0, kBenchPage, 0, kBenchPage },
         [kBenchMade] = { bench_made, 0, 0, kBenchPage, 0, kBenchPage },
         [kBenchStream] = { bench_stream, 1, 1, 0, 0, 0 },
+        [kBenchTake] = { bench_take, 0, 0, kIOUserClientVariableStructureSize, 1, 0 },
+        [kBenchGive] = { bench_give, 0, 1, 0, 0, kIOUserClientVariableStructureSize },
 };
 
 static kern_return_t bench_external_method(IOUserClient *self, uint64_t selector, IOUserClientMethodArguments *arguments,
