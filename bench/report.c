@@ -90,8 +90,8 @@ unsigned bench_print_bars(FILE *out, const struct bench_results *results)
                 const struct bench_value *value = &results->bars[i];
                 const struct bench_bar_row *bar = bench_bar_find(value->name);
                 if (!bench_bar_ok(bar, value->value))
-                        fprintf(out, "Missed: %s (%s) is %.4g and should be %s %g.\n", bar->name, bar->what, value->value,
-                                bar_words[bar->kind], bar->bar);
+                        fprintf(out, "Missed: %s is %.4g and should be %s %g.\n", bar->name, value->value, bar_words[bar->kind],
+                                bar->bar);
         }
         return missed;
 }
