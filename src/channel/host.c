@@ -193,6 +193,12 @@ static __attribute__((cold, noinline)) void request_leave(struct amb_channel *ch
                 amb_pace_confine(&channel->pace);
 }
 
+/* Callers have slept, or calls took long: how long does this one take? */
+AMB_WAITING static void request_time(struct amb_channel *channel)
+{
+        channel->taken_at = amb_time_now();
+}
+
 /* A request has been taken: where was its caller, and where are we? */
 static void request_pace(struct amb_channel *channel, const struct amb_request *request)
 {
@@ -202,7 +208,7 @@ static void request_pace(struct amb_channel *channel, const struct amb_request *
         amb_pace_call(&channel->pace, request->cpu, cpu, wakes != channel->wakes_seen);
         channel->wakes_seen = wakes;
         if (amb_unlikely(channel->pace.timing))
-                channel->taken_at = amb_time_now();
+                request_time(channel);
         if (channel->pace.where != AMB_PACE_FAR)
                 return;
         if (__builtin_expect(cpu == channel->pace.caller, 0))
@@ -212,7 +218,7 @@ static void request_pace(struct amb_channel *channel, const struct amb_request *
 }
 
 /* The last call is over, or another thread goes on with it. */
-AMB_COLD static void request_served(struct amb_channel *channel)
+AMB_WAITING static void request_served(struct amb_channel *channel)
 {
         amb_pace_served(&channel->pace, amb_time_now() - channel->taken_at);
         channel->taken_at = 0;
