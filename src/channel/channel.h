@@ -348,6 +348,12 @@ void amb_channel_forget(struct amb_channel *channel, uint32_t port);
 /* App: takes the oldest, whichever port it is for. 0, EMPTY, NO_MORE, BROKEN. Never waits. */
 int amb_channel_completion_next(struct amb_channel *channel, struct amb_completion *ret);
 
+/* App: the same for up to `most` (1 at least) that are there; *ret_count: how many, 0 unless it returns 0. */
+int amb_channel_completions_take(struct amb_channel *channel, struct amb_completion *ret, uint32_t most, uint32_t *ret_count);
+
+/* App: is one there just now? A hint for who looks often: one read, no lock; any thread. */
+bool amb_channel_completion_waits(struct amb_channel *channel);
+
 /*
  * App: asks for `wake(port)` at the next completion for this port (its index). True: nothing is in the ring, sleep on the port's eventfd.
  * False: something came meanwhile (or NO_MORE must be read): call completion_next first. One arming, one wake-up; spurious ones happen.

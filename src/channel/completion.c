@@ -283,65 +283,105 @@ static const struct amb_layout_completion *completion_oldest(struct amb_channel 
 static bool completion_read(const struct amb_layout_completion *from, struct amb_completion *ret)
 {
         uint32_t shape = amb_load(&from->shape);
-        struct amb_completion read = {
+
+        *ret = (struct amb_completion){
                 .port = amb_load(&from->port),
                 .status = (int32_t)amb_load(&from->status),
                 .count = shape & 0xFF,
                 .reference = { 0, amb_load(&from->reference[0]), amb_load(&from->reference[1]) },
         };
-
-        if (AMB_CHANNEL_PORT_INDEX(read.port) >= AMB_CHANNEL_PORTS || read.count > AMB_CHANNEL_SCALARS || (shape & ~(0xFFu | SHAPE_WIDE)))
+        if (AMB_CHANNEL_PORT_INDEX(ret->port) >= AMB_CHANNEL_PORTS || ret->count > AMB_CHANNEL_SCALARS || (shape & ~(0xFFu | SHAPE_WIDE)))
                 return false;
         for (unsigned i = 3; (shape & SHAPE_WIDE) && i < AMB_CHANNEL_REFERENCES; ++i)
-                read.reference[i] = amb_load(&from->more_reference[i - 3]);
-        for (unsigned i = 0; i < read.count; ++i)
-                read.args[i] = i < AMB_LAYOUT_COMPLETION_ARGS ? amb_load(&from->args[i])
+                ret->reference[i] = amb_load(&from->more_reference[i - 3]);
+        for (unsigned i = 0; i < ret->count; ++i)
+                ret->args[i] = i < AMB_LAYOUT_COMPLETION_ARGS ? amb_load(&from->args[i])
                                                               : amb_load(&from->more_args[i - AMB_LAYOUT_COMPLETION_ARGS]);
-        *ret = read;
         return true;
 }
 
-static int completion_take(struct amb_channel *channel, struct amb_completion *ret)
+/*
+ * Half a ring has been taken. A host that keeps some is to go on before the ring runs empty; one that has put something into
+ * that half meanwhile does so by itself: the driver completes, and need not share its CPU with the flusher.
+ */
+static void completion_half(struct amb_channel *channel)
+{
+        uint32_t next = channel->completion_position + AMB_LAYOUT_COMPLETIONS / 2;
+
+        if (!amb_load(&channel->memory->header.overflow))
+                return;
+        if (amb_load(&channel->memory->completions[next % AMB_LAYOUT_COMPLETIONS].sequence) != next + 1)
+                completion_kick(channel);
+}
+
+/* Up to `most` that are there. Less than one: it is bad, and nothing was taken. */
+static uint32_t completion_take_some(struct amb_channel *channel, struct amb_completion *ret, uint32_t most)
 {
         struct amb_layout_header *header = &channel->memory->header;
         const struct amb_layout_completion *from;
+        uint32_t count = 0;
+
+        while (count < most && (from = completion_oldest(channel)) && completion_read(from, &ret[count])) {
+                count++;
+                amb_store(&channel->completion_position, channel->completion_position + 1);
+                amb_store_release(&header->completions_taken, channel->completion_position);
+                if (channel->completion_position % (AMB_LAYOUT_COMPLETIONS / 2) == 0)
+                        completion_half(channel);
+        }
+        amb_store(&channel->completion_count, channel->completion_count + count);
+        return count;
+}
+
+static int completion_take(struct amb_channel *channel, struct amb_completion *ret, uint32_t most, uint32_t *ret_count)
+{
+        struct amb_layout_header *header = &channel->memory->header;
         bool gone;
 
         if (amb_load(&channel->broken))
                 return amb_channel_broken(channel) == AMB_CHANNEL_BROKEN ? AMB_CHANNEL_BROKEN : AMB_CHANNEL_NO_MORE;
         /* Before the look at the ring: what was published before the end counts. */
         gone = amb_channel_said_gone(header) || amb_load_ordered(&channel->gone);
-        from = completion_oldest(channel);
-        if (!from) {
+        if (!completion_oldest(channel)) {
                 if (gone)
                         return AMB_CHANNEL_NO_MORE;
                 completion_kick(channel);
                 return AMB_CHANNEL_EMPTY;
         }
-        if (!completion_read(from, ret)) {
-                amb_channel_break(channel, "completion: bad port or count");
-                amb_channel_end(channel, true);
-                return amb_channel_broken(channel);
-        }
-        channel->completion_position++;
-        amb_store(&channel->completion_count, channel->completion_count + 1);
-        amb_store_release(&header->completions_taken, channel->completion_position);
-        /* Half a ring of room: let a host that keeps some go on before the ring runs empty. */
-        if (channel->completion_position % (AMB_LAYOUT_COMPLETIONS / 2) == 0 && amb_load(&header->overflow))
-                completion_kick(channel);
-        return 0;
+        /* A bad one behind good ones is found by the next take. */
+        *ret_count = completion_take_some(channel, ret, most);
+        if (*ret_count > 0)
+                return 0;
+        amb_channel_break(channel, "completion: bad port or count");
+        amb_channel_end(channel, true);
+        return amb_channel_broken(channel);
+}
+
+int amb_channel_completions_take(struct amb_channel *channel, struct amb_completion *ret, uint32_t most, uint32_t *ret_count)
+{
+        int r;
+
+        *ret_count = 0;
+        if (amb_channel_foreign(channel))
+                return AMB_CHANNEL_NO_MORE;
+        pthread_mutex_lock(&channel->completion_lock);
+        r = completion_take(channel, ret, most, ret_count);
+        pthread_mutex_unlock(&channel->completion_lock);
+        return r;
 }
 
 int amb_channel_completion_next(struct amb_channel *channel, struct amb_completion *ret)
 {
-        int r;
+        uint32_t count;
 
-        if (amb_channel_foreign(channel))
-                return AMB_CHANNEL_NO_MORE;
-        pthread_mutex_lock(&channel->completion_lock);
-        r = completion_take(channel, ret);
-        pthread_mutex_unlock(&channel->completion_lock);
-        return r;
+        return amb_channel_completions_take(channel, ret, 1, &count);
+}
+
+bool amb_channel_completion_waits(struct amb_channel *channel)
+{
+        uint32_t position = amb_load(&channel->completion_position);
+
+        return !amb_channel_foreign(channel) &&
+               amb_load_acquire(&channel->memory->completions[position % AMB_LAYOUT_COMPLETIONS].sequence) == position + 1;
 }
 
 bool amb_channel_completion_arm(struct amb_channel *channel, uint32_t port)

@@ -13,7 +13,7 @@ struct amb_dispatch_source {
         dispatch_queue_t queue;                 /* serial; a reference */
         int fd;
         void *context;
-        void (*perform)(void *context, const struct amb_dispatch_source *self);
+        bool (*perform)(void *context, struct amb_dispatch_source *self);
         void (*cancelled)(void *context);
         _Atomic bool over;
 };
@@ -33,19 +33,36 @@ static bool monitor_runs;
 
 /* --- the monitor; under the lock --- */
 
+static void source_perform(void *context);
+
+/* Waits for the descriptor, or for its turn on the queue. False: it has more to do, and there is no memory to wait for a turn. */
+static bool source_wait(struct amb_dispatch_source *source, bool more)
+{
+        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = source->number };
+        bool waits = true;
+
+        pthread_mutex_lock(&amb_dispatch_lock);
+        if (atomic_load(&source->over))
+                ;
+        else if (more)
+                waits = amb_dispatch_submit(source->queue, source, source_perform);
+        else
+                epoll_ctl(epoll, EPOLL_CTL_MOD, source->fd, &event);
+        pthread_mutex_unlock(&amb_dispatch_lock);
+        return waits;
+}
+
 /* On the queue; the queue holds the source until source_end has run there. */
 static void source_perform(void *context)
 {
         struct amb_dispatch_source *source = context;
-        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = source->number };
+        bool more;
 
         if (atomic_load(&source->over))
                 return;
-        source->perform(source->context, source);
-        pthread_mutex_lock(&amb_dispatch_lock);
-        if (!atomic_load(&source->over))
-                epoll_ctl(epoll, EPOLL_CTL_MOD, source->fd, &event);
-        pthread_mutex_unlock(&amb_dispatch_lock);
+        do
+                more = source->perform(source->context, source);
+        while (!source_wait(source, more));
 }
 
 static void source_ready(uint64_t number)
@@ -140,7 +157,7 @@ void amb_dispatch_sources_forked(void)
 /* --- sources; without the lock --- */
 
 struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int fd, void *context,
-                                                    void (*perform)(void *context, const struct amb_dispatch_source *self),
+                                                    bool (*perform)(void *context, struct amb_dispatch_source *self),
                                                     void (*cancelled)(void *context))
 {
         struct epoll_event event = { .events = EPOLLONESHOT };

@@ -29,9 +29,12 @@
 
 struct amb_dispatch_source;
 
-/* NULL: no memory, no descriptor or no thread. `self` is for amb_dispatch_source_cancelled() inside a long perform. */
+/*
+ * NULL: no memory, no descriptor or no thread. `self` is for amb_dispatch_source_cancelled() inside a long perform. True from
+ * perform: it has more to do and is called again, behind what else waits on the queue, whatever the descriptor says.
+ */
 struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int fd, void *context,
-                                                    void (*perform)(void *context, const struct amb_dispatch_source *self),
+                                                    bool (*perform)(void *context, struct amb_dispatch_source *self),
                                                     void (*cancelled)(void *context));
 /* Once, after new: perform may run before it returns, and cancel the source. */
 void amb_dispatch_source_start(struct amb_dispatch_source *source);

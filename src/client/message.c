@@ -32,19 +32,31 @@ static struct amb_message *message_new(uint32_t type, size_t content)
         return message;
 }
 
+void amb_message_refill(struct amb_message *message, const struct amb_completion *completion)
+{
+        size_t scalars = completion->count * sizeof(uint64_t), content = sizeof(IOReturn) + scalars;
+        size_t size = (amb_message_head + content + 7) & ~(size_t)7;
+        struct OSNotificationHeader64 *head = head_of(&message->header);
+        char *bytes = content_of(&message->header);
+
+        message->header = (mach_msg_header_t){ .msgh_size = (mach_msg_size_t)size, .msgh_id = kOSNotificationMessageID };
+        head->size = (uint32_t)content;
+        head->type = kIOAsyncCompletionNotificationType;
+        memcpy(head->reference, completion->reference, sizeof(completion->reference));
+        memcpy(bytes, &completion->status, sizeof(completion->status));
+        memcpy(bytes + sizeof(IOReturn), completion->args, scalars);
+        memset(bytes + content, 0, (size_t)((char *)&message->header + size - (bytes + content)));
+}
+
 struct amb_message *amb_message_of_completion(const struct amb_completion *completion)
 {
-        size_t scalars = completion->count * sizeof(uint64_t);
-        struct amb_message *message;
-        char *content;
+        struct amb_message *message = message_new(kIOAsyncCompletionNotificationType,
+                                                  sizeof(IOReturn) + sizeof(completion->args));
 
-        message = message_new(kIOAsyncCompletionNotificationType, sizeof(IOReturn) + scalars);
         if (!message)
                 return NULL;
-        memcpy(head_of(&message->header)->reference, completion->reference, sizeof(completion->reference));
-        content = content_of(&message->header);
-        memcpy(content, &completion->status, sizeof(completion->status));
-        memcpy(content + sizeof(IOReturn), completion->args, scalars);
+        message->room = message->header.msgh_size;
+        amb_message_refill(message, completion);
         return message;
 }
 

@@ -13,13 +13,14 @@
 struct amb_message {
         struct amb_link link;
         mach_port_t held;               /* a handle with a user reference of ours, or 0; dropped with the message */
-        mach_port_t filler;
+        uint32_t room;                  /* bytes from `header` on, of one that can be filled again; otherwise 0 */
         mach_msg_header_t header;       /* the content follows without a gap */
 };
 AMB_UNUSED static const size_t amb_message_head = sizeof(mach_msg_header_t) + sizeof(struct OSNotificationHeader64);
 
-/* NULL: no memory. */
+/* NULL: no memory. A completion's message has room for any completion: amb_message_refill() makes another one's of it. */
 struct amb_message *amb_message_of_completion(const struct amb_completion *completion);
+void amb_message_refill(struct amb_message *message, const struct amb_completion *completion);
 struct amb_message *amb_message_of_matching(uint32_t type, mach_port_t iterator, IOServiceMatchingCallback callback,
                                             void *refcon);
 /* `held`: takes over one user reference of `service`. */

@@ -3,17 +3,25 @@
 
 #include <ambidext/port.h>
 
+#include "channel/wait.h"
 #include "client/cancel.h"
 #include "client/connection.h"
 #include "client/dispatch.h"
 #include "client/port.h"
 #include "client/runloop.h"
 
-static void queue_clear(struct amb_port *port)
+#define PART 64                         /* completions that are moved to a queue at once */
+#define TURN 4096                       /* messages of one dispatch: what else there is to do has its turn */
+#define SPARES_MOST PART
+#define LOOK_NS 20000u                  /* less than what a wake-up costs the driver alone */
+#define LOOK_MISSES 6u
+#define LOOKS 16u                       /* between two looks at the clock */
+
+static void list_clear(struct amb_link *list)
 {
         struct amb_message *message, *next;
 
-        amb_list_for_safe(message, next, &port->queue, link) {
+        amb_list_for_safe(message, next, list, link) {
                 amb_link_remove(&message->link);
                 amb_message_free(message);
         }
@@ -23,7 +31,8 @@ static void port_free(struct amb_target *target)
 {
         struct amb_port *port = amb_container_of(target, struct amb_port, target);
 
-        queue_clear(port);
+        list_clear(&port->queue);
+        list_clear(&port->spares);
         amb_fd_close(port->epoll);
         amb_fd_close(port->wake_read);
         amb_fd_close(port->wake_write);
@@ -82,6 +91,7 @@ int amb_port_new(struct amb_port **ret)
         amb_target_init(&port->target, &port_class);
         port->epoll = port->wake_read = port->wake_write = -1;
         amb_list_init(&port->queue);
+        amb_list_init(&port->spares);
         atomic_init(&port->queue_limit, AMB_PORT_LIMIT);
         amb_list_init(&port->links);
         pthread_mutex_init(&port->queue_lock, NULL);
@@ -174,41 +184,103 @@ static void link_cut(struct amb_port_link *link)
         amb_target_unref(connection);
 }
 
-/*
- * Moves the completions of a connection to the queues of the ports they are for; the ports other than `self` are woken.
- * False: there will never be another one.
- */
-static bool connection_drain(struct amb_connection *connection, struct amb_port *self)
+/* The message of a completion, made of one that was delivered if there is one. Under queue_lock. */
+static struct amb_message *queue_message(struct amb_port *port, const struct amb_completion *completion)
 {
-        struct amb_completion completion;
-        int r;
+        struct amb_message *message = amb_list_first(&port->spares, struct amb_message, link);
+
+        if (!message)
+                return amb_message_of_completion(completion);
+        amb_link_remove(&message->link);
+        port->spare_count--;
+        amb_message_refill(message, completion);
+        return message;
+}
+
+static void queue_completions(struct amb_port *port, const struct amb_completion *completions, uint32_t count)
+{
+        pthread_mutex_lock(&port->queue_lock);
+        for (uint32_t i = 0; i < count && !atomic_load(&port->destroyed); i++) {
+                struct amb_message *message = queue_message(port, &completions[i]);
+
+                if (!message)
+                        continue;
+                message->header.msgh_local_port = port->target.handle;
+                amb_list_append(&port->queue, &message->link);
+        }
+        pthread_mutex_unlock(&port->queue_lock);
+}
+
+/* To the queues of the ports they are for; the ports other than `self` are woken. Under the connection's `drain`. */
+static void completions_deliver(struct amb_connection *connection, struct amb_port *self, const struct amb_completion *completions,
+                                uint32_t count)
+{
+        uint32_t end;
+
+        for (uint32_t i = 0; i < count; i = end) {
+                uint32_t name = completions[i].port, index = AMB_CHANNEL_PORT_INDEX(name);
+                struct amb_port_seat *seat = index < AMB_SIDE_PORTS_MAX ? &connection->seats[index] : NULL;
+                struct amb_port *port = seat && seat->name == name ? seat->port : NULL;
+
+                for (end = i + 1; end < count && completions[end].port == name; end++)
+                        ;
+                if (!port)
+                        continue;
+                queue_completions(port, &completions[i], end - i);
+                if (port != self)
+                        amb_side_port_wake(port->wake_write);
+        }
+}
+
+/* Moves up to `most` completions of a connection. False: there will never be another one. */
+static bool connection_drain(struct amb_connection *connection, struct amb_port *self, uint32_t most)
+{
+        struct amb_completion completions[16];
+        uint32_t count;
+        int r = 0;
 
         pthread_mutex_lock(&connection->drain);
-        while ((r = amb_channel_completion_next(connection->channel, &completion)) == 0) {
+        for (; most > 0; most -= count < most ? count : most) {
+                r = amb_channel_completions_take(connection->channel, completions, AMB_ARRAY_LENGTH(completions), &count);
+                if (r != 0)
+                        break;
                 amb_loans_sync(&connection->loans);
-                uint32_t index = AMB_CHANNEL_PORT_INDEX(completion.port);
-                struct amb_port_seat *seat = index < AMB_SIDE_PORTS_MAX ? &connection->seats[index] : NULL;
-                struct amb_port *port = seat && seat->name == completion.port ? seat->port : NULL;
-
-                if (port)
-                        amb_port_queue(port, amb_message_of_completion(&completion), port != self);
+                completions_deliver(connection, self, completions, count);
         }
         pthread_mutex_unlock(&connection->drain);
         if (r == AMB_CHANNEL_BROKEN)
                 amb_log(AMB_LOG_WARNING, "the driver's host broke the channel's protocol (%s); no more completions",
                         amb_channel_reason(connection->channel));
-        return r == AMB_CHANNEL_EMPTY;
+        return r == AMB_CHANNEL_EMPTY || r == 0;
 }
 
-static void links_drain(struct amb_port *port)
+/* Up to `most` of each. */
+static void links_drain(struct amb_port *port, uint32_t most)
 {
         struct amb_port_link *link, *next;
 
         pthread_mutex_lock(&port->links_lock);
         amb_list_for_safe(link, next, &port->links, link)
-                if (!connection_drain(link->connection, port))
+                if (!connection_drain(link->connection, port, most))
                         link_cut(link);
         pthread_mutex_unlock(&port->links_lock);
+}
+
+/* Has something come to one of the channels? */
+static bool links_wait(struct amb_port *port, unsigned looks)
+{
+        struct amb_port_link *link;
+        bool found = false;
+
+        pthread_mutex_lock(&port->links_lock);
+        for (unsigned i = 0; i < looks && !found; i++) {
+                if (i > 0)
+                        amb_pause();
+                amb_list_for(link, &port->links, link)
+                        found |= amb_channel_completion_waits(link->connection->channel);
+        }
+        pthread_mutex_unlock(&port->links_lock);
+        return found;
 }
 
 /* Asks for the next wake-up; what has come in between wakes at once. */
@@ -238,7 +310,7 @@ void amb_ports_sweep(struct amb_connection *connection)
                 pthread_mutex_unlock(&connection->drain);
                 if (!port)
                         continue;
-                links_drain(port);
+                links_drain(port, UINT32_MAX);
                 /* Drained for another thread's poll, perhaps. */
                 amb_side_port_wake(port->wake_write);
                 amb_target_unref(port);
@@ -299,7 +371,7 @@ int amb_port_post(struct amb_port *port, struct amb_message *message)
 void amb_port_gather(struct amb_port *port)
 {
         amb_side_port_drain(port->wake_read);
-        links_drain(port);
+        links_drain(port, PART);
         amb_port_bus_dispatch(port);
 }
 
@@ -337,30 +409,117 @@ void amb_port_settle(struct amb_port *port)
                 links_arm(port);
 }
 
+/* --- dispatch --- */
+
+/* The oldest message, or NULL; `done`, the one before it, is kept to be filled again. */
+static struct amb_message *port_next(struct amb_port *port, struct amb_message *done)
+{
+        struct amb_message *message;
+
+        pthread_mutex_lock(&port->queue_lock);
+        if (done && done->room && port->spare_count < SPARES_MOST && !atomic_load(&port->destroyed)) {
+                amb_list_append(&port->spares, &done->link);
+                port->spare_count++;
+                done = NULL;
+        }
+        message = amb_list_first(&port->queue, struct amb_message, link);
+        if (message)
+                amb_link_remove(&message->link);
+        pthread_mutex_unlock(&port->queue_lock);
+        amb_message_free(done);
+        return message;
+}
+
+/* Who looks at messages while they are dispatched, how many at most, and whether it wants no more. */
+struct taker {
+        void (*take)(void *context, mach_msg_header_t *message);
+        bool (*over)(const void *context);
+        void *context;
+        unsigned most;
+};
+
+static bool taker_over(const struct taker *taker, const struct amb_port *port)
+{
+        return atomic_load(&port->destroyed) || (taker->over && taker->over(taker->context));
+}
+
+/* Looks on for what else may come, where that has been worth it lately. */
+static bool port_look_on(struct amb_port *port)
+{
+        uint64_t start;
+
+        if (amb_wait_cpus() < 2)
+                return false;
+        if (port->look_skip > 0) {
+                port->look_skip--;
+                return false;
+        }
+        start = amb_time_now();
+        do {
+                if (links_wait(port, LOOKS)) {
+                        port->look_misses = 0;
+                        return true;
+                }
+        } while (amb_time_now() - start < LOOK_NS);
+        if (port->look_misses < LOOK_MISSES)
+                port->look_misses++;
+        port->look_skip = (1u << port->look_misses) - 1;
+        return false;
+}
+
 static void message_freep(struct amb_message **message)
 {
         amb_message_free(*message);
 }
 
-/* Callbacks may not leave by longjmp: the message and a reference of the port would be lost. */
-void amb_port_dispatch_messages(IONotificationPortRef reference, void (*take)(void *context, mach_msg_header_t *message),
-                                void *context)
+/* Hands out what is in the queue; how many messages that were. */
+static unsigned port_hand_out(struct amb_port *port, const struct taker *taker, unsigned most)
 {
-        struct amb_port *port = &reference->port;
+        AMB_CLEANUP(message_freep) struct amb_message *message = NULL;
+        unsigned count = 0;
 
+        for (; count < most && !taker_over(taker, port) && (message = port_next(port, message)); count++)
+                taker->take(taker->context, &message->header);
+        return count;
+}
+
+/* True: there may be more, and there is no need to wait for it. Otherwise the port has been settled. */
+static bool port_serve(struct amb_port *port, const struct taker *taker)
+{
+        unsigned left = taker->most, count;
+
+        amb_port_gather(port);
+        for (;;) {
+                count = port_hand_out(port, taker, left);
+                if (taker_over(taker, port))
+                        break;
+                /* What is found for another port counts, too. */
+                left -= count > 0 ? count : 1;
+                if (left == 0)
+                        return true;
+                if (!links_wait(port, 1) && (count == 0 || !port_look_on(port)))
+                        break;
+                links_drain(port, PART);
+        }
+        amb_port_settle(port);
+        return false;
+}
+
+/* Callbacks may not leave by longjmp: the message and a reference of the port would be lost. */
+static void port_dispatch(struct amb_port *port, const struct taker *taker)
+{
         if (atomic_load(&port->destroyed))
                 return;
         amb_target_ref(port);
-        amb_port_gather(port);
-        while (!atomic_load(&port->destroyed)) {
-                AMB_CLEANUP(message_freep) struct amb_message *message = NULL;
-
-                if (amb_port_take(port, SIZE_MAX, &message, NULL))
-                        break;
-                take(context, &message->header);
-        }
-        amb_port_settle(port);
+        if (port_serve(port, taker))
+                amb_side_port_wake(port->wake_write);
         amb_target_unref(port);
+}
+
+void amb_port_dispatch_messages(IONotificationPortRef reference, void (*take)(void *context, mach_msg_header_t *message),
+                                void *context)
+{
+        port_dispatch(&reference->port, &(struct taker){ .take = take, .context = context, .most = TURN });
 }
 
 static void call_out(void *context, mach_msg_header_t *message)
@@ -373,9 +532,17 @@ void amb_port_dispatch(IONotificationPortRef reference)
         amb_port_dispatch_messages(reference, call_out, NULL);
 }
 
+static bool loop_stopped(const void *context)
+{
+        (void)context;
+        return amb_run_loop_stopped();
+}
+
 static void source_perform(void *info)
 {
-        amb_port_dispatch(info);
+        IONotificationPortRef reference = info;
+
+        port_dispatch(&reference->port, &(struct taker){ .take = call_out, .over = loop_stopped, .most = TURN });
 }
 
 CFRunLoopSourceRef IONotificationPortGetRunLoopSource(IONotificationPortRef reference)
@@ -389,23 +556,20 @@ CFRunLoopSourceRef IONotificationPortGetRunLoopSource(IONotificationPortRef refe
 
 /* --- a dispatch queue --- */
 
-#define BATCH 64                        /* messages before others get their turn on the queue */
+#define BATCH 256                       /* messages before others get their turn on the queue */
 
-static void queue_serve(void *context, const struct amb_dispatch_source *source)
+static bool queue_over(const void *source)
+{
+        return amb_dispatch_source_cancelled(source);
+}
+
+static bool queue_serve(void *context, struct amb_dispatch_source *source)
 {
         struct amb_port *port = context;
 
         if (atomic_load(&port->destroyed))
-                return;
-        amb_port_gather(port);
-        for (int i = 0; i < BATCH && !atomic_load(&port->destroyed) && !amb_dispatch_source_cancelled(source); i++) {
-                AMB_CLEANUP(message_freep) struct amb_message *message = NULL;
-
-                if (amb_port_take(port, SIZE_MAX, &message, NULL))
-                        break;
-                call_out(NULL, &message->header);
-        }
-        amb_port_settle(port);
+                return false;
+        return port_serve(port, &(struct taker){ .take = call_out, .over = queue_over, .context = source, .most = BATCH });
 }
 
 /* On the queue, after the last callback. */
@@ -452,7 +616,7 @@ void amb_port_close(struct amb_port *port)
         amb_dispatch_source_cancel(amb_steal(port->queue_source));
         pthread_mutex_lock(&port->queue_lock);
         first = !atomic_exchange(&port->destroyed, true);
-        queue_clear(port);
+        list_clear(&port->queue);
         pthread_mutex_unlock(&port->queue_lock);
         if (!first)
                 return;

@@ -167,6 +167,13 @@ void CFRunLoopStop(CFRunLoopRef loop)
         CFRunLoopWakeUp(loop);
 }
 
+bool amb_run_loop_stopped(void)
+{
+        CFRunLoopRef loop = pthread_getspecific(loop_key);
+
+        return loop && atomic_load(&loop->stopped);
+}
+
 /* --- membership --- */
 
 /* Under the lock. */

@@ -12,3 +12,6 @@
 
 /* A source that is ready when `fd` (borrowed, until invalidate) is readable. One reference; NULL: no memory. */
 CFRunLoopSourceRef amb_run_loop_source_of_fd(int fd, void (*perform)(void *info), void *info);
+
+/* Has the calling thread's loop been told to stop, and not returned yet? Creates none. */
+bool amb_run_loop_stopped(void);

@@ -151,7 +151,7 @@ static int source_fd;
 static struct amb_dispatch_source *source;
 static int performed, cancelled;
 
-static void source_perform(void *context, const struct amb_dispatch_source *self)
+static bool source_perform(void *context, struct amb_dispatch_source *self)
 {
         uint64_t n;
 
@@ -165,6 +165,7 @@ static void source_perform(void *context, const struct amb_dispatch_source *self
                 ck_assert_int_eq(cancelled, 0);
         }
         dispatch_semaphore_signal(done);
+        return false;
 }
 
 static void source_cancelled(void *context)
