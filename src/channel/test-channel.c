@@ -311,6 +311,40 @@ START_TEST(completions_drained_kick)
 }
 END_TEST
 
+/* Several at once: as many as there are and are wanted; a bad one behind good ones takes none of them away. */
+START_TEST(completions_taken_at_once)
+{
+        struct amb_completion completions[16], completion;
+        struct pair pair;
+        uint32_t count;
+
+        pair_make(&pair, NULL, NULL);
+        ck_assert(!amb_channel_completion_waits(pair.app));
+        ck_assert_int_eq(amb_channel_completions_take(pair.app, completions, 16, &count), AMB_CHANNEL_EMPTY);
+        ck_assert_uint_eq(count, 0);
+        for (uint64_t i = 0; i < 40; ++i) {
+                completion = completion_make(i);
+                ck_assert_int_eq(amb_channel_complete(pair.host, &completion), 0);
+        }
+        pair.memory->completions[39].port = 0xFF;
+        for (uint64_t i = 0; i < 39; i += count) {
+                ck_assert(amb_channel_completion_waits(pair.app));
+                ck_assert_int_eq(amb_channel_completions_take(pair.app, completions, 16, &count), 0);
+                ck_assert_uint_eq(count, i < 32 ? 16 : 7);
+                for (uint32_t k = 0; k < count; ++k) {
+                        completion = completion_make(i + k);
+                        ck_assert_mem_eq(completions[k].args, completion.args, sizeof(completion.args));
+                        ck_assert_mem_eq(completions[k].reference, completion.reference, sizeof(completion.reference));
+                        ck_assert_uint_eq(completions[k].port, completion.port);
+                }
+        }
+        ck_assert_int_eq(amb_channel_completions_take(pair.app, completions, 16, &count), AMB_CHANNEL_BROKEN);
+        ck_assert_uint_eq(count, 0);
+        ck_assert_int_eq(amb_channel_completions_take(pair.app, completions, 16, &count), AMB_CHANNEL_NO_MORE);
+        pair_free(&pair);
+}
+END_TEST
+
 static void *complete_many(void *data)
 {
         struct amb_completion completion = { .count = 1 };
@@ -680,6 +714,7 @@ int main(void)
         tcase_add_test(tcase, limits);
         tcase_add_test(tcase, more_calls_than_slots);
         tcase_add_test(tcase, completions_overflow);
+        tcase_add_test(tcase, completions_taken_at_once);
         tcase_add_test(tcase, completions_drained_kick);
         tcase_add_test(tcase, completions_order_under_pressure);
         tcase_add_test(tcase, completions_wake_who_is_armed);

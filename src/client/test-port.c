@@ -6,6 +6,8 @@
 #include <check.h>
 #include <poll.h>
 
+#include "channel/wait.h"
+#include "client/port.h"
 #include "client/test-host.h"
 
 static struct host host;
@@ -258,6 +260,108 @@ START_TEST(test_order)
 }
 END_TEST
 
+/* --- a stream --- */
+
+static void check_refilled(void *context, mach_msg_header_t *message)
+{
+        const uint64_t *words = (const uint64_t *)(message + 1);
+        uint32_t *args = context;
+
+        ck_assert_uint_eq(message->msgh_size, (100 + 8 * *args + 7) & ~7u);
+        ck_assert_int_eq(message->msgh_id, 53);
+        /* Size and type, eight references, then status and arguments; the last word's second half is nobody's. */
+        ck_assert_uint_eq(words[0] & UINT32_MAX, 4 + 8 * *args);
+        ck_assert_uint_eq(words[7], *args == 16 ? 0x77 : 0);
+        ck_assert_uint_eq(words[9 + *args] >> 32, 0);
+        *args = UINT32_MAX;
+}
+
+/* A message that has been delivered is filled again, and nothing of what it was remains. */
+START_TEST(test_refilled)
+{
+        IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
+        uint64_t reference[8] = { 0, 1, 2, 3, 4, 0x77, 0x77, 0x77 };
+        io_connect_t c = host_open(&host);
+
+        for (uint32_t i = 0; i < 8; i++) {
+                uint32_t args = i % 2 ? 0 : 16, expected = args;
+                uint64_t in[2] = { args, 0 };
+
+                ck_assert_int_eq(IOConnectCallAsyncScalarMethod(c, HOST_COMPLETE, IONotificationPortGetMachPort(port), reference,
+                                                                args ? 8 : 3, in, 2, NULL, NULL), 0);
+                amb_port_dispatch_messages(port, check_refilled, &expected);
+                ck_assert_uint_eq(expected, UINT32_MAX);
+                ck_assert_uint_eq(port->port.spare_count, 1);
+        }
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        IONotificationPortDestroy(port);
+        host_end(&host);
+}
+END_TEST
+
+static io_connect_t again_connection;
+static IONotificationPortRef again_port;
+static bool again_over;
+
+static void again(void *refcon, IOReturn result)
+{
+        take(refcon, result, NULL, 0);
+        if (!again_over)
+                ck_assert_int_eq(ask(again_connection, again_port, HOST_COMPLETE, (void *)again, 0), 0);
+}
+
+/* Each callback has another one come: a dispatch ends all the same, and the port is readable for the next. */
+START_TEST(test_endless)
+{
+        again_port = IONotificationPortCreate(kIOMainPortDefault);
+        again_connection = host_open(&host);
+        again_over = false;
+        ck_assert_int_eq(ask(again_connection, again_port, HOST_COMPLETE, (void *)again, 0), 0);
+        for (int i = 0; i < 3; i++) {
+                int before = got.calls;
+
+                ck_assert(readable(again_port, 0));
+                amb_port_dispatch(again_port);
+                ck_assert_int_gt(got.calls, before);
+        }
+        ck_assert(readable(again_port, 0));
+        again_over = true;
+        amb_port_dispatch(again_port);
+        ck_assert(!readable(again_port, 0));
+        ck_assert_int_eq(IOServiceClose(again_connection), 0);
+        IONotificationPortDestroy(again_port);
+        host_end(&host);
+}
+END_TEST
+
+/* Completions that come singly are not looked for, but for one time in 64; a dispatch to which nothing came never looks. */
+START_TEST(test_looks)
+{
+        IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
+        io_connect_t c = host_open(&host);
+        unsigned looks = 0;
+
+        for (int i = 0; i < 10; i++)
+                amb_port_dispatch(port);
+        ck_assert_uint_eq(port->port.look_misses + port->port.look_skip, 0);
+        for (int i = 0; i < 63 + 2 * 64 + 2; i++) {
+                uint32_t skip = port->port.look_skip;
+
+                ck_assert_int_eq(ask(c, port, HOST_COMPLETE, (void *)callback0, 0), 0);
+                amb_port_dispatch(port);
+                ck_assert_int_eq(got.calls, i + 1);
+                looks += port->port.look_skip >= skip && port->port.look_skip > 0;
+                ck_assert_uint_le(port->port.look_skip, 63);
+        }
+        /* After looks 1 to 6 comes a break of 1, 3, 7, 15, 31 and 63 dispatches, and of 63 after each later one. */
+        ck_assert_uint_le(looks, 8);
+        ck_assert_uint_ge(looks, amb_wait_cpus() > 1 ? 7 : 0);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        IONotificationPortDestroy(port);
+        host_end(&host);
+}
+END_TEST
+
 /* --- run loop --- */
 
 static IONotificationPortRef loop_port;
@@ -285,6 +389,26 @@ START_TEST(test_run_loop)
         ck_assert_int_eq(IOServiceClose(c), 0);
         IONotificationPortDestroy(port);
         ck_assert_int_eq(CFRunLoopRunInMode(kCFRunLoopDefaultMode, 5, true), kCFRunLoopRunFinished);
+        host_end(&host);
+}
+END_TEST
+
+/* What is left when a callback stops the loop waits for the next run. */
+START_TEST(test_stop_in_callback)
+{
+        IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
+        io_connect_t c = host_open(&host);
+
+        CFRunLoopAddSource(CFRunLoopGetCurrent(), IONotificationPortGetRunLoopSource(port), kCFRunLoopDefaultMode);
+        for (int i = 0; i < 3; i++)
+                ck_assert_int_eq(ask(c, port, HOST_COMPLETE, (void *)stop_loop, 0), 0);
+        for (int i = 1; i <= 3; i++) {
+                CFRunLoopRun();
+                ck_assert_int_eq(got.calls, i);
+        }
+        ck_assert_int_eq(CFRunLoopRunInMode(kCFRunLoopDefaultMode, 0, true), kCFRunLoopRunTimedOut);
+        ck_assert_int_eq(IOServiceClose(c), 0);
+        IONotificationPortDestroy(port);
         host_end(&host);
 }
 END_TEST
@@ -350,7 +474,11 @@ int main(void)
         tcase_add_test(tcase, test_destroyed_port);
         tcase_add_test(tcase, test_two_ports);
         tcase_add_test(tcase, test_order);
+        tcase_add_test(tcase, test_refilled);
+        tcase_add_test(tcase, test_endless);
+        tcase_add_test(tcase, test_looks);
         tcase_add_test(tcase, test_run_loop);
+        tcase_add_test(tcase, test_stop_in_callback);
         tcase_add_test(tcase, test_destroy_in_callback);
         tcase_add_test(tcase, test_fork);
         suite_add_tcase(suite, tcase);
