@@ -17,7 +17,9 @@ extern "C" {
 int amb_port_get_fd(IONotificationPortRef port);
 
 /*
- * Calls the callbacks of everything that has arrived, on the calling thread, and never waits. Harmless when nothing has.
+ * Calls the callbacks of what has arrived, on the calling thread, and does not sleep. While messages come in a stream it goes on
+ * for up to 4096 of them, looking for the next one for at most 20 us; what is left keeps the descriptor readable. Harmless when
+ * nothing has arrived.
  * A callback may destroy the port: the rest is then discarded. One thread at a time per port.
  */
 void amb_port_dispatch(IONotificationPortRef port);
