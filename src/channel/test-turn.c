@@ -284,6 +284,74 @@ START_TEST(hot_callers_take_turns)
 }
 END_TEST
 
+static void *call_until_cancelled(void *data)
+{
+        struct caller *caller = data;
+
+        for (caller->deadline = 0;; pthread_testcancel())
+                call_hot(caller);
+        return NULL;
+}
+
+static int call_in_child(struct amb_channel *channel)
+{
+        struct amb_call call = { 0 };
+        struct amb_reply reply;
+        int status;
+        pid_t child = fork();
+
+        ck_assert_int_ge(child, 0);
+        if (child == 0)
+                _exit(amb_channel_call(channel, &call, &reply));
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        ck_assert(WIFEXITED(status));
+        return WEXITSTATUS(status);
+}
+
+/* Threads are cancelled, and the process forks, wherever the callers are: no slot is lost, nobody is left in the list. */
+START_TEST(callers_are_cancelled)
+{
+        struct caller callers[CALLERS] = { 0 };
+        struct amb_channel_options options = { .peer_pidfd = -1 };
+        struct amb_channel *channel;
+        int fd, status;
+        pid_t child;
+
+        ck_assert_int_eq(amb_channel_create(&fd), 0);
+        child = fork();
+        ck_assert_int_ge(child, 0);
+        ck_assert_int_eq(amb_channel_attach(fd, child ? AMB_CHANNEL_APP : AMB_CHANNEL_HOST, &options, &channel), 0);
+        if (child == 0) {
+                host_run(channel, UINT64_MAX);
+                _exit(0);
+        }
+        for (unsigned round = 0; round < 300 + CALLERS; ++round) {
+                struct caller *caller = &callers[round % CALLERS];
+                uint32_t before = amb_load(&channel->next_position);
+
+                if (round >= CALLERS) {
+                        pthread_cancel(caller->thread);
+                        pthread_join(caller->thread, NULL);
+                }
+                if (round >= 300)
+                        continue;
+                caller->channel = channel;
+                ck_assert_int_eq(pthread_create(&caller->thread, NULL, call_until_cancelled, caller), 0);
+                while (amb_load_ordered(&channel->next_position) - before < 100)
+                        sched_yield();
+                if (round % 10 == 0)
+                        ck_assert_int_eq(call_in_child(channel), AMB_CHANNEL_CLOSED);
+        }
+        ck_assert_uint_eq(amb_load(&channel->free_slots), UINT64_MAX);
+        ck_assert_uint_eq(channel->turn.asleep, 0);
+        ck_assert_uint_eq(channel->turn.count, 0);
+        kill(child, SIGKILL);
+        ck_assert_int_eq(waitpid(child, &status, 0), child);
+        amb_channel_free(channel);
+        amb_fd_close(fd);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("channel-turn");
@@ -298,6 +366,7 @@ int main(void)
         tcase_add_test(tcase, sleepers_and_the_end_let_go);
         tcase_add_test(tcase, the_last_of_many_sleeps);
         tcase_add_loop_test(tcase, hot_callers_take_turns, 0, 2);
+        tcase_add_test(tcase, callers_are_cancelled);
         suite_add_tcase(suite, tcase);
         runner = srunner_create(suite);
         srunner_run_all(runner, CK_ENV);
