@@ -288,7 +288,10 @@ void amb_connection_call(struct amb_receiver *me)
                 code = kIOReturnNotReady;
         a->structureInputDescriptor = in;
         a->structureOutputDescriptor = out;
-        /* Before the queue is left: the app waits for the one, as a rule nobody for the other. */
+        /*
+         * Before the queue is left: Stop waits for it, and the host may end behind Stop. So a call that terminates its own service has its
+         * answer (call-path 184).
+         */
         reply(me, code, a);
         if (amb_likely(entered))
                 amb_queue_leave(&me->frame);
