@@ -128,6 +128,7 @@ int bench_run(const char *const arguments[], char *out, size_t size);
 /* --- the driver (driver/bench-driver.h says what its selectors do) --- */
 
 io_connect_t bench_open(struct bench *bench, uint32_t type);
+io_connect_t bench_open_alone(void);    /* the same in another process of its own: nobody else's connections are there */
 pid_t bench_host(struct bench *bench);          /* the driver's process */
 pid_t bench_daemon(void);
 /* For bench_turn(); context: an io_connect_t *. */

@@ -329,13 +329,28 @@ int bench_run(const char *const arguments[], char *out, size_t size)
 
 /* --- the driver --- */
 
+static io_service_t service_find(const char *name)
+{
+        io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching(name));
+        if (!service)
+                bench_fail("bench.dext offers no service '%s'", name);
+        return service;
+}
+
 static io_service_t service(struct bench *bench)
 {
         if (!bench->service)
-                bench->service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching("bench"));
-        if (!bench->service)
-                bench_fail("bench.dext offers no service");
+                bench->service = service_find("bench");
         return bench->service;
+}
+
+io_connect_t bench_open_alone(void)
+{
+        io_service_t alone = service_find("alone");
+        io_connect_t connection;
+        bench_check(IOServiceOpen(alone, mach_task_self(), kBenchDirect, &connection), "opening bench.dext");
+        IOObjectRelease(alone);
+        return connection;
 }
 
 io_connect_t bench_open(struct bench *bench, uint32_t type)

@@ -20,7 +20,7 @@ import xml.etree.ElementTree
 BARS = """hot_scalar hot_vs_ioctl hot_p99 hot_4k idle_call idle_vs_fuse idle_vs_socket burst one_core loaded_p99 cpu_1khz idle_wakeups
 pipelined completions open_close connections connections_call instructions""".split()
 HOT = {"hot_scalar", "hot_vs_ioctl", "hot_p99", "hot_4k"}
-MAY_BE_SKIPPED = {"hot_vs_ioctl", "idle_vs_fuse", "instructions", "connections_call"}   # what the machine may not have
+MAY_BE_SKIPPED = {"hot_vs_ioctl", "idle_vs_fuse", "instructions"}   # what the machine may not have
 PROCESSORS = os.sched_getaffinity(0)
 
 # What has no bar, but is measured and told: section, and one of its rows.

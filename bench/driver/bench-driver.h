@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The driver that calls are measured with, bench.dext: what its selectors do. Its service is called "bench". */
+/* The driver that calls are measured with, bench.dext: what its selectors do. Its service is called "bench"; "alone" is the same in
+ * a process of its own. */
 
 /* What IOServiceOpen's type says. */
 enum {

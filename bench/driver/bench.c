@@ -181,3 +181,9 @@ static const struct amb_method bench_methods[] = {
         AMB_METHODS_END,
 };
 OSDefineMetaClass(bench, IOService, bench_methods);
+
+/* The same under another name, which a process of its own serves. */
+typedef struct alone {
+        IOService service;
+} alone;
+OSDefineMetaClass(alone, IOService, bench_methods);
