@@ -4,6 +4,7 @@
  * answered from there, with the control lock.
  */
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include <DriverKit/IOKitKeys.h>
 
@@ -366,6 +367,21 @@ static int new_user_client_answer(struct job *job)
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 
+/* Kept for what open connections and the driver still need: a message of the daemon's whose descriptors do not fit would end its bus. */
+#define DESCRIPTORS_KEPT 32
+
+/* Descriptors are given out lowest first: the number says how many there are. */
+static bool has_room(const struct job *job)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)job->pidfd + DESCRIPTORS_KEPT < limit.rlim_cur)
+                return true;
+        amb_log(AMB_LOG_WARNING, "a connection is refused: this host may have %llu descriptors; a higher hard limit of open files "
+                "(ulimit -Hn, LimitNOFILE=) for ambidextd gives its hosts more", (unsigned long long)limit.rlim_cur);
+        return false;
+}
+
 static int on_new_user_client(sd_bus_message *call, void *userdata, sd_bus_error *error)
 {
         AMB_CLEANUP(job_freep) struct job *job = job_new(call, userdata, new_user_client_work, new_user_client_answer);
@@ -382,6 +398,11 @@ static int on_new_user_client(sd_bus_message *call, void *userdata, sd_bus_error
                 r = amb_bus_read_fd(call, &job->side);
         if (r >= 0)
                 r = amb_bus_read_fd(call, &job->pidfd);
+        if (r >= 0 && !has_room(job)) {
+                job->code = kIOReturnNoResources;
+                r = new_user_client_answer(job);
+                return r < 0 ? r : 1;
+        }
         return r < 0 ? r : job_submit(amb_steal(job));
 }
 
