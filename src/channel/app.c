@@ -226,6 +226,7 @@ static bool call_publish(struct amb_channel *channel, unsigned slot, uint32_t ta
 
 static bool host_dead(const struct amb_channel *channel)
 {
+        NO_CANCEL;
         struct pollfd look = { .fd = channel->peer_pidfd, .events = POLLIN };
 
         if (channel->peer_pidfd < 0)
@@ -264,9 +265,8 @@ static int reply_sleep_out(struct amb_channel *channel, const struct amb_layout_
         return 0;
 }
 
-AMB_WAITING static int reply_sleep(struct amb_channel *channel, unsigned slot, uint32_t tag)
+static int reply_sleep(struct amb_channel *channel, unsigned slot, uint32_t tag)
 {
-        NO_CANCEL;
         int r;
 
         amb_turn_sleeps(channel, slot);

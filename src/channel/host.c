@@ -157,7 +157,7 @@ AMB_WAITING static void request_sleep(struct amb_channel *channel, const struct 
         work = amb_completion_can_move(channel);  /* first: it may find the channel broken */
         if (!work && !amb_load_ordered(&channel->ended) && !amb_load_ordered(&channel->broken) &&
             amb_load_ordered(&channel->terminated) != 1 && amb_load_ordered(&from->sequence) != expected) {
-                __atomic_fetch_add(&channel->sleeps, 1, __ATOMIC_RELAXED);
+                amb_store(&channel->sleeps, channel->sleeps + 1);
                 amb_futex_wait(asleep, 0);
         }
         amb_store(asleep, 0);
