@@ -208,8 +208,7 @@ static inline void OSSynchronizeIO(void)
 }
 
 /*
- * Functions with names that others may use too; these are the including file's own. What the C library has of them (strlcpy
- * since glibc 2.38) is left to it.
+ * Functions with names that others may use too; these are the including file's own. strlcpy and strlcat are <string.h>'s.
  *
  * crc32: the sum of zip and Ethernet, of the bytes behind those that gave `crc`; 0 to begin with.
  * panic: logs a line and ends the process. read_random: never fails, never waits once the machine has booted.
@@ -237,33 +236,6 @@ static inline void read_random(void *bytes, unsigned int length)
 {
         amb_random(bytes, length);
 }
-
-#ifdef __GLIBC_PREREQ
-#if !__GLIBC_PREREQ(2, 38)
-/* Copies, appends, as much as fits into size bytes with the NUL; the length that it would have had. */
-static inline size_t amb_strlcpy(char *to, const char *from, size_t size)
-{
-        size_t length = strlen(from), most = length < size ? length : size - 1;
-
-        if (size) {
-                memcpy(to, from, most);
-                to[most] = '\0';
-        }
-        return length;
-}
-
-static inline size_t amb_strlcat(char *to, const char *from, size_t size)
-{
-        size_t used = 0;
-
-        while (used < size && to[used])
-                used++;
-        return used + amb_strlcpy(to + used, from, size - used);
-}
-#define strlcpy(to, from, size) amb_strlcpy((to), (from), (size))
-#define strlcat(to, from, size) amb_strlcat((to), (from), (size))
-#endif
-#endif
 
 #ifdef __cplusplus
 }
