@@ -61,9 +61,9 @@ extern "C" {
 /* Means "the registry of this process's environment" wherever a main port is asked for; 0 is the same. */
 extern const mach_port_t kIOMainPortDefault;
 extern const mach_port_t kIOMasterPortDefault;
-/* A handle for the same; drop it with mach_port_deallocate. bootstrap_port is ignored. 0; kIOReturnNoMemory. */
-kern_return_t IOMainPort(mach_port_t bootstrap_port, mach_port_t *main_port);
-kern_return_t IOMasterPort(mach_port_t bootstrap_port, mach_port_t *main_port);
+/* A handle for the same; drop it with mach_port_deallocate. bootstrap is ignored. 0; kIOReturnNoMemory. */
+kern_return_t IOMainPort(mach_port_t bootstrap, mach_port_t *main_port);
+kern_return_t IOMasterPort(mach_port_t bootstrap, mach_port_t *main_port);
 
 /*
  * --- finding services (lifecycle-registry 5.3, 6.1, 6.2, rows 155 to 205) ---
@@ -80,6 +80,8 @@ kern_return_t IOMasterPort(mach_port_t bootstrap_port, mach_port_t *main_port);
 CFMutableDictionaryRef IOServiceMatching(const char *name);
 CFMutableDictionaryRef IOServiceNameMatching(const char *name);
 CFMutableDictionaryRef IORegistryEntryIDMatching(uint64_t entry_id);
+/* By the property "BSD Name", which only drivers set that have such a name. main_port and options are ignored. */
+CFMutableDictionaryRef IOBSDNameMatching(mach_port_t main_port, uint32_t options, const char *bsd_name);
 
 /*
  * The first service that matches and is active, or 0: none, no registry, or no dictionary.
@@ -129,8 +131,13 @@ kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name);
 kern_return_t IORegistryEntryGetNameInPlane(io_registry_entry_t entry, const char *plane, io_name_t name);
 /* "IOService:/IOUserResources/Sensors". kIOReturnBadArgument: unknown plane, or longer than 511 bytes. */
 kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plane, io_string_t path);
+/* The same, up to 16384 bytes, with one reference for the caller; NULL on any error. */
+CFStringRef IORegistryEntryCopyPath(io_registry_entry_t entry, const char *plane);
 /* The entry at such a path, with a reference for the caller; the first one where names repeat. 0: none, or no registry. */
 io_registry_entry_t IORegistryEntryFromPath(mach_port_t main_port, const char *path);
+io_registry_entry_t IORegistryEntryCopyFromPath(mach_port_t main_port, CFStringRef path);
+/* Nothing here has a location, which hardware's buses give: kIOReturnNotFound, and location stays. */
+kern_return_t IORegistryEntryGetLocationInPlane(io_registry_entry_t entry, const char *plane, io_name_t location);
 /* On failure *entry_id becomes 0. */
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entry_id);
 /* Is it attached (the same in every plane)? No on any error. */
@@ -154,6 +161,17 @@ CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char 
  */
 kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const char *name, io_struct_inband_t buffer,
                                          uint32_t *size);
+/*
+ * Asks an entry, or the driver's end of a connection, to take properties: a dictionary, or one key and value. What driver
+ * extensions make takes none, as on macOS, and their SetProperties is not called: kIOReturnUnsupported. Before that:
+ * kIOReturnBadArgument (NULL; neither entry nor connection; a key that the entry's list IORegistryEntryAllowableSetProperties
+ * has not), kIOReturnNotPermitted (the entry has such a list and this is no dictionary), kIOReturnNotPrivileged (IOResources),
+ * kIOReturnUnsupported (what is no property value), kIOReturnMessageTooLarge.
+ */
+kern_return_t IORegistryEntrySetCFProperties(io_registry_entry_t entry, CFTypeRef properties);
+kern_return_t IORegistryEntrySetCFProperty(io_registry_entry_t entry, CFStringRef key, CFTypeRef property);
+kern_return_t IOConnectSetCFProperties(io_connect_t connect, CFTypeRef properties);
+kern_return_t IOConnectSetCFProperty(io_connect_t connect, CFStringRef key, CFTypeRef property);
 /* 0 and an iterator (perhaps empty); 0 and 0 for an unknown plane. */
 kern_return_t IORegistryEntryGetChildIterator(io_registry_entry_t entry, const char *plane, io_iterator_t *iterator);
 kern_return_t IORegistryEntryGetParentIterator(io_registry_entry_t entry, const char *plane, io_iterator_t *iterator);
@@ -181,6 +199,8 @@ kern_return_t IOKitGetBusyState(mach_port_t main_port, uint32_t *busy);         
 /* Waits until the busy count is 0; wait: at most that long, NULL: for ever. kIOReturnTimeout: it was not. */
 kern_return_t IOServiceWaitQuiet(io_service_t service, mach_timespec_t *wait);
 kern_return_t IOKitWaitQuiet(mach_port_t main_port, mach_timespec_t *wait);
+/* Services of driver extensions are not probed again: kIOReturnUnsupported. */
+kern_return_t IOServiceRequestProbe(io_service_t service, uint32_t options);
 
 /* --- connections (call-path 2.10, 5, rows 153 to 198; lifecycle-registry 2, 3.3, rows 70 to 136, 231 to 240) --- */
 

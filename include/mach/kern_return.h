@@ -163,6 +163,8 @@ typedef kern_return_t mach_msg_return_t;
 extern "C" {
 #endif
 const char *mach_error_string(mach_error_t error);
+/* Prints to standard error: text, a space, the name, and the code in parentheses. Applications only. */
+void mach_error(const char *text, mach_error_t error);
 #ifdef __cplusplus
 }
 #endif

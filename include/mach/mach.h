@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include <mach/mach_error.h>
+#include <mach/mach_host.h>
 #include <mach/mach_init.h>
 #include <mach/mach_port.h>
 #include <mach/mach_types.h>
 #include <mach/message.h>
+#include <mach/thread_switch.h>
 #include <mach/vm_map.h>

@@ -5,11 +5,10 @@
  */
 #include <IOKit/IOKitLib.h>
 
+#include "client/entry.h"
 #include "client/iterator.h"
-#include "client/remote.h"
 
-/* The entry behind a handle, as it is now. MACH_SEND_INVALID_DEST makes the handle dead. */
-static kern_return_t entry_look(mach_port_t handle, uint64_t *ret_id, struct amb_snapshot *ret)
+kern_return_t amb_entry_look(mach_port_t handle, uint64_t *ret_id, struct amb_snapshot *ret)
 {
         struct amb_known_entry *entry;
         kern_return_t code;
@@ -28,6 +27,8 @@ static kern_return_t entry_look(mach_port_t handle, uint64_t *ret_id, struct amb
                 amb_handle_kill(handle);
         return code;
 }
+
+#define LONGEST_PATH 16384
 
 static bool plane_known(const char *plane)
 {
@@ -60,7 +61,7 @@ kern_return_t IORegistryEntryGetName(io_registry_entry_t entry, io_name_t name)
         AMB_SNAPSHOT snapshot = { 0 };
         kern_return_t code;
 
-        code = entry_look(entry, NULL, &snapshot);
+        code = amb_entry_look(entry, NULL, &snapshot);
         if (code == KERN_SUCCESS)
                 name_copy(name, snapshot.name, sizeof(io_name_t));
         return code;
@@ -85,15 +86,16 @@ static bool path_prepend(char *start, char **at, const char *name)
         return true;
 }
 
-kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plane, io_string_t path)
+/* Writes the path at the end of `buffer`, of `size` bytes; *ret is its start. */
+static kern_return_t path_make(io_registry_entry_t entry, const char *plane, char *buffer, size_t size, char **ret)
 {
-        char buffer[sizeof(io_string_t)], *at = buffer + sizeof(buffer) - 1;
+        char *at = buffer + size - 1;
         AMB_SNAPSHOT snapshot = { 0 };
         size_t prefix = strlen(kIOServicePlane ":");
         kern_return_t code;
         uint64_t id;
 
-        code = entry_look(entry, &id, &snapshot);
+        code = amb_entry_look(entry, &id, &snapshot);
         if (code)
                 return code;
         if (!plane_known(plane))
@@ -111,8 +113,25 @@ kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plan
                 *--at = '/';
         at -= prefix;
         memcpy(at, kIOServicePlane ":", prefix);
-        memcpy(path, at, strlen(at) + 1);
+        *ret = at;
         return KERN_SUCCESS;
+}
+
+kern_return_t IORegistryEntryGetPath(io_registry_entry_t entry, const char *plane, io_string_t path)
+{
+        char buffer[sizeof(io_string_t)], *start;
+        kern_return_t code = path_make(entry, plane, buffer, sizeof(buffer), &start);
+
+        if (code == KERN_SUCCESS)
+                memcpy(path, start, strlen(start) + 1);
+        return code;
+}
+
+CFStringRef IORegistryEntryCopyPath(io_registry_entry_t entry, const char *plane)
+{
+        char buffer[LONGEST_PATH + 1], *start;
+
+        return path_make(entry, plane, buffer, sizeof(buffer), &start) ? NULL : (CFStringRef)OSStringCreate(start, SIZE_MAX);
 }
 
 /* The child of `id` that is called `name` (not terminated); 0: none. */
@@ -155,13 +174,31 @@ io_registry_entry_t IORegistryEntryFromPath(mach_port_t main_port, const char *p
         return id ? amb_handle_of_entry(id) : IO_OBJECT_NULL;
 }
 
+io_registry_entry_t IORegistryEntryCopyFromPath(mach_port_t main_port, CFStringRef path)
+{
+        const char *text = path ? CFStringGetCStringPtr(path, kCFStringEncodingUTF8) : NULL;
+
+        return text ? IORegistryEntryFromPath(main_port, text) : IO_OBJECT_NULL;
+}
+
+/* Only hardware's buses give locations. */
+kern_return_t IORegistryEntryGetLocationInPlane(io_registry_entry_t entry, const char *plane, io_name_t location)
+{
+        AMB_SNAPSHOT snapshot = { 0 };
+        kern_return_t code = amb_entry_look(entry, NULL, &snapshot);
+
+        (void)plane;
+        (void)location;
+        return code ? code : kIOReturnNotFound;
+}
+
 kern_return_t IORegistryEntryGetRegistryEntryID(io_registry_entry_t entry, uint64_t *entry_id)
 {
         AMB_SNAPSHOT snapshot = { 0 };
         kern_return_t code;
         uint64_t id;
 
-        code = entry_look(entry, &id, &snapshot);
+        code = amb_entry_look(entry, &id, &snapshot);
         *entry_id = code ? 0 : id;
         return code;
 }
@@ -172,7 +209,7 @@ boolean_t IORegistryEntryInPlane(io_registry_entry_t entry, const char *plane)
         uint64_t id;
 
         (void)plane;
-        return entry_look(entry, &id, &snapshot) == 0 && (id == AMB_REMOTE_ROOT || snapshot.parents.count > 0);
+        return amb_entry_look(entry, &id, &snapshot) == 0 && (id == AMB_REMOTE_ROOT || snapshot.parents.count > 0);
 }
 
 /* --- properties --- */
@@ -185,7 +222,7 @@ kern_return_t IORegistryEntryCreateCFProperties(io_registry_entry_t entry, CFMut
 
         (void)allocator;
         (void)options;
-        code = entry_look(entry, NULL, &snapshot);
+        code = amb_entry_look(entry, NULL, &snapshot);
         if (code == KERN_SUCCESS)
                 *properties = (CFMutableDictionaryRef)amb_steal(snapshot.properties);
         return code;
@@ -227,7 +264,7 @@ CFTypeRef IORegistryEntryCreateCFProperty(io_registry_entry_t entry, CFStringRef
 
         (void)allocator;
         (void)options;
-        return key && entry_look(entry, NULL, &snapshot) == 0 ? property_copy(&snapshot, key) : NULL;
+        return key && amb_entry_look(entry, NULL, &snapshot) == 0 ? property_copy(&snapshot, key) : NULL;
 }
 
 CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char *plane, CFStringRef key,
@@ -241,7 +278,7 @@ CFTypeRef IORegistryEntrySearchCFProperty(io_registry_entry_t entry, const char 
 
         (void)plane;
         (void)allocator;
-        if (!key || entry_look(entry, &id, &snapshot))
+        if (!key || amb_entry_look(entry, &id, &snapshot))
                 return NULL;
         value = property_copy(&snapshot, key);
         if (value || !(options & kIORegistryIterateRecursively) || amb_walk(id, options, &ids) < 0)
@@ -292,7 +329,7 @@ kern_return_t IORegistryEntryGetProperty(io_registry_entry_t entry, const char *
         uint64_t number;
         size_t length;
 
-        code = entry_look(entry, NULL, &snapshot);
+        code = amb_entry_look(entry, NULL, &snapshot);
         if (code)
                 return code;
         value = OSDictionaryGetValue(snapshot.properties, name);
@@ -316,7 +353,7 @@ static kern_return_t relatives(io_registry_entry_t entry, const char *plane, boo
         struct amb_ids *wanted;
         kern_return_t code;
 
-        code = entry_look(entry, NULL, &snapshot);
+        code = amb_entry_look(entry, NULL, &snapshot);
         if (code)
                 return code;
         if (!plane_known(plane))
@@ -404,7 +441,7 @@ kern_return_t IORegistryEntryCreateIterator(io_registry_entry_t entry, const cha
         kern_return_t code;
         uint64_t id;
 
-        code = entry_look(entry, &id, &snapshot);
+        code = amb_entry_look(entry, &id, &snapshot);
         return code ? code : walk_iterator(id, plane, options, iterator);
 }
 
@@ -443,7 +480,7 @@ kern_return_t IOObjectGetClass(io_object_t object, io_name_t class_name)
                 name_copy(class_name, class_of_target(kind), sizeof(io_name_t));
                 return KERN_SUCCESS;
         }
-        code = entry_look(object, NULL, &snapshot);
+        code = amb_entry_look(object, NULL, &snapshot);
         if (code == KERN_SUCCESS)
                 name_copy(class_name, snapshot.class, sizeof(io_name_t));
         return code;
@@ -463,7 +500,7 @@ boolean_t IOObjectConformsTo(io_object_t object, const char *class_name)
         AMB_SNAPSHOT snapshot = { 0 };
         io_name_t name;
 
-        if (entry_look(object, NULL, &snapshot))
+        if (amb_entry_look(object, NULL, &snapshot))
                 return IOObjectGetClass(object, name) == 0 && strcmp(name, class_name) == 0;
         if (strcmp(snapshot.class, class_name) == 0)
                 return TRUE;

@@ -6,6 +6,7 @@
 #include <IOKit/IOKitLib.h>
 
 #include "client/cancel.h"
+#include "client/mach-host.h"
 #include "client/port.h"
 
 static void message_freep(struct amb_message **message)
@@ -14,6 +15,12 @@ static void message_freep(struct amb_message **message)
 }
 
 /* --- names --- */
+
+/* Nothing that could be given back. */
+static bool name_is_fixed(mach_port_name_t name)
+{
+        return !name || name == mach_task_self() || name == AMB_HOST_SELF;
+}
 
 static kern_return_t port_of(mach_port_name_t name, struct amb_port **ret)
 {
@@ -106,7 +113,7 @@ kern_return_t mach_port_destroy(task_t task, mach_port_name_t name)
 
         if (task != mach_task_self())
                 return KERN_INVALID_TASK;
-        if (!name || name == mach_task_self())
+        if (name_is_fixed(name))
                 return KERN_SUCCESS;
         if (port_of(name, &port) == KERN_SUCCESS) {
                 amb_port_close(port);
@@ -125,7 +132,7 @@ kern_return_t mach_port_deallocate(task_t task, mach_port_name_t name)
 
         if (task != mach_task_self())
                 return KERN_INVALID_TASK;
-        if (!name || name == mach_task_self())
+        if (name_is_fixed(name))
                 return KERN_SUCCESS;
         if (port_of(name, &port) == KERN_SUCCESS)
                 return send_rights_add(port, -1) ? KERN_SUCCESS : KERN_INVALID_RIGHT;

@@ -28,12 +28,12 @@ static void main_free(struct amb_target *target)
 
 static const struct amb_target_class main_class = { .kind = AMB_HANDLE_MAIN, .free = main_free };
 
-kern_return_t IOMainPort(mach_port_t bootstrap_port, mach_port_t *main_port)
+kern_return_t IOMainPort(mach_port_t bootstrap, mach_port_t *main_port)
 {
         struct amb_target *target;
         kern_return_t code = KERN_SUCCESS;
 
-        (void)bootstrap_port;
+        (void)bootstrap;
         pthread_mutex_lock(&main_port_state.lock);
         if (!main_port_state.handle || amb_handle_retain(main_port_state.handle, true)) {
                 target = calloc(1, sizeof(*target));
@@ -50,9 +50,9 @@ kern_return_t IOMainPort(mach_port_t bootstrap_port, mach_port_t *main_port)
         return code;
 }
 
-kern_return_t IOMasterPort(mach_port_t bootstrap_port, mach_port_t *main_port)
+kern_return_t IOMasterPort(mach_port_t bootstrap, mach_port_t *main_port)
 {
-        return IOMainPort(bootstrap_port, main_port);
+        return IOMainPort(bootstrap, main_port);
 }
 
 static bool main_port_valid(mach_port_t main_port)
@@ -74,7 +74,7 @@ static CFMutableDictionaryRef matching_string(const char *key, const char *value
         OSDictionary *dictionary;
         CFStringRef string;
 
-        string = CFStringCreateWithCString(NULL, value, kCFStringEncodingUTF8);
+        string = value ? CFStringCreateWithCString(NULL, value, kCFStringEncodingUTF8) : NULL;
         if (!string)
                 return NULL;
         dictionary = OSDictionaryCreate();
@@ -94,6 +94,13 @@ CFMutableDictionaryRef IOServiceMatching(const char *name)
 CFMutableDictionaryRef IOServiceNameMatching(const char *name)
 {
         return matching_string(kIONameMatchKey, name);
+}
+
+CFMutableDictionaryRef IOBSDNameMatching(mach_port_t main_port, uint32_t options, const char *bsd_name)
+{
+        (void)main_port;
+        (void)options;
+        return matching_string(kIOBSDNameKey, bsd_name);
 }
 
 CFMutableDictionaryRef IORegistryEntryIDMatching(uint64_t entry_id)
