@@ -17,9 +17,13 @@
  * Names that go in are `const char *`, the type that Darwin's `const io_name_t` parameters decay to: an array parameter of 128
  * bytes makes gcc warn of every shorter literal. At most 127 bytes of a name count.
  *
+ * <AvailabilityMacros.h>, <TargetConditionals.h>, Darwin's attributes and the C headers below come along, because programs take
+ * them for granted (real-code 1.9, 1.10). What they take from <stdlib.h> and <stdio.h> is in the directory darwin/.
+ *
  * Contract: call-path 1 to 5, lifecycle-registry 2 and 6, memory-and-queues 3, real-code 1 and 3 'IOKit functions'; each group
  * below names its sections and the rows of its conformance tables.
  */
+#include <arpa/inet.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -29,6 +33,10 @@
 #include <string.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#include <AvailabilityMacros.h>
+#include <TargetConditionals.h>
+#include <ambidext/cdefs.h>
 
 #include <CoreFoundation/CFArray.h>
 #include <CoreFoundation/CFBase.h>
@@ -41,16 +49,10 @@
 #include <IOKit/IOTypes.h>
 #include <IOKit/OSMessageNotification.h>
 #include <dispatch/dispatch.h>
+#include <libkern/OSByteOrder.h>
 #include <mach/mach_init.h>
 #include <mach/mach_port.h>
 #include <mach/message.h>
-
-/* Programs choose between today's calls and the ones before Mac OS X 10.5 by these being macros (real-code 1.9). */
-#ifndef MAC_OS_X_VERSION_10_5
-#define MAC_OS_X_VERSION_10_4 1040
-#define MAC_OS_X_VERSION_10_5 1050
-#define MAC_OS_X_VERSION_10_6 1060
-#endif
 
 #ifdef __cplusplus
 extern "C" {

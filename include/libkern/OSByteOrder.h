@@ -25,6 +25,11 @@ static inline uint64_t OSSwapInt64(uint64_t number)
         return __builtin_bswap64(number);
 }
 
+/* The same by the names that <stdlib.h> brings on Darwin. */
+#define _OSSwapInt16(number) OSSwapInt16(number)
+#define _OSSwapInt32(number) OSSwapInt32(number)
+#define _OSSwapInt64(number) OSSwapInt64(number)
+
 /* Constant where the argument is. */
 #define OSSwapConstInt16(number) __builtin_bswap16(number)
 #define OSSwapConstInt32(number) __builtin_bswap32(number)
