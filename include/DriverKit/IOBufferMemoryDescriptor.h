@@ -8,13 +8,16 @@
  */
 #include <DriverKit/IOMemoryDescriptor.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+AMB_CLASS(IOBufferMemoryDescriptor);
 
-typedef struct IOBufferMemoryDescriptor {
+#if defined(__IIG)
+#include <DriverKit/IOBufferMemoryDescriptor.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOBufferMemoryDescriptor.iig.h>
+#else
+struct IOBufferMemoryDescriptor {
         IOMemoryDescriptor descriptor;
-} IOBufferMemoryDescriptor;
+};
 
 extern const OSMetaClass gIOBufferMemoryDescriptorMetaClass;
 
@@ -43,7 +46,4 @@ kern_return_t IOBufferMemoryDescriptor_SetLength(IOBufferMemoryDescriptor *self,
 /* Inherited from IOMemoryDescriptor, in the class's own spelling. */
 #define IOBufferMemoryDescriptor_CreateSubMemoryDescriptor IOMemoryDescriptor_CreateSubMemoryDescriptor
 #define IOBufferMemoryDescriptor_CreateWithMemoryDescriptors IOMemoryDescriptor_CreateWithMemoryDescriptors
-
-#ifdef __cplusplus
-}
 #endif

@@ -13,28 +13,16 @@
  * Threads: one reader (IsDataAvailable, Peek, Dequeue...) and one writer (CanEnqueueData..., Enqueue...) at a time, which take
  * no lock; all other calls from any thread.
  *
- * Spelling: a method that takes a block has two names, Method_f(self, ..., context, function) and, for compilers with blocks,
- * Method(self, ..., block); in both the function runs on the caller's thread before the call returns. Of the two CanEnqueueData
- * of C++ the one with a count is CanEnqueueDataCount. CopyMemory, CopyDataAvailableHandler and CopyDataServicedHandler, which
- * are messages to the queue's owner elsewhere, are plain calls here: a queue does not travel to another driver's process.
+ * Spelling: a method that takes a block has two names, Method_f(self, ..., context, function) and Method(self, ..., block); in
+ * both the function runs on the caller's thread before the call returns. Of the two CanEnqueueData of C++ the one with a count
+ * is CanEnqueueDataCount. CopyMemory, CopyDataAvailableHandler and CopyDataServicedHandler, which are messages to the queue's
+ * owner elsewhere, are plain calls here: a queue does not travel to another driver's process.
  *
  * Contract: memory-and-queues 6 (Q1 to Q27).
  */
 #include <DriverKit/IOBufferMemoryDescriptor.h>
 #include <DriverKit/IODispatchSource.h>
 #include <DriverKit/OSAction.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-struct IODataQueueDispatchSource_ivars;
-typedef struct IODataQueueDispatchSource {
-        IODispatchSource source;
-        struct IODataQueueDispatchSource_ivars *ivars;
-} IODataQueueDispatchSource;
-
-extern const OSMetaClass gIODataQueueDispatchSourceMetaClass;
 
 /* The kinds of callback (msgid of OSAction_Create), both: void method(void *self, OSAction *action) */
 #define IODataQueueDispatchSource_DataAvailable_ID 0x494f445153000001ull
@@ -43,6 +31,21 @@ extern const OSMetaClass gIODataQueueDispatchSourceMetaClass;
 /* size: bytes of the entry, as it was enqueued. data is valid until the function returns. */
 typedef void (*IODataQueueClientEnqueueEntryFunction)(void *context, void *data, size_t size);
 typedef void (*IODataQueueClientDequeueEntryFunction)(void *context, const void *data, size_t size);
+AMB_BLOCK_TYPE(IODataQueueClientEnqueueEntryBlock, void, void *data, size_t size);
+AMB_BLOCK_TYPE(IODataQueueClientDequeueEntryBlock, void, const void *data, size_t size);
+
+#if defined(__IIG)
+#include <DriverKit/IODataQueueDispatchSource.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IODataQueueDispatchSource.iig.h>
+#else
+struct IODataQueueDispatchSource_ivars;
+typedef struct IODataQueueDispatchSource {
+        IODispatchSource source;
+        struct IODataQueueDispatchSource_ivars *ivars;
+} IODataQueueDispatchSource;
+
+extern const OSMetaClass gIODataQueueDispatchSourceMetaClass;
 
 /*
  * Makes a queue, empty, without handlers. queueByteCount: bytes of the ring, a multiple of 4, at most 0xFFFFFF7C; an entry takes
@@ -129,62 +132,16 @@ kern_return_t IODataQueueDispatchSource_CanEnqueueDataCount(IODataQueueDispatchS
 void IODataQueueDispatchSource_SendDataAvailable(IODataQueueDispatchSource *self);
 
 /* --- the same with blocks, which run before the call returns and are not copied --- */
-#ifdef __BLOCKS__
-typedef void (^IODataQueueClientEnqueueEntryBlock)(void *data, size_t size);
-typedef void (^IODataQueueClientDequeueEntryBlock)(const void *data, size_t size);
-
-static inline void amb_dataqueue_enqueue_block(void *block, void *data, size_t size)
-{
-        ((IODataQueueClientEnqueueEntryBlock)block)(data, size);
-}
-static inline void amb_dataqueue_dequeue_block(void *block, const void *data, size_t size)
-{
-        ((IODataQueueClientDequeueEntryBlock)block)(data, size);
-}
-static inline void amb_dataqueue_cancel_block(void *block)
-{
-        ((void (^)(void))block)();
-}
-static inline kern_return_t IODataQueueDispatchSource_Peek(IODataQueueDispatchSource *self,
-                                                           IODataQueueClientDequeueEntryBlock block)
-{
-        return IODataQueueDispatchSource_Peek_f(self, (void *)block, amb_dataqueue_dequeue_block);
-}
-static inline kern_return_t IODataQueueDispatchSource_Dequeue(IODataQueueDispatchSource *self,
-                                                              IODataQueueClientDequeueEntryBlock block)
-{
-        return IODataQueueDispatchSource_Dequeue_f(self, (void *)block, amb_dataqueue_dequeue_block);
-}
-static inline kern_return_t IODataQueueDispatchSource_DequeueWithCoalesce(IODataQueueDispatchSource *self, bool *sendDataServiced,
-                                                                          IODataQueueClientDequeueEntryBlock block)
-{
-        return IODataQueueDispatchSource_DequeueWithCoalesce_f(self, sendDataServiced, (void *)block, amb_dataqueue_dequeue_block);
-}
-static inline kern_return_t IODataQueueDispatchSource_Enqueue(IODataQueueDispatchSource *self, uint32_t size,
-                                                              IODataQueueClientEnqueueEntryBlock block)
-{
-        return IODataQueueDispatchSource_Enqueue_f(self, size, (void *)block, amb_dataqueue_enqueue_block);
-}
-static inline kern_return_t IODataQueueDispatchSource_EnqueueWithCoalesce(IODataQueueDispatchSource *self, uint32_t size,
-                                                                          bool *sendDataAvailable,
-                                                                          IODataQueueClientEnqueueEntryBlock block)
-{
-        return IODataQueueDispatchSource_EnqueueWithCoalesce_f(self, size, sendDataAvailable, (void *)block,
-                                                               amb_dataqueue_enqueue_block);
-}
-static inline kern_return_t IODataQueueDispatchSource_Cancel(IODataQueueDispatchSource *self, void (^handler)(void))
-{
-        return IODataQueueDispatchSource_Cancel_f(self, (void *)handler, handler ? amb_dataqueue_cancel_block : NULL);
-}
+kern_return_t IODataQueueDispatchSource_Peek(IODataQueueDispatchSource *self, IODataQueueClientDequeueEntryBlock block);
+kern_return_t IODataQueueDispatchSource_Dequeue(IODataQueueDispatchSource *self, IODataQueueClientDequeueEntryBlock block);
+kern_return_t IODataQueueDispatchSource_DequeueWithCoalesce(IODataQueueDispatchSource *self, bool *sendDataServiced,
+                                                            IODataQueueClientDequeueEntryBlock block);
+kern_return_t IODataQueueDispatchSource_Enqueue(IODataQueueDispatchSource *self, uint32_t size,
+                                                IODataQueueClientEnqueueEntryBlock block);
+kern_return_t IODataQueueDispatchSource_EnqueueWithCoalesce(IODataQueueDispatchSource *self, uint32_t size, bool *sendDataAvailable,
+                                                            IODataQueueClientEnqueueEntryBlock block);
+kern_return_t IODataQueueDispatchSource_Cancel(IODataQueueDispatchSource *self, IODispatchSourceCancelHandler handler);
 /* The block does not run, see above. */
-static inline kern_return_t IODataQueueDispatchSource_SetEnableWithCompletion(IODataQueueDispatchSource *self, bool enable,
-                                                                              void (^handler)(void))
-{
-        return IODataQueueDispatchSource_SetEnableWithCompletion_f(self, enable, (void *)handler,
-                                                                   handler ? amb_dataqueue_cancel_block : NULL);
-}
-#endif
-
-#ifdef __cplusplus
-}
+kern_return_t IODataQueueDispatchSource_SetEnableWithCompletion(IODataQueueDispatchSource *self, bool enable,
+                                                                IODispatchSourceCancelHandler handler);
 #endif

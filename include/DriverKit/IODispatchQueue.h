@@ -8,29 +8,23 @@
  * synchronously runs on the caller's thread while the queue belongs to it. Each service has a default queue, on which its
  * methods run (IOService_CopyDispatchQueue).
  *
- * Functions that take a block are declared where the compiler has blocks (clang -fblocks); such a driver is linked with the
- * blocks runtime (-lBlocksRuntime, which pkg-config --libs ambidext-driver gives). They do as their `_f` forms, which take a
- * function and its context. A block that will run later is copied; the copy goes after it has run, or when it is dropped.
+ * A driver that writes blocks is compiled by clang -fblocks and linked with the blocks runtime (-lBlocksRuntime, which pkg-config
+ * --libs ambidext-driver gives). Functions that take a block do as their `_f` forms, which take a function and its context. A
+ * block that will run later is copied, and with it what it has captured; the copy goes after it has run, or when it is dropped.
+ *
+ * In C++ the functions are methods: queue->DispatchAsync(^{ ... }), IODispatchQueue::Create(name, 0, 0, &queue).
  *
  * Contract: memory-and-queues 9.1, 9.2 (D1 to D10, D18).
  */
 #include <DriverKit/IOTypes.h>
 #include <DriverKit/OSObject.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-struct IODispatchQueue_ivars;
-typedef struct IODispatchQueue {
-        OSObject object;
-        struct IODispatchQueue_ivars *ivars;
-} IODispatchQueue;
-
-extern const OSMetaClass gIODispatchQueueMetaClass;
-
 typedef char IODispatchQueueName[256];
 typedef void (*IODispatchFunction)(void *context);
+typedef int (*IODispatchLogFunction)(const char *format, ...);
+AMB_BLOCK_TYPE(IODispatchBlock, void, void);
+AMB_BLOCK_TYPE(IODispatchAction, kern_return_t, void);
+typedef IODispatchBlock IODispatchQueueCancelHandler;
 
 /* Options of Create: DispatchConcurrent, Sleep and Wakeup are allowed. */
 #define kIODispatchQueueReentrant 0x0000000000000001ull
@@ -46,6 +40,19 @@ typedef void (*IODispatchFunction)(void *context);
  * effect.
  */
 #define kIODispatchQueueSleepReuseEvent 0x0000000000000100ull
+
+#if defined(__IIG)
+#include <DriverKit/IODispatchQueue.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IODispatchQueue.iig.h>
+#else
+struct IODispatchQueue_ivars;
+typedef struct IODispatchQueue {
+        OSObject object;
+        struct IODispatchQueue_ivars *ivars;
+} IODispatchQueue;
+
+extern const OSMetaClass gIODispatchQueueMetaClass;
 
 /*
  * Makes a queue. name: at most 255 bytes, the rest is cut off; for GetName and debuggers. options: 0 or some of the two above;
@@ -65,9 +72,7 @@ bool IODispatchQueue_OnQueue(IODispatchQueue *self);
  * then. Dropped silently when the queue is or gets cancelled before. Any thread.
  */
 void IODispatchQueue_DispatchAsync_f(IODispatchQueue *self, void *context, IODispatchFunction function);
-#ifdef __BLOCKS__
-void IODispatchQueue_DispatchAsync(IODispatchQueue *self, void (^block)(void));
-#endif
+void IODispatchQueue_DispatchAsync(IODispatchQueue *self, IODispatchBlock block);
 
 /*
  * The same, but functions that are dispatched so on a reentrant queue may run side by side, each on a thread of the runtime;
@@ -75,27 +80,21 @@ void IODispatchQueue_DispatchAsync(IODispatchQueue *self, void (^block)(void));
  * Any thread.
  */
 void IODispatchQueue_DispatchConcurrent_f(IODispatchQueue *self, void *context, IODispatchFunction function);
-#ifdef __BLOCKS__
-void IODispatchQueue_DispatchConcurrent(IODispatchQueue *self, void (^block)(void));
-#endif
+void IODispatchQueue_DispatchConcurrent(IODispatchQueue *self, IODispatchBlock block);
 
 /*
  * Runs function(context) on the calling thread when it is its turn; returns after it. From a thread that is on this queue
  * already it runs at once. Not run when the queue has been cancelled. Any thread.
  */
 void IODispatchQueue_DispatchSync_f(IODispatchQueue *self, void *context, IODispatchFunction function);
-#ifdef __BLOCKS__
-void IODispatchQueue_DispatchSync(IODispatchQueue *self, void (^block)(void));
-#endif
+void IODispatchQueue_DispatchSync(IODispatchQueue *self, IODispatchBlock block);
 
 /*
  * The same for a function with a result, which is returned. kIOReturnAborted: the queue has been cancelled, function did not
  * run.
  */
 kern_return_t IODispatchQueue_RunAction_f(IODispatchQueue *self, void *context, kern_return_t (*function)(void *context));
-#ifdef __BLOCKS__
-kern_return_t IODispatchQueue_RunAction(IODispatchQueue *self, kern_return_t (^block)(void));
-#endif
+kern_return_t IODispatchQueue_RunAction(IODispatchQueue *self, IODispatchAction block);
 
 /*
  * Ends the queue: nothing more is taken from it, what waits is dropped. After what runs on it now, handler(context) runs
@@ -103,9 +102,7 @@ kern_return_t IODispatchQueue_RunAction(IODispatchQueue *self, kern_return_t (^b
  * handler. kIOReturnNoMemory. The default queue of a service is not the driver's to cancel. Any thread.
  */
 kern_return_t IODispatchQueue_Cancel_f(IODispatchQueue *self, void *context, IODispatchFunction handler);
-#ifdef __BLOCKS__
-kern_return_t IODispatchQueue_Cancel(IODispatchQueue *self, void (^handler)(void));
-#endif
+kern_return_t IODispatchQueue_Cancel(IODispatchQueue *self, IODispatchQueueCancelHandler handler);
 
 /*
  * --- reentrant queues ---
@@ -131,8 +128,5 @@ kern_return_t IODispatchQueue_Wakeup(IODispatchQueue *self, void *event);
 kern_return_t IODispatchQueue_WakeupWithOptions(IODispatchQueue *self, void *event, uint64_t options);
 
 /* For debugging: `message` and the queues that the calling thread is on, a line each, through output (a printf). */
-void IODispatchQueue_Log(const char *message, int (*output)(const char *format, ...));
-
-#ifdef __cplusplus
-}
+void IODispatchQueue_Log(const char *message, IODispatchLogFunction output);
 #endif

@@ -7,10 +7,13 @@
  */
 #include <DriverKit/IODispatchQueue.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+typedef IODispatchBlock IODispatchSourceCancelHandler;
 
+#if defined(__IIG)
+#include <DriverKit/IODispatchSource.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IODispatchSource.iig.h>
+#else
 struct IODispatchSource_ivars;
 typedef struct IODispatchSource {
         OSObject object;
@@ -26,9 +29,7 @@ extern const OSMetaClass gIODispatchSourceMetaClass;
  * (its header says so).
  */
 kern_return_t IODispatchSource_Cancel_f(IODispatchSource *self, void *context, IODispatchFunction handler);
-#ifdef __BLOCKS__
-kern_return_t IODispatchSource_Cancel(IODispatchSource *self, void (^handler)(void));
-#endif
+kern_return_t IODispatchSource_Cancel(IODispatchSource *self, IODispatchSourceCancelHandler handler);
 
 /*
  * Switches delivery off and on; sources are made switched on unless their header says otherwise. An event that happened
@@ -40,10 +41,5 @@ kern_return_t IODispatchSource_SetEnable(IODispatchSource *self, bool enable);
 /* The same; handler(context) runs once, asynchronously, when the change is in force and no callback of before it is running. */
 kern_return_t IODispatchSource_SetEnableWithCompletion_f(IODispatchSource *self, bool enable, void *context,
                                                          IODispatchFunction handler);
-#ifdef __BLOCKS__
-kern_return_t IODispatchSource_SetEnableWithCompletion(IODispatchSource *self, bool enable, void (^handler)(void));
-#endif
-
-#ifdef __cplusplus
-}
+kern_return_t IODispatchSource_SetEnableWithCompletion(IODispatchSource *self, bool enable, IODispatchSourceCancelHandler handler);
 #endif

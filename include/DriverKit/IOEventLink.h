@@ -11,10 +11,15 @@
  */
 #include <DriverKit/IOUserClient.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#define kIOEventLinkClockMachAbsoluteTime 0ull          /* of timeout: mach_absolute_time() */
+#define kIOEventLinkAssociateCurrentThread 0ull
+#define kIOEventLinkAssociateOnWait 1ull
 
+#if defined(__IIG)
+#include <DriverKit/IOEventLink.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOEventLink.iig.h>
+#else
 struct IOEventLink_ivars;
 typedef struct IOEventLink {
         OSObject object;
@@ -35,10 +40,6 @@ kern_return_t IOEventLink_Create(OSString *name, IOUserClient *userClient, IOEve
  */
 kern_return_t IOEventLink_Invalidate(IOEventLink *self, IOUserClient *client);
 
-#define kIOEventLinkClockMachAbsoluteTime 0ull          /* of timeout: mach_absolute_time() */
-#define kIOEventLinkAssociateCurrentThread 0ull
-#define kIOEventLinkAssociateOnWait 1ull
-
 /* All: kIOReturnUnsupported, see above. Any thread. */
 kern_return_t IOEventLink_Signal(IOEventLink *self);
 kern_return_t IOEventLink_Wait(IOEventLink *self, uint64_t *consumed);
@@ -49,7 +50,4 @@ kern_return_t IOEventLink_Cancel(IOEventLink *self);
 kern_return_t IOEventLink_Activate(IOEventLink *self);
 kern_return_t IOEventLink_Associate(IOEventLink *self, uint64_t options);
 kern_return_t IOEventLink_Disassociate(IOEventLink *self);
-
-#ifdef __cplusplus
-}
 #endif

@@ -15,18 +15,6 @@
 #include <DriverKit/IOService.h>
 #include <DriverKit/OSAction.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-struct IOInterruptDispatchSource_ivars;
-typedef struct IOInterruptDispatchSource {
-        IODispatchSource source;
-        struct IOInterruptDispatchSource_ivars *ivars;
-} IOInterruptDispatchSource;
-
-extern const OSMetaClass gIOInterruptDispatchSourceMetaClass;
-
 /*
  * The kind of callback (msgid of OSAction_Create): void method(void *self, OSAction *action, uint64_t count, uint64_t time)
  * count: interrupts since the last call; time: of the last one, as mach_absolute_time(), or as mach_continuous_time() if the
@@ -39,6 +27,19 @@ extern const OSMetaClass gIOInterruptDispatchSourceMetaClass;
 
 #define kIOInterruptSourceIndexMask 0x0000ffffu
 #define kIOInterruptSourceContinuousTime 0x00010000u            /* times go on while the machine sleeps */
+
+#if defined(__IIG)
+#include <DriverKit/IOInterruptDispatchSource.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOInterruptDispatchSource.iig.h>
+#else
+struct IOInterruptDispatchSource_ivars;
+typedef struct IOInterruptDispatchSource {
+        IODispatchSource source;
+        struct IOInterruptDispatchSource_ivars *ivars;
+} IOInterruptDispatchSource;
+
+extern const OSMetaClass gIOInterruptDispatchSourceMetaClass;
 
 /*
  * Makes a source, switched off. indexAndFlags: the provider's number for the interrupt, or-ed with
@@ -68,7 +69,4 @@ kern_return_t IOInterruptDispatchSource_SetHandler(IOInterruptDispatchSource *se
  * has been delivered. Consumes nothing. Either may be NULL. Returns 0. Any thread.
  */
 kern_return_t IOInterruptDispatchSource_GetLastInterrupt(IOInterruptDispatchSource *self, uint64_t *count, uint64_t *time);
-
-#ifdef __cplusplus
-}
 #endif

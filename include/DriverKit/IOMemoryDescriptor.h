@@ -21,15 +21,18 @@
  */
 #include <DriverKit/IOMemoryMap.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+AMB_CLASS(IOMemoryDescriptor);
 
+#if defined(__IIG)
+#include <DriverKit/IOMemoryDescriptor.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOMemoryDescriptor.iig.h>
+#else
 struct IOMemoryDescriptor_ivars;
-typedef struct IOMemoryDescriptor {
+struct IOMemoryDescriptor {
         OSObject object;
         struct IOMemoryDescriptor_ivars *ivars;
-} IOMemoryDescriptor;
+};
 
 extern const OSMetaClass gIOMemoryDescriptorMetaClass;
 
@@ -92,7 +95,4 @@ kern_return_t IOMemoryDescriptor_CreateSubMemoryDescriptor(uint64_t memoryDescri
 kern_return_t IOMemoryDescriptor_CreateWithMemoryDescriptors(uint64_t memoryDescriptorCreateOptions, uint32_t withDescriptorsCount,
                                                              IOMemoryDescriptor *const *withDescriptors,
                                                              IOMemoryDescriptor **memory);
-
-#ifdef __cplusplus
-}
 #endif

@@ -10,15 +10,18 @@
 #include <DriverKit/IOTypes.h>
 #include <DriverKit/OSObject.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+AMB_CLASS(IOMemoryMap);
 
+#if defined(__IIG)
+#include <DriverKit/IOMemoryMap.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOMemoryMap.iig.h>
+#else
 struct IOMemoryMap_ivars;
-typedef struct IOMemoryMap {
+struct IOMemoryMap {
         OSObject object;
         struct IOMemoryMap_ivars *ivars;
-} IOMemoryMap;
+};
 
 extern const OSMetaClass gIOMemoryMapMetaClass;
 
@@ -26,7 +29,4 @@ extern const OSMetaClass gIOMemoryMapMetaClass;
 uint64_t IOMemoryMap_GetAddress(IOMemoryMap *self);
 uint64_t IOMemoryMap_GetLength(IOMemoryMap *self);      /* bytes asked for, not rounded to pages */
 uint64_t IOMemoryMap_GetOffset(IOMemoryMap *self);      /* bytes from the start of the descriptor to the first byte */
-
-#ifdef __cplusplus
-}
 #endif

@@ -23,25 +23,33 @@
 #include <DriverKit/IOLib.h>
 #include <DriverKit/OSCollections.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-struct IOService_ivars;
-typedef struct IOService {
-        OSObject object;
-        struct IOService_ivars *ivars;
-} IOService;
-
-typedef struct IOUserClient IOUserClient;
-
-extern const OSMetaClass gIOServiceMetaClass;
+AMB_CLASS(IOService);
+AMB_CLASS(IOUserClient);
 
 #define kIOServiceDefaultQueueName "Default"
+#define kIOServiceSearchPropertyParents 1ull
+
+/* Names that methods take; longer ones are refused or cut off, as the method says. */
+typedef char IOServiceName[128];
+typedef char IOPropertyName[128];
+typedef char IORegistryPlaneName[128];
 
 #define IOService_Start_ID 0x494f537600000001ull
 #define IOService_Stop_ID 0x494f537600000002ull
 #define IOService_NewUserClient_ID 0x494f537600000003ull
+
+#if defined(__IIG)
+#include <DriverKit/IOService.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOService.iig.h>
+#else
+struct IOService_ivars;
+struct IOService {
+        OSObject object;
+        struct IOService_ivars *ivars;
+};
+
+extern const OSMetaClass gIOServiceMetaClass;
 
 /*
  * --- methods to override ---
@@ -120,7 +128,6 @@ kern_return_t IOService_RemoveProperty(IOService *self, OSString *propertyName);
  * there are no providers. *property: one reference, not to be changed. 0. kIOReturnNotFound: *property is NULL.
  * kIOReturnBadArgument: name or property NULL.
  */
-#define kIOServiceSearchPropertyParents 1ull
 kern_return_t IOService_SearchProperty(IOService *self, const char *name, const char *plane, uint64_t options,
                                        OSContainer **property);
 
@@ -178,7 +185,4 @@ kern_return_t IOService_CopyDispatchQueue(IOService *self, const char *name, IOD
  * reference. kIOReturnNoMemory.
  */
 kern_return_t IOService_CreateDefaultDispatchQueue(IOService *self, IODispatchQueue **queue);
-
-#ifdef __cplusplus
-}
 #endif

@@ -15,10 +15,21 @@
 #include <DriverKit/IOService.h>
 #include <DriverKit/OSAction.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+/* The kind of callback (msgid of OSAction_Create): void method(void *self, OSAction *action) */
+#define IOServiceNotificationDispatchSource_ServiceNotificationReady_ID 0x494f4e7472000001ull
 
+#define kIOServiceNotificationTypeTerminated 0x00000000ull
+#define kIOServiceNotificationTypeMatched 0x00000001ull
+#define kIOServiceNotificationTypeNone 0xffffffffull
+
+/* type: one of these. */
+AMB_BLOCK_TYPE(IOServiceNotificationBlock, void, uint64_t type, IOService *service, uint64_t options);
+
+#if defined(__IIG)
+#include <DriverKit/IOServiceNotificationDispatchSource.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOServiceNotificationDispatchSource.iig.h>
+#else
 struct IOServiceNotificationDispatchSource_ivars;
 typedef struct IOServiceNotificationDispatchSource {
         IODispatchSource source;
@@ -26,13 +37,6 @@ typedef struct IOServiceNotificationDispatchSource {
 } IOServiceNotificationDispatchSource;
 
 extern const OSMetaClass gIOServiceNotificationDispatchSourceMetaClass;
-
-/* The kind of callback (msgid of OSAction_Create): void method(void *self, OSAction *action) */
-#define IOServiceNotificationDispatchSource_ServiceNotificationReady_ID 0x494f4e7472000001ull
-
-#define kIOServiceNotificationTypeTerminated 0x00000000ull
-#define kIOServiceNotificationTypeMatched 0x00000001ull
-#define kIOServiceNotificationTypeNone 0xffffffffull
 
 /*
  * Makes a source. matching: copied; what it may ask for: lifecycle-registry 5.1 (IOProviderClass, IONameMatch,
@@ -58,11 +62,8 @@ kern_return_t IOServiceNotificationDispatchSource_SetHandler(IOServiceNotificati
 kern_return_t IOServiceNotificationDispatchSource_DeliverNotifications_f(IOServiceNotificationDispatchSource *self, void *context,
                                                                          void (*function)(void *context, uint64_t type,
                                                                                           IOService *service, uint64_t options));
-#ifdef __BLOCKS__
 kern_return_t IOServiceNotificationDispatchSource_DeliverNotifications(IOServiceNotificationDispatchSource *self,
-                                                                       void (^block)(uint64_t type, IOService *service,
-                                                                                     uint64_t options));
-#endif
+                                                                       IOServiceNotificationBlock block);
 
 /*
  * Takes the next one: *service has one reference. Nothing waits: *type is kIOServiceNotificationTypeNone, *service NULL. *options
@@ -70,7 +71,4 @@ kern_return_t IOServiceNotificationDispatchSource_DeliverNotifications(IOService
  */
 kern_return_t IOServiceNotificationDispatchSource_CopyNextNotification(IOServiceNotificationDispatchSource *self, uint64_t *type,
                                                                        IOService **service, uint64_t *options);
-
-#ifdef __cplusplus
-}
 #endif

@@ -13,10 +13,14 @@
 #include <DriverKit/IOService.h>
 #include <DriverKit/OSAction.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+/* The kind of callback (msgid of OSAction_Create): void method(void *self, OSAction *action) */
+#define IOServiceStateNotificationDispatchSource_StateNotificationReady_ID 0x494f537472000001ull
 
+#if defined(__IIG)
+#include <DriverKit/IOServiceStateNotificationDispatchSource.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOServiceStateNotificationDispatchSource.iig.h>
+#else
 struct IOServiceStateNotificationDispatchSource_ivars;
 typedef struct IOServiceStateNotificationDispatchSource {
         IODispatchSource source;
@@ -24,9 +28,6 @@ typedef struct IOServiceStateNotificationDispatchSource {
 } IOServiceStateNotificationDispatchSource;
 
 extern const OSMetaClass gIOServiceStateNotificationDispatchSourceMetaClass;
-
-/* The kind of callback (msgid of OSAction_Create): void method(void *self, OSAction *action) */
-#define IOServiceStateNotificationDispatchSource_StateNotificationReady_ID 0x494f537472000001ull
 
 /*
  * Makes a source for the items of these names (OSString; the array is copied); items that the service does not have are made,
@@ -46,7 +47,4 @@ kern_return_t IOServiceStateNotificationDispatchSource_SetHandler(IOServiceState
 
 /* From now on the next change of an item is told, once. Returns 0. Any thread. */
 kern_return_t IOServiceStateNotificationDispatchSource_StateNotificationBegin(IOServiceStateNotificationDispatchSource *self);
-
-#ifdef __cplusplus
-}
 #endif

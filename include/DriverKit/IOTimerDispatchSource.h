@@ -9,16 +9,6 @@
 #include <DriverKit/IODispatchSource.h>
 #include <DriverKit/OSAction.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-typedef struct IOTimerDispatchSource {
-        IODispatchSource source;
-} IOTimerDispatchSource;
-
-extern const OSMetaClass gIOTimerDispatchSourceMetaClass;
-
 /* The kind of callback (msgid of OSAction_Create): void method(void *self, OSAction *action, uint64_t time) */
 #define IOTimerDispatchSource_TimerOccurred_ID 0x494f546d72000001ull
 
@@ -29,6 +19,17 @@ extern const OSMetaClass gIOTimerDispatchSourceMetaClass;
 #define kIOTimerClockUptimeRaw 0x88ull                  /* stops then; clock_gettime_nsec_np(CLOCK_UPTIME_RAW) */
 #define kIOTimerClockMachContinuousTime 0xc4ull         /* mach_continuous_time() */
 #define kIOTimerClockMachAbsoluteTime 0xc8ull           /* mach_absolute_time() */
+
+#if defined(__IIG)
+#include <DriverKit/IOTimerDispatchSource.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOTimerDispatchSource.iig.h>
+#else
+typedef struct IOTimerDispatchSource {
+        IODispatchSource source;
+} IOTimerDispatchSource;
+
+extern const OSMetaClass gIOTimerDispatchSourceMetaClass;
 
 /*
  * Makes a timer, switched on, not armed. queue: must not be NULL; callbacks run on the queue of the action's method, else on the
@@ -53,7 +54,4 @@ kern_return_t IOTimerDispatchSource_SetHandler(IOTimerDispatchSource *self, OSAc
  */
 kern_return_t IOTimerDispatchSource_WakeAtTime(IOTimerDispatchSource *self, uint64_t options, uint64_t deadline,
                                                uint64_t leeway);
-
-#ifdef __cplusplus
-}
 #endif

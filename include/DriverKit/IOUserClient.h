@@ -13,17 +13,7 @@
 #include <DriverKit/IOService.h>
 #include <DriverKit/OSAction.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-struct IOUserClient_ivars;
-struct IOUserClient {
-        IOService service;
-        struct IOUserClient_ivars *ivars;
-};
-
-extern const OSMetaClass gIOUserClientMetaClass;
+AMB_CLASS(IOMemoryDescriptor);
 
 #define kIOUserClientQueueNameExternalMethod "IOUserClientQueueExternalMethod"
 
@@ -117,6 +107,19 @@ AMB_SIZE(IOUserClientMethodDispatch, 32);
 #define IOUserClient_ExternalMethod_ID 0x494f556300000001ull
 #define IOUserClient_CopyClientMemoryForType_ID 0x494f556300000002ull
 
+#if defined(__IIG)
+#include <DriverKit/IOUserClient.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOUserClient.iig.h>
+#else
+struct IOUserClient_ivars;
+struct IOUserClient {
+        IOService service;
+        struct IOUserClient_ivars *ivars;
+};
+
+extern const OSMetaClass gIOUserClientMetaClass;
+
 /* As IOService_init and IOService_free, for user clients: what an override of init begins with, and one of free ends with. */
 bool IOUserClient_init(OSObject *self);
 void IOUserClient_free(OSObject *self);
@@ -207,7 +210,4 @@ kern_return_t IOUserClient_CreateMemoryDescriptorFromClient(IOUserClient *self, 
  * kIOReturnNotReady.
  */
 kern_return_t IOUserClient_CopyClientEntitlements(IOUserClient *self, OSDictionary **entitlements);
-
-#ifdef __cplusplus
-}
 #endif

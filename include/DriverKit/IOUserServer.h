@@ -28,15 +28,18 @@
  */
 #include <DriverKit/IOService.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+AMB_CLASS(IOUserServer);
 
+#if defined(__IIG)
+#include <DriverKit/IOUserServer.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOUserServer.iig.h>
+#else
 struct IOUserServer_ivars;
-typedef struct IOUserServer {
+struct IOUserServer {
         IOService service;
         struct IOUserServer_ivars *ivars;
-} IOUserServer;
+};
 
 extern const OSMetaClass gIOUserServerMetaClass;
 
@@ -65,10 +68,13 @@ kern_return_t IOUserServer_RegisterService(IOUserServer *self);
 
 /* Ends the host: amb_server_wait returns, with 0 unless it had to end before. reason: for the log, may be NULL. Returns 0. */
 kern_return_t IOUserServer_Exit(IOUserServer *self, const char *reason);
+#endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 /* Waits until the host has to end; the exit status for the process. */
 int amb_server_wait(IOUserServer *server);
-
 #ifdef __cplusplus
 }
 #endif

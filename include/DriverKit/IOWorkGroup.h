@@ -11,10 +11,11 @@
  */
 #include <DriverKit/IOUserClient.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
+#if defined(__IIG)
+#include <DriverKit/IOWorkGroup.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IOWorkGroup.iig.h>
+#else
 struct IOWorkGroup_ivars;
 typedef struct IOWorkGroup {
         OSObject object;
@@ -38,7 +39,4 @@ kern_return_t IOWorkGroup_Invalidate(IOWorkGroup *self, IOUserClient *client);
 /* Both: kIOReturnUnsupported, see above; token is not looked at. Any thread. */
 kern_return_t IOWorkGroup_Join(IOWorkGroup *self, void *token);
 kern_return_t IOWorkGroup_Leave(IOWorkGroup *self, void *token);
-
-#ifdef __cplusplus
-}
 #endif

@@ -16,15 +16,21 @@
 #include <DriverKit/OSCollections.h>
 #include <DriverKit/OSObject.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+AMB_CLASS(OSAction);
 
+AMB_BLOCK_TYPE(OSActionCancelHandler, void, void);
+AMB_BLOCK_TYPE(OSActionAbortedHandler, void, void);
+
+#if defined(__IIG)
+#include <DriverKit/OSAction.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSAction.iig.h>
+#else
 struct OSAction_ivars;
-typedef struct OSAction {
+struct OSAction {
         OSObject object;
         struct OSAction_ivars *ivars;
-} OSAction;
+};
 
 extern const OSMetaClass gOSActionMetaClass;
 
@@ -91,7 +97,7 @@ void *OSAction_GetReference(OSAction *self);
  */
 kern_return_t OSAction_Cancel_f(OSAction *self, void *context, void (*handler)(void *context));
 #ifdef __BLOCKS__
-kern_return_t OSAction_Cancel(OSAction *self, void (^handler)(void));
+kern_return_t OSAction_Cancel(OSAction *self, OSActionCancelHandler handler);
 #endif
 
 /*
@@ -102,7 +108,7 @@ kern_return_t OSAction_Cancel(OSAction *self, void (^handler)(void));
  */
 kern_return_t OSAction_SetAbortedHandler_f(OSAction *self, void *context, void (*handler)(void *context));
 #ifdef __BLOCKS__
-kern_return_t OSAction_SetAbortedHandler(OSAction *self, void (^handler)(void));
+kern_return_t OSAction_SetAbortedHandler(OSAction *self, OSActionAbortedHandler handler);
 #endif
 
 /*
@@ -125,7 +131,4 @@ kern_return_t OSAction_SetAbortedHandler(OSAction *self, void (^handler)(void));
 kern_return_t OSAction_WillWait(OSAction *self, void **token);
 kern_return_t OSAction_Wait(OSAction *self, void *token, uint64_t clockOption, uint64_t deadline);
 kern_return_t OSAction_EndWait(OSAction *self, void *token);
-
-#ifdef __cplusplus
-}
 #endif

@@ -6,10 +6,11 @@
  */
 #include <DriverKit/OSCollection.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
+#if defined(__IIG)
+#include <DriverKit/OSArray.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSArray.iig.h>
+#else
 extern const OSMetaClass gOSArrayMetaClass;
 
 /* capacity: room for that many; for a copy 0 (as many as needed), or at least the count, else NULL. Members are shared. */
@@ -36,7 +37,4 @@ uint32_t OSArray_getNextIndexOfObject(const OSArray *self, const void *object, u
 
 /* An array of as many members, equal one by one; NULL is equal to nothing. */
 bool OSArray_isEqualTo(const OSArray *self, const void *object);
-
-#ifdef __cplusplus
-}
 #endif

@@ -9,11 +9,16 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-extern const OSMetaClass gOSBooleanMetaClass;
 extern OSBoolean *const kOSBooleanTrue;
 extern OSBoolean *const kOSBooleanFalse;
-
 #ifdef __cplusplus
 }
+#endif
+
+#if defined(__IIG)
+#include <DriverKit/OSBoolean.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSBoolean.iig.h>
+#else
+extern const OSMetaClass gOSBooleanMetaClass;
 #endif

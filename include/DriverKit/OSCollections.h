@@ -25,6 +25,7 @@
 #include <DriverKit/OSNumber.h>
 #include <DriverKit/OSObject.h>
 #include <DriverKit/OSOrderedSet.h>
+#include <DriverKit/OSSerialization.h>
 #include <DriverKit/OSSet.h>
 #include <DriverKit/OSString.h>
 
@@ -135,7 +136,6 @@ bool OSDictionaryApply(const OSDictionary *dictionary, OSDictionaryApplier appli
  * --- serializations: a value as bytes, for another process of this library or for later ---
  * The bytes are this library's own format. They keep everything that OSObjectIsEqual looks at, and the widths of numbers.
  */
-extern const OSMetaClass gOSSerializationMetaClass;
 /* NULL also: something in it is no property value, or it is nested deeper than 64. */
 OSSerialization *OSCreateSerializationFromObject(const void *object);
 /*

@@ -28,22 +28,18 @@
  */
 #include <DriverKit/OSObject.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-typedef struct OSContainer OSContainer;
-typedef struct OSString OSString;
-typedef struct OSString OSSymbol;
-typedef struct OSData OSData;
-typedef struct OSNumber OSNumber;
-typedef struct OSBoolean OSBoolean;
-typedef struct OSCollection OSCollection;
-typedef struct OSArray OSArray;
-typedef struct OSDictionary OSDictionary;
-typedef struct OSSet OSSet;
-typedef struct OSOrderedSet OSOrderedSet;
-typedef struct OSSerialization OSSerialization;
+AMB_CLASS(OSContainer);
+AMB_CLASS(OSString);
+AMB_CLASS(OSData);
+AMB_CLASS(OSNumber);
+AMB_CLASS(OSBoolean);
+AMB_CLASS(OSCollection);
+AMB_CLASS(OSArray);
+AMB_CLASS(OSDictionary);
+AMB_CLASS(OSSet);
+AMB_CLASS(OSOrderedSet);
+AMB_CLASS(OSSerialization);
+typedef OSString OSSymbol;
 
 typedef OSObject *OSObjectPtr;
 typedef OSString *OSStringPtr;
@@ -57,9 +53,11 @@ typedef OSSet *OSSetPtr;
 typedef OSOrderedSet *OSOrderedSetPtr;
 typedef OSSerialization *OSSerializationPtr;
 
+#if defined(__IIG)
+#include <DriverKit/OSContainer.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSContainer.iig.h>
+#else
 /* The superclass of all of them; nothing is only an OSContainer. */
 extern const OSMetaClass gOSContainerMetaClass;
-
-#ifdef __cplusplus
-}
 #endif

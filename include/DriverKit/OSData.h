@@ -5,10 +5,11 @@
  */
 #include <DriverKit/OSContainer.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
+#if defined(__IIG)
+#include <DriverKit/OSData.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSData.iig.h>
+#else
 extern const OSMetaClass gOSDataMetaClass;
 
 OSData *OSData_withCapacity(uint32_t capacity);                         /* empty, with room for that many bytes */
@@ -32,7 +33,4 @@ bool OSData_appendBytes_data(OSData *self, const OSData *other);
 bool OSData_isEqualTo(const OSData *self, const void *object);          /* an OSData */
 bool OSData_isEqualTo_bytes(const OSData *self, const void *bytes, size_t length);
 bool OSData_isEqualTo_string(const OSData *self, const OSString *string); /* as OSString_isEqualTo_data */
-
-#ifdef __cplusplus
-}
 #endif

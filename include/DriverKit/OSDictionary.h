@@ -6,10 +6,14 @@
  */
 #include <DriverKit/OSCollection.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+typedef bool (*OSDictionaryIterateFunction)(void *context, OSObject *key, OSObject *value);
+AMB_BLOCK_TYPE(OSDictionaryIterateBlock, bool, OSObject *key, OSObject *value);
 
+#if defined(__IIG)
+#include <DriverKit/OSDictionary.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSDictionary.iig.h>
+#else
 extern const OSMetaClass gOSDictionaryMetaClass;
 
 /* capacity: room for that many; for a copy 0 (as many as needed), or at least the count, else NULL. Values are shared. */
@@ -35,8 +39,6 @@ bool OSDictionary_removeObject_cString(OSDictionary *self, const char *key);
 bool OSDictionary_merge(OSDictionary *self, const OSDictionary *other);
 
 /* As OSCollection_iterateObjects, with keys and values. */
-typedef bool (*OSDictionaryIterateFunction)(void *context, OSObject *key, OSObject *value);
-AMB_BLOCK_TYPE(OSDictionaryIterateBlock, bool, OSObject *key, OSObject *value);
 bool OSDictionary_iterateObjects_f(const OSDictionary *self, void *context, OSDictionaryIterateFunction function);
 bool OSDictionary_iterateObjects(const OSDictionary *self, OSDictionaryIterateBlock block);
 
@@ -44,7 +46,4 @@ bool OSDictionary_iterateObjects(const OSDictionary *self, OSDictionaryIterateBl
 bool OSDictionary_isEqualTo(const OSDictionary *self, const void *object);
 /* Only as to these keys (of a dictionary: its keys): both have each of them, with equal values. */
 bool OSDictionary_isEqualTo_keys(const OSDictionary *self, const OSDictionary *other, const OSCollection *keys);
-
-#ifdef __cplusplus
-}
 #endif

@@ -6,10 +6,11 @@
  */
 #include <DriverKit/OSContainer.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
+#if defined(__IIG)
+#include <DriverKit/OSNumber.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSNumber.iig.h>
+#else
 extern const OSMetaClass gOSNumberMetaClass;
 
 /* The value is cut to its width. NULL also: another width. */
@@ -30,7 +31,4 @@ uint64_t OSNumber_unsigned64BitValue(const OSNumber *self);
 
 /* By value, whatever the widths; NULL is equal to nothing. */
 bool OSNumber_isEqualTo(const OSNumber *self, const void *object);
-
-#ifdef __cplusplus
-}
 #endif

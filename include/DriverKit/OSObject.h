@@ -20,12 +20,19 @@
 #include <DriverKit/IOReturn.h>
 #include <ambidext/class.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+AMB_CLASS(OSObject);
 
-typedef struct OSObject OSObject;
+/* The ids of OSObject's virtual methods; see AMB_OVERRIDE. */
+#define OSObject_init_ID 0x4f534f626a000001ull
+#define OSObject_free_ID 0x4f534f626a000002ull
+#define OSObject_isEqualTo_ID 0x4f534f626a000003ull
+#define OSObject_IsRemote_ID 0x4f534f626a000004ull
 
+#if defined(__IIG)
+#include <DriverKit/OSObject.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSObject.iig.h>
+#else
 /* 24 bytes on LP64. Fields are the runtime's; use the functions. */
 struct OSObject {
         void *skin;                             /* C++ vtable pointer; C code never follows it */
@@ -36,35 +43,23 @@ struct OSObject {
 
 extern const OSMetaClass gOSObjectMetaClass;
 
-/* The ids of OSObject's virtual methods; see AMB_OVERRIDE. */
-#define OSObject_init_ID 0x4f534f626a000001ull
-#define OSObject_free_ID 0x4f534f626a000002ull
-#define OSObject_isEqualTo_ID 0x4f534f626a000003ull
-#define OSObject_IsRemote_ID 0x4f534f626a000004ull
-
 /*
  * One entry of a method table: the implementation of a method that Class (or a superclass) introduced.
  *      AMB_OVERRIDE(IOService, Start, sensors_start)
  * The compiler refuses a function whose type differs from Class_Method's. Own methods, which nobody overrides yet, are
  * listed with AMB_METHOD(id, function).
  */
-#ifndef __cplusplus
 #define AMB_OVERRIDE(Class, Method, implementation)                                                                     \
         { Class##_##Method##_ID,                                                                                        \
           (void (*)(void))__builtin_choose_expr(                                                                        \
                   __builtin_types_compatible_p(__typeof__(&(implementation)), __typeof__(&Class##_##Method)),           \
                   (implementation), (struct amb_signature_differs_from_##Class##_##Method *)0), NULL, NULL }
-#endif
 
 /*
  * Defines and exports the class of a C driver. `struct Class` must begin with a `struct Super`.
  *      OSDefineMetaClass(Sensors, IOService, sensors_methods);
  */
-#ifdef __cplusplus
-#define AMB_EXPORT extern __attribute__((visibility("default")))
-#else
 #define AMB_EXPORT __attribute__((visibility("default")))
-#endif
 #define OSDefineMetaClass(Class, Super, method_table)                                                                   \
         AMB_EXPORT const OSMetaClass g##Class##MetaClass = {                                                            \
                 #Class, &g##Super##MetaClass, sizeof(struct Class), (method_table), AMB_SKIN_PLACE                      \
@@ -89,14 +84,9 @@ void (*amb_object_method(const OSObject *object, uint64_t id))(void);
 void (*amb_class_method(const OSMetaClass *meta, uint64_t id))(void);
 
 /* The virtual call: amb_invoke(service, IOService, Start, provider). The first argument is evaluated twice. */
-#ifdef __cplusplus
-#define AMB_SELF(Class, object) ((struct Class *)(object))      /* C++ converts no void * by itself */
-#else
-#define AMB_SELF(Class, object) ((void *)(object))
-#endif
 #define amb_invoke(object, Class, Method, ...)                                                                          \
         (((__typeof__(&Class##_##Method))amb_object_method((const OSObject *)(object), Class##_##Method##_ID))(         \
-                AMB_SELF(Class, object), ##__VA_ARGS__))
+                (void *)(object), ##__VA_ARGS__))
 
 /* OSObject's own implementations (what an override chains to); on the thread that makes, frees or compares the object. */
 bool OSObject_init(OSObject *self);                                     /* true */
@@ -142,6 +132,4 @@ void *amb_object_cast_required(const void *object, const OSMetaClass *meta);
         } while (0)
 #define OSObjectSafeReleaseNULL(pointer) OSSafeReleaseNULL(pointer)
 
-#ifdef __cplusplus
-}
 #endif

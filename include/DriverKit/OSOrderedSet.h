@@ -5,10 +5,11 @@
  */
 #include <DriverKit/OSCollection.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
+#if defined(__IIG)
+#include <DriverKit/OSOrderedSet.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSOrderedSet.iig.h>
+#else
 extern const OSMetaClass gOSOrderedSetMetaClass;
 
 OSOrderedSet *OSOrderedSet_withCapacity(uint32_t capacity);
@@ -32,7 +33,4 @@ OSObject *OSOrderedSet_getLastObject(const OSOrderedSet *self);
 
 /* An ordered set of as many members, equal one by one; NULL is equal to nothing. */
 bool OSOrderedSet_isEqualTo(const OSOrderedSet *self, const void *object);
-
-#ifdef __cplusplus
-}
 #endif

@@ -7,10 +7,11 @@
  */
 #include <DriverKit/OSCollection.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
+#if defined(__IIG)
+#include <DriverKit/OSSet.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSSet.iig.h>
+#else
 extern const OSMetaClass gOSSetMetaClass;
 
 /* capacity: as for arrays. An object that occurs more than once is taken once. */
@@ -34,7 +35,4 @@ OSObject *OSSet_getAnyObject(const OSSet *self);                        /* one o
 
 /* A set of as many members, each equal to one of the other's; NULL is equal to nothing. */
 bool OSSet_isEqualTo(const OSSet *self, const void *object);
-
-#ifdef __cplusplus
-}
 #endif

@@ -3,17 +3,15 @@
 /*
  * OSSharedPtr<T>: a pointer that holds one reference of its object and gives it back when it goes. C++17; C sees nothing here.
  *
- *      auto name = OSSharedPtr(OSStringCreate("x", 1), OSNoRetain);    adopts the reference that Create has returned
+ *      auto name = OSSharedPtr(OSString::withCString("x"), OSNoRetain);    adopts the reference that withCString has returned
  *      OSSharedPtr<IODispatchQueue> queue;
- *      IODispatchQueue_Create("q", 0, 0, queue.attach());              takes the reference that Create writes
+ *      IODispatchQueue::Create("q", 0, 0, queue.attach());                 takes the reference that Create writes
  *
  * There is no constructor from a bare pointer alone: whoever writes one says whose reference it is. One pointer in size; all
  * zero bytes are null, so memory of IONewZero holds a null one without a constructor, and reset() before IODelete is all the
  * destructor there is. Like a bare pointer it has no lock; the objects' counts may be changed by any thread.
  *
- * What to do with a T is said by amb_shared<T>: by default OSObject_retain and OSObject_release, which is right for
- * everything that begins with an OSObject. A class that OSMakeShared or OSDynamicPtrCast shall know needs AMB_SHARED_CLASS(T)
- * at file level.
+ * T is a class of objects: it has retain() and release(), and for OSMakeShared and OSDynamicPtrCast sGetMetaClass().
  *
  * Contract: memory-and-queues 11.3, rows R7, R8.
  */
@@ -34,35 +32,11 @@ struct OSNoRetainType {
 inline constexpr OSRetainType OSRetain{};       /* the pointer takes a reference of its own */
 inline constexpr OSNoRetainType OSNoRetain{};   /* the pointer takes over the caller's reference */
 
-template <typename T> struct amb_shared {
-        static void retain(const T *object) { OSObject_retain(object); }
-        static void release(const T *object) { OSObject_release(object); }
-};
-
-/* The class of T's objects; see AMB_SHARED_CLASS. */
-template <typename T> struct amb_shared_class;
-#define AMB_SHARED_CLASS(Class)                                                                                         \
-        template <> struct amb_shared_class<struct Class> {                                                             \
-                static const OSMetaClass *meta() { return OSTypeID(Class); }                                            \
-        }
-AMB_SHARED_CLASS(OSObject);
-AMB_SHARED_CLASS(OSString);
-AMB_SHARED_CLASS(OSData);
-AMB_SHARED_CLASS(OSNumber);
-AMB_SHARED_CLASS(OSBoolean);
-AMB_SHARED_CLASS(OSContainer);
-AMB_SHARED_CLASS(OSCollection);
-AMB_SHARED_CLASS(OSArray);
-AMB_SHARED_CLASS(OSDictionary);
-AMB_SHARED_CLASS(OSSet);
-AMB_SHARED_CLASS(OSOrderedSet);
-AMB_SHARED_CLASS(OSSerialization);
-
 template <typename T> struct OSSharedPtr;
 
 /* What attach() gives: where a function may write an object with one reference. Lives until the end of the call. */
-template <typename T> struct amb_out {
-        explicit amb_out(OSSharedPtr<T> &target, T **place) noexcept : target(target), place(place) {}
+template <typename T> struct amb_attached {
+        explicit amb_attached(OSSharedPtr<T> &target, T **place) noexcept : target(target), place(place) {}
         operator T **() const noexcept { return place; }
         operator OSSharedPtr<T> *() const noexcept { return &target; }
 
@@ -143,10 +117,10 @@ public:
         /* The object with its reference, which is now the caller's. */
         [[nodiscard]] T *detach() noexcept { return std::exchange(pointer, nullptr); }
         /* Empties it, for a function that writes an object with a reference: of type T ** or OSSharedPtr<T> *. */
-        [[nodiscard]] amb_out<T> attach() &noexcept
+        [[nodiscard]] amb_attached<T> attach() &noexcept
         {
                 reset();
-                return amb_out<T>(*this, &pointer);
+                return amb_attached<T>(*this, &pointer);
         }
 
         friend void swap(OSSharedPtr &one, OSSharedPtr &other) noexcept { std::swap(one.pointer, other.pointer); }
@@ -155,13 +129,13 @@ private:
         static void retain(T *object) noexcept
         {
                 if (object)
-                        amb_shared<std::remove_cv_t<T>>::retain(object);
+                        object->retain();
         }
         void replace(T *object) noexcept
         {
                 T *old = std::exchange(pointer, object);
                 if (old)
-                        amb_shared<std::remove_cv_t<T>>::release(old);
+                        old->release();
         }
 };
 
@@ -211,11 +185,11 @@ template <typename T, typename U> OSSharedPtr<T> OSConstPtrCast(OSSharedPtr<U> &
 /* If it is of that class or a subclass, else null; a temporary that is of another class keeps its reference. */
 template <typename T, typename U> OSSharedPtr<T> OSDynamicPtrCast(const OSSharedPtr<U> &from) noexcept
 {
-        return OSSharedPtr<T>(static_cast<T *>(amb_object_cast(from.get(), amb_shared_class<T>::meta())), OSRetain);
+        return OSSharedPtr<T>(static_cast<T *>(amb_object_cast(from.get(), T::sGetMetaClass())), OSRetain);
 }
 template <typename T, typename U> OSSharedPtr<T> OSDynamicPtrCast(OSSharedPtr<U> &&from) noexcept
 {
-        T *cast = static_cast<T *>(amb_object_cast(from.operator->(), amb_shared_class<T>::meta()));
+        T *cast = static_cast<T *>(amb_object_cast(from.operator->(), T::sGetMetaClass()));
         if (cast)
                 (void)from.detach();
         return OSSharedPtr<T>(cast, OSNoRetain);
@@ -224,6 +198,6 @@ template <typename T, typename U> OSSharedPtr<T> OSDynamicPtrCast(OSSharedPtr<U>
 /* OSTypeAlloc: allocated, init not called; null without memory. */
 template <typename T> OSSharedPtr<T> OSMakeShared() noexcept
 {
-        return OSSharedPtr<T>(reinterpret_cast<T *>(amb_object_alloc(amb_shared_class<T>::meta())), OSNoRetain);
+        return OSSharedPtr<T>(reinterpret_cast<T *>(amb_object_alloc(T::sGetMetaClass())), OSNoRetain);
 }
 #endif

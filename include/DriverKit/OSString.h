@@ -6,10 +6,11 @@
  */
 #include <DriverKit/OSContainer.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
+#if defined(__IIG)
+#include <DriverKit/OSString.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/OSString.iig.h>
+#else
 extern const OSMetaClass gOSStringMetaClass;
 #define gOSSymbolMetaClass gOSStringMetaClass
 
@@ -26,7 +27,4 @@ const char *OSString_getCStringNoCopy(const OSString *self);            /* valid
 bool OSString_isEqualTo(const OSString *self, const void *object);      /* an OSString with the same bytes */
 bool OSString_isEqualTo_cString(const OSString *self, const char *cString);
 bool OSString_isEqualTo_data(const OSString *self, const OSData *data); /* the same bytes, with a NUL behind them or without */
-
-#ifdef __cplusplus
-}
 #endif

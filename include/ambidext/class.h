@@ -9,6 +9,13 @@
 
 typedef struct OSMetaClass OSMetaClass;
 
+/* The name of a class whose objects are passed about, in a header of both languages. */
+#ifdef __cplusplus
+#define AMB_CLASS(Name) class Name
+#else
+#define AMB_CLASS(Name) typedef struct Name Name
+#endif
+
 /*
  * A method of a class: its 64-bit id (unique within a class and its superclasses) and the implementation. Of a service's method
  * also the name of the queue that it runs on (IOService_SetDispatchQueue; NULL: the default queue), and of one that an OSAction

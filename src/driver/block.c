@@ -2,22 +2,15 @@
 /*
  * The functions of queues, sources and actions that take a block, made of those that take a function and a context.
  *
- * The headers declare them where the compiler knows blocks; here a block is a pointer. What runs later is a copy, released after
- * the block has run, or when it never will. NULL is no block: the `_f` form's NULL handler.
+ * Here, where the compiler knows no blocks, they are pointers. What runs later is a copy, released after the block has run, or
+ * when it never will; what runs before the call returns is not copied. NULL is no block: the `_f` form's NULL handler.
  */
-#include <DriverKit/IOTimerDispatchSource.h>
+#include <DriverKit/IODataQueueDispatchSource.h>
 
 #include "base/block.h"
 #include "driver/action.h"
 #include "driver/queue.h"
 
-void IODispatchQueue_DispatchAsync(IODispatchQueue *self, void *block);
-void IODispatchQueue_DispatchConcurrent(IODispatchQueue *self, void *block);
-void IODispatchQueue_DispatchSync(IODispatchQueue *self, void *block);
-kern_return_t IODispatchQueue_RunAction(IODispatchQueue *self, void *block);
-kern_return_t IODispatchQueue_Cancel(IODispatchQueue *self, void *block);
-kern_return_t IODispatchSource_Cancel(IODispatchSource *self, void *block);
-kern_return_t IODispatchSource_SetEnableWithCompletion(IODispatchSource *self, bool enable, void *block);
 kern_return_t OSAction_Cancel(OSAction *self, void *block);
 kern_return_t OSAction_SetAbortedHandler(OSAction *self, void *block);
 
@@ -118,4 +111,53 @@ AMB_EXPORT kern_return_t OSAction_SetAbortedHandler(OSAction *self, void *block)
                 return kIOReturnNoMemory;
         amb_action_set_aborted(self, copy, function, copy ? amb_block_drop : NULL);
         return kIOReturnSuccess;
+}
+
+/* --- data queues: the block runs before the call returns --- */
+
+static void enqueue(void *block, void *data, size_t size)
+{
+        ((void (*)(void *, void *, size_t))((struct amb_block *)block)->invoke)(block, data, size);
+}
+
+static void dequeue(void *block, const void *data, size_t size)
+{
+        ((void (*)(void *, const void *, size_t))((struct amb_block *)block)->invoke)(block, data, size);
+}
+
+AMB_EXPORT kern_return_t IODataQueueDispatchSource_Peek(IODataQueueDispatchSource *self, void *block)
+{
+        return IODataQueueDispatchSource_Peek_f(self, block, dequeue);
+}
+
+AMB_EXPORT kern_return_t IODataQueueDispatchSource_Dequeue(IODataQueueDispatchSource *self, void *block)
+{
+        return IODataQueueDispatchSource_Dequeue_f(self, block, dequeue);
+}
+
+AMB_EXPORT kern_return_t IODataQueueDispatchSource_DequeueWithCoalesce(IODataQueueDispatchSource *self, bool *sendDataServiced,
+                                                                       void *block)
+{
+        return IODataQueueDispatchSource_DequeueWithCoalesce_f(self, sendDataServiced, block, dequeue);
+}
+
+AMB_EXPORT kern_return_t IODataQueueDispatchSource_Enqueue(IODataQueueDispatchSource *self, uint32_t size, void *block)
+{
+        return IODataQueueDispatchSource_Enqueue_f(self, size, block, enqueue);
+}
+
+AMB_EXPORT kern_return_t IODataQueueDispatchSource_EnqueueWithCoalesce(IODataQueueDispatchSource *self, uint32_t size,
+                                                                       bool *sendDataAvailable, void *block)
+{
+        return IODataQueueDispatchSource_EnqueueWithCoalesce_f(self, size, sendDataAvailable, block, enqueue);
+}
+
+AMB_EXPORT kern_return_t IODataQueueDispatchSource_Cancel(IODataQueueDispatchSource *self, void *block)
+{
+        return IODataQueueDispatchSource_Cancel_f(self, block, block ? amb_block_run : NULL);
+}
+
+AMB_EXPORT kern_return_t IODataQueueDispatchSource_SetEnableWithCompletion(IODataQueueDispatchSource *self, bool enable, void *block)
+{
+        return IODataQueueDispatchSource_SetEnableWithCompletion_f(self, enable, block, block ? amb_block_run : NULL);
 }

@@ -376,8 +376,6 @@ AMB_EXPORT kern_return_t IOServiceNotificationDispatchSource_DeliverNotification
 }
 
 /* A block is a pointer here (base/block.h). */
-kern_return_t IOServiceNotificationDispatchSource_DeliverNotifications(IOServiceNotificationDispatchSource *self, void *block);
-
 static void run_block(void *block, uint64_t type, IOService *service, uint64_t options)
 {
         ((void (*)(void *, uint64_t, IOService *, uint64_t))((struct amb_block *)block)->invoke)(block, type, service, options);

@@ -273,49 +273,28 @@ static void write_create_action(struct iig_text *out, const struct iig_method *m
 
 /* --- classes that are written in C --- */
 
-static const char *cname(const struct iig_method *m)
-{
-        return m->cname ? m->cname : iig_format("%s_%s", m->owner->name, m->name);
-}
-
-static const char *self_of(const struct iig_method *m)
-{
-        return m->is_static ? "" : iig_format("%s%s * self", constness(m), m->owner->name);
-}
-
-/* Does the C API have the function Class_Method? What actions call it has not, unless the interface says LOCAL. */
-static bool has_function(const struct iig_method *m)
-{
-        return !target_of(m) || m->attributes & (IIG_LOCAL | IIG_LOCALONLY);
-}
-
 static void write_native_call(struct iig_text *out, const struct iig_method *m)
 {
-        ADD("{\n    return %s(%s);\n}\n\n", cname(m), iig_names(m, m->is_static ? "" : "this"));
+        ADD("{\n    return %s(%s);\n}\n\n", iig_cname(m), iig_names(m, "this"));
 }
 
+/* What is not in the header already. */
 static void write_native_method(struct iig_text *out, const struct iig_method *m)
 {
         const char *c = m->owner->name, *tail = m->is_const ? " const" : "";
 
-        if (m->overridden)
+        if (m->overridden || iig_is_direct(m))
                 return;
-        if (has_function(m))
-                ADD("extern \"C\" %s %s(%s);\n", m->result, cname(m), iig_declarations(m, self_of(m), false));
-        if (m->kind == IIG_KIND_LOCAL || m->is_static) {
+        if (m->kind == IIG_KIND_LOCAL) {
                 ADD("%s %s::%s(%s)%s\n", m->result, c, m->name, iig_declarations(m, "", false), tail);
                 write_native_call(out, m);
-        } else if (!iig_has_id(m)) {
-                ADD("%s %s::%s(%s%sOSDispatchMethod)%s\n", m->result, c, m->name, iig_declarations(m, "", false),
-                    m->count > 0 ? ", " : "", tail);
-                write_native_call(out, m);
-        } else {
-                if (has_function(m)) {
-                        ADD("%s %s::%s_Impl(%s_%s_Args)\n", m->result, c, m->name, c, m->name);
-                        write_native_call(out, m);
-                }
-                write_caller(out, m);
+                return;
         }
+        if (iig_has_impl(m)) {
+                ADD("%s %s::%s_Impl(%s_%s_Args)\n", m->result, c, m->name, c, m->name);
+                write_native_call(out, m);
+        }
+        write_caller(out, m);
 }
 
 /* Inherited virtual methods: what C put into the class's table. */
@@ -340,14 +319,15 @@ static void write_face(struct iig_text *out, const struct iig_class *class)
                 ADD("}\n\n");
         }
         ADD("/* What objects of C classes wear: every virtual method is the virtual call of C. */\n");
-        ADD("class %sFace final : public %s\n{\npublic:\n", c, c);
+        ADD("namespace {\n\nclass %sFace final : public %s\n{\npublic:\n", c, c);
         for (size_t i = 0; i < count; i++) {
                 ADD("    %s %s(%s)%s override\n    {\n    ", all[i]->result, all[i]->name, iig_declarations(all[i], "", false),
                     all[i]->is_const ? " const" : "");
                 write_native_virtual(out, all[i], "amb_method_of(this");
                 ADD("    }\n");
         }
-        ADD("};\nstatic const amb_skin_face<%sFace, %s> %s_face;\n\n", c, c, c);
+        /* Before what else is made when the library is loaded: that may make objects. */
+        ADD("};\n\nconst amb_skin_face<%sFace, %s> %s_face __attribute__((init_priority(1000)));\n\n} // namespace\n\n", c, c, c);
 }
 
 /* --- files and classes --- */

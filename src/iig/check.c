@@ -80,6 +80,25 @@ bool iig_has_impl(const struct iig_method *method)
         return method->kind == IIG_KIND_REMOTE && iig_has_id(method) && !method->is_static && !iig_has_target(method);
 }
 
+const char *iig_cname(const struct iig_method *method)
+{
+        return method->cname ? method->cname : iig_format("%s_%s", method->owner->name, method->name);
+}
+
+bool iig_has_function(const struct iig_method *method)
+{
+        if (!iig_is_native(method->owner) || method->overridden)
+                return false;
+        return !iig_has_target(method) || method->attributes & (IIG_LOCAL | IIG_LOCALONLY);
+}
+
+bool iig_is_direct(const struct iig_method *method)
+{
+        if (!iig_has_function(method))
+                return false;
+        return method->is_static || (method->kind == IIG_KIND_LOCAL ? !method->is_virtual : !iig_has_id(method));
+}
+
 uint64_t iig_id(const struct iig_method *method)
 {
         const char *text = iig_format("%s::%s", method->owner->name, method->name);

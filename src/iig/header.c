@@ -114,7 +114,7 @@ static void write_args(struct iig_text *out, const struct iig_class *class)
 {
         for (size_t i = 0; i < class->count; i++) {
                 const struct iig_method *m = &class->methods[i];
-                if (m->kind == IIG_KIND_LOCAL)
+                if (m->kind == IIG_KIND_LOCAL || iig_is_direct(m))
                         continue;
                 iig_add(out, "#define %s_%s_Args", class->name, m->name);
                 for (size_t k = 0; k < m->count; k++)
@@ -135,9 +135,21 @@ static const char *local_declaration(const struct iig_method *m)
         return text.data;
 }
 
+/* A method of a NATIVE class that is one call of the C function, in the class: blocks and arrays go through as they are. */
+static void write_direct(struct iig_text *out, const struct iig_method *m)
+{
+        const char *more = m->kind == IIG_KIND_LOCAL || m->is_static ? "" : m->count > 0 ? ", OSDispatchMethod = NULL" : "OSDispatchMethod = NULL";
+        const char *declaration = local_declaration(m), *close = strrchr(declaration, ')');
+
+        LINE("    %s%.*s%s%s { return %s(%s); }", m->is_static ? "static " : "", (int)(close - declaration), declaration, more, close,
+             iig_cname(m), iig_names(m, m->is_static ? "" : "this"));
+}
+
 static void write_public_method(struct iig_text *out, const struct iig_method *m)
 {
-        if (m->kind == IIG_KIND_LOCAL && !m->is_virtual) {
+        if (iig_is_direct(m)) {
+                write_direct(out, m);
+        } else if (m->kind == IIG_KIND_LOCAL && !m->is_virtual) {
                 LINE("    %s%s;", m->is_static ? "static " : "", local_declaration(m));
         } else if (m->kind == IIG_KIND_CALLBACK) {
                 LINE("    kern_return_t CreateAction%s(size_t referenceSize, OSAction ** action);", m->name);
@@ -161,14 +173,14 @@ static void write_methods(struct iig_text *out, const struct iig_class *class)
         LINE("protected:");
         for (size_t i = 0; i < class->count; i++) {
                 const struct iig_method *m = &class->methods[i];
-                if (m->kind != IIG_KIND_LOCAL && iig_has_impl(m))
+                if (m->kind != IIG_KIND_LOCAL && iig_has_impl(m) && !iig_is_direct(m))
                         LINE("    %s%s %s_Impl(%s_%s_Args)%s;", m->is_static ? "static " : "", m->result, m->name, c, m->name,
                              m->is_const ? " const" : "");
         }
         LINE("public:");
         for (size_t i = 0; i < class->count; i++) {
                 const struct iig_method *m = &class->methods[i];
-                if (m->kind != IIG_KIND_REMOTE || !iig_has_id(m))
+                if (m->kind != IIG_KIND_REMOTE || !iig_has_id(m) || iig_is_direct(m))
                         continue;
                 if (m->is_static) {
                         LINE("    typedef %s (*%s_Handler)(%s_%s_Args);", m->result, m->name, c, m->name);
@@ -216,11 +228,31 @@ static void write_enums(struct iig_text *out, const struct iig_file *file, const
         }
 }
 
+/* The C functions that the class's methods call. */
+static void write_functions(struct iig_text *out, const struct iig_class *class)
+{
+        bool any = false;
+
+        for (size_t i = 0; i < class->count; i++) {
+                const struct iig_method *m = &class->methods[i];
+                const char *self = m->is_static ? "" : iig_format("%s%s * self", m->is_const ? "const " : "", class->name);
+                if (!iig_has_function(m))
+                        continue;
+                if (!any)
+                        iig_add(out, "class %s;\nextern \"C\" {\n", class->name);
+                any = true;
+                iig_add(out, "%s %s(%s);\n", m->result, iig_cname(m), iig_declarations(m, self, false));
+        }
+        if (any)
+                iig_add(out, "}\n");
+}
+
 static void write_class(struct iig_text *out, const struct iig_file *file, const struct iig_class *class)
 {
         const char *c = class->name;
 
         iig_add(out, "extern \"C\" const OSMetaClass g%sMetaClass;\n", c);
+        write_functions(out, class);
         iig_add(out, "class %sMetaClass;\nstruct %s_IVars;\nstruct %s_LocalIVars;\n\n", c, c, c);
         iig_add(out, "class %s : public %s\n{\n    friend class %sMetaClass;\n\npublic:\n", c, class->base_name, c);
         write_enums(out, file, class);
@@ -236,7 +268,7 @@ static void write_generated(struct iig_text *out, const struct iig_file *file, c
 {
         if (out->length > 0 && out->data[out->length - 1] != '\n')
                 iig_add(out, "\n");
-        iig_add(out, "#if __DOCUMENTATION__\n\n");
+        iig_add(out, "#ifdef __DOCUMENTATION__\n\n");
         iig_add_bytes(out, file->source.data + class->begin, class->end - class->begin);
         iig_add(out, "\n\n#else /* __DOCUMENTATION__ */\n\n/* generated for class %s */\n\n", class->name);
         write_ids(out, class);

@@ -157,3 +157,9 @@ size_t iig_inherited_virtuals(const struct iig_class *class, const struct iig_me
 /* The comment "@iig implementation ... @iig end", and what it encloses; NULL: none. */
 const char *iig_note(const struct iig_file *file, const char **ret_begin, const char **ret_end);
 bool iig_has_target(const struct iig_method *method);
+/* --- of methods of NATIVE classes --- */
+/* The C function that the method calls, and whether there is one: not for what only actions call, nor for overrides. */
+const char *iig_cname(const struct iig_method *method);
+bool iig_has_function(const struct iig_method *method);
+/* Is the method nothing but a call of that function? Such are defined in the class. */
+bool iig_is_direct(const struct iig_method *method);

@@ -10,10 +10,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifndef __cplusplus
 #include <DriverKit/OSObject.h>
+#else
+#include <ambidext/class.h>
 
-#ifdef __cplusplus
+/* In C++ <DriverKit/OSObject.h> is what iig makes of it; here C++ sees the C object as C does. */
 extern "C" {
+struct OSObject {
+        void *skin;
+        uint32_t references;
+        uint32_t filler;
+        const OSMetaClass *meta;
+};
+#define OSObject_init_ID 0x4f534f626a000001ull
+#define OSObject_free_ID 0x4f534f626a000002ull
+#define OSObject_isEqualTo_ID 0x4f534f626a000003ull
+bool OSObject_init(OSObject *self);
+void OSObject_free(OSObject *self);
+bool OSObject_isEqualTo(const OSObject *self, const OSObject *other);
+OSObject *amb_object_new(const OSMetaClass *meta);
+void (*amb_object_method(const OSObject *object, uint64_t id))(void);
+void (*amb_class_method(const OSMetaClass *meta, uint64_t id))(void);
+#define amb_invoke(object, Class, Method, ...)                                                                          \
+        (((__typeof__(&Class##_##Method))amb_object_method((const OSObject *)(object), Class##_##Method##_ID))(         \
+                (struct Class *)(object), ##__VA_ARGS__))
 #endif
 
 #define CHECK(condition)                                                                                                \

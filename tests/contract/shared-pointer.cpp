@@ -7,14 +7,14 @@
 bool shared_pointer_attach(void)
 {
         OSSharedPtr<IODispatchQueue> p;
-        if (IODispatchQueue_Create("A", 0, 0, p.attach()) != kIOReturnSuccess)
+        if (IODispatchQueue::Create("A", 0, 0, p.attach()) != kIOReturnSuccess)
                 return false;
         auto a = OSSharedPtr(p.get(), OSRetain);
-        if (OSObject_getRetainCount(a.get()) != 2)
+        if (a->getRetainCount() != 2)
                 return false;
-        if (IODispatchQueue_Create("B", 0, 0, p.attach()) != kIOReturnSuccess)
+        if (IODispatchQueue::Create("B", 0, 0, p.attach()) != kIOReturnSuccess)
                 return false;
-        return OSObject_getRetainCount(a.get()) == 1 && p != a && OSObject_getRetainCount(p.get()) == 1;
+        return a->getRetainCount() == 1 && p != a && p->getRetainCount() == 1;
 }
 
 namespace {
@@ -29,12 +29,12 @@ bool shared_pointer_zeroed(void)
         IVars *ivars = IONewZero(IVars, 1);
         if (!ivars || ivars->name)
                 return false;
-        OSString *name = OSString_withCString("name");
+        OSString *name = OSString::withCString("name");
         ivars->name = OSSharedPtr(name, OSRetain);
-        bool held = OSObject_getRetainCount(name) == 2;
+        bool held = name->getRetainCount() == 2;
         ivars->name.reset();
-        bool given_back = OSObject_getRetainCount(name) == 1;
+        bool given_back = name->getRetainCount() == 1;
         IOSafeDeleteNULL(ivars, IVars, 1);
-        OSObject_release(name);
+        name->release();
         return held && given_back && !ivars;
 }

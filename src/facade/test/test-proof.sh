@@ -1,27 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The design of the generated code, compiled and run: proof/DriverKit/*.iig and proof/Counter.iig through iig, by clang++ as dexts
-# are, with the C runtime, in one process.
+# The design of the generated code, compiled and run: Counter.iig through iig, by clang++ as dexts are, with the driver library, in
+# one process.
 #
 #       test-proof.sh IIG SOURCE_DIRECTORY BUILD_DIRECTORY [FLAG...]            the flags are for compiling and linking
 set -eu
 
 iig=$1 source=$2 build=$3
 shift 3
-proof=$source/src/iig/proof
+proof=$source/src/facade/test
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-mkdir -p "$work/DriverKit"
-include="-I$work -I$proof -I$source/include"
+include="-I$work -I$proof -I$source/include -I$build/include"
 common="-D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -fno-strict-aliasing -g -O1"
 
-for class in OSObject OSAction IODispatchQueue IOTimerDispatchSource IOService IOUserClient; do
-        # shellcheck disable=SC2086
-        "$iig" --def "$proof/DriverKit/$class.iig" --header "$work/DriverKit/$class.h" --impl "$work/$class.iig.cpp" \
-                --framework-name DriverKit -- -isystem "$source/include" $include
-done
 # shellcheck disable=SC2086
 "$iig" --def "$proof/Counter.iig" --header "$work/Counter.h" --impl "$work/Counter.iig.cpp" -- -std=gnu++17 $include
 
