@@ -46,7 +46,7 @@ static struct Listener *listener_new(void)
         return listener;
 }
 
-static OSAction *listen(struct Listener *listener, uint64_t kind)
+static OSAction *listen_to(struct Listener *listener, uint64_t kind)
 {
         OSAction *action = NULL;
         ck_code(OSAction_Create((OSObject *)listener, LISTENER_CALLED_ID, kind, 0, &action), kIOReturnSuccess);
@@ -56,7 +56,7 @@ static OSAction *listen(struct Listener *listener, uint64_t kind)
 static struct Listener *listen_available(IODataQueueDispatchSource *q)
 {
         struct Listener *listener = listener_new();
-        OSAction *action = listen(listener, IODataQueueDispatchSource_DataAvailable_ID);
+        OSAction *action = listen_to(listener, IODataQueueDispatchSource_DataAvailable_ID);
         ck_code(IODataQueueDispatchSource_SetDataAvailableHandler(q, action), kIOReturnSuccess);
         OSObject_release(action);
         return listener;
@@ -65,7 +65,7 @@ static struct Listener *listen_available(IODataQueueDispatchSource *q)
 static struct Listener *listen_serviced(IODataQueueDispatchSource *q)
 {
         struct Listener *listener = listener_new();
-        OSAction *action = listen(listener, IODataQueueDispatchSource_DataServiced_ID);
+        OSAction *action = listen_to(listener, IODataQueueDispatchSource_DataServiced_ID);
         ck_code(IODataQueueDispatchSource_SetDataServicedHandler(q, action), kIOReturnSuccess);
         OSObject_release(action);
         return listener;
@@ -421,7 +421,7 @@ KEPT_BARE(memory_and_queues_Q016, "SetDataAvailableHandler on a queue that holds
         ck_assert_uint_eq(calls_of(listener), 1);
         serviced = listen_serviced(q);
         ck_assert_uint_eq(calls_of(serviced), 0);
-        wrong = listen(listener, IODataQueueDispatchSource_DataServiced_ID);
+        wrong = listen_to(listener, IODataQueueDispatchSource_DataServiced_ID);
         ck_code(IODataQueueDispatchSource_SetDataAvailableHandler(q, wrong), kIOReturnBadArgument);
         ck_assert_uint_eq(calls_of(listener), 1);
         OSObject_release(wrong);
