@@ -32,11 +32,16 @@ os_log_t os_log_create(const char *subsystem, const char *category);
 
 /*
  * Lines of type DEBUG are written only with AMBIDEXT_DEBUG in the environment (false without it, whatever the log).
- * os_log_with_type: log: of os_log_create(), or OS_LOG_DEFAULT; format: printf's, copied out before the call returns. A line
- * for which there is no memory is lost; nothing is reported.
+ * os_log_with_type: log: of os_log_create(), or OS_LOG_DEFAULT; format: printf's, copied out before the call returns; new lines
+ * at its end are left out, others become blanks. A line for which there is no memory is lost; nothing is reported.
+ *
+ * The compiler does not check formats: they say "%llx" for an uint64_t, and remarks that it does not know.
  */
 bool os_log_type_enabled(os_log_t log, os_log_type_t type);
 void os_log_with_type(os_log_t log, os_log_type_t type, const char *format, ...);
+
+#define os_log_info_enabled(log) os_log_type_enabled((log), OS_LOG_TYPE_INFO)
+#define os_log_debug_enabled(log) os_log_type_enabled((log), OS_LOG_TYPE_DEBUG)
 
 #define os_log(log, ...) os_log_with_type((log), OS_LOG_TYPE_DEFAULT, __VA_ARGS__)
 #define os_log_info(log, ...) os_log_with_type((log), OS_LOG_TYPE_INFO, __VA_ARGS__)

@@ -102,8 +102,12 @@ EXPORT void os_log_with_type(os_log_t log, os_log_type_t type, const char *forma
         n = vasprintf(&line, plain, arguments);
 #pragma GCC diagnostic pop
         va_end(arguments);
-        if (n < 0)
+        if (n < 0) {
                 line = NULL;
-        else
-                amb_log(level_of(type), "%s%s%s", log ? log->name : "", log ? ": " : "", line);
+                return;
+        }
+        /* Many end their formats with a new line, which the log adds by itself. */
+        while (n > 0 && line[n - 1] == '\n')
+                line[--n] = '\0';
+        amb_log(level_of(type), "%s%s%s", log ? log->name : "", log ? ": " : "", line);
 }
