@@ -24,6 +24,7 @@ enum {
         END_MS = 10000,         /* for the daemon, after SIGTERM */
         HOSTS_END_MS = 3000,    /* for hosts, once the daemon is gone */
         RESTART_NS = 1000000000,
+        DAEMON_FOUND = 3,       /* ambidextd(8), EXIT STATUS */
 };
 
 /* --- the directory --- */
@@ -224,6 +225,7 @@ static void daemon_end(struct cli_private *private)
                 kill(private->daemon, SIGKILL);
         }
         reap_daemon(private, &status);
+        private->found |= WIFEXITED(status) && WEXITSTATUS(status) == DAEMON_FOUND;
 }
 
 void cli_private_daemon_again(struct cli_private *private)
@@ -448,21 +450,26 @@ int cli_private_create(struct cli_private **ret_private, const struct cli_privat
         return CLI_OK;
 }
 
+void cli_private_end(struct cli_private *private)
+{
+        if (private->signal_fd < 0)
+                return;
+        daemon_end(private);
+        remove_directory(private);
+        hosts_end(private);
+        private->signal_fd = amb_fd_close(private->signal_fd);
+}
+
 struct cli_private *cli_private_free(struct cli_private *private)
 {
         if (!private)
                 return NULL;
-        if (private->signal_fd >= 0) {
-                daemon_end(private);
-                remove_directory(private);
-                hosts_end(private);
-        }
+        cli_private_end(private);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(private->bundle_ids); i++)
                 free(private->bundle_ids[i]);
         free(private->directory);
         free(private->socket);
         free(private->program);
-        amb_fd_close(private->signal_fd);
         free(private);
         return NULL;
 }

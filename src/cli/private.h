@@ -35,6 +35,7 @@ struct cli_private {
         int caught;                             /* the signal that asked us to end, or 0 */
         sigset_t mask_before;
         uint64_t restarts[4];                   /* when the daemon was last started again */
+        bool found;                             /* a sanitizer has found something in a driver; known once the daemon has ended */
 };
 
 /*
@@ -42,7 +43,9 @@ struct cli_private {
  * everything is undone.
  */
 int cli_private_create(struct cli_private **ret_private, const struct cli_private_options *options);
-/* Ends the daemon and its hosts, removes the directory. Bounded: what does not end is killed. NULL is allowed. */
+/* Ends the daemon and its hosts, removes the directory. Bounded: what does not end is killed. */
+void cli_private_end(struct cli_private *private);
+/* The same, if it has not been done yet. NULL is allowed. */
 struct cli_private *cli_private_free(struct cli_private *private);
 
 /* In a forked child, before exec: signals as they were. */

@@ -21,10 +21,13 @@ static const char help[] =
         "  --policy DIR         read entitlement policies from DIR too (ambidext-entitlements(5); may be given again)\n"
         "  --no-sandbox         run the drivers' processes without their sandbox, for debuggers and sanitizers\n"
         "\n"
+        "A driver that was built with a sanitizer is run with it, without a sandbox. What the sanitizer finds ends the driver's process with\n"
+        "a report, and then the status is not 0: 66, if PROGRAM's was.\n"
+        "\n"
         "PROGRAM finds the registry by $AMBIDEXT_REGISTRY. The registry is in developer mode: the entitlements in PROGRAM.entitlements\n"
         "beside PROGRAM count.\n";
 
-enum { ANYTHING_MAX = 64, EXEC_NOT_FOUND = 127, EXEC_FAILED = 126 };
+enum { ANYTHING_MAX = 64, EXEC_NOT_FOUND = 127, EXEC_FAILED = 126, FOUND = 66 };
 
 struct run_request {
         char *bundles[ANYTHING_MAX + 1], *policies[ANYTHING_MAX + 1];
@@ -217,6 +220,12 @@ static int run_main(int argc, char **argv)
         if (status != CLI_OK)
                 return status;
         status = run_program(private, request.program);
+        cli_private_end(private);
+        /* Not a success, even if the program did not mind. */
+        if (private->found) {
+                fprintf(stderr, "ambidext: a sanitizer has found a mistake in a driver; its report is above\n");
+                status = status ? status : FOUND;
+        }
         cli_private_free(private);
         return status;
 }

@@ -64,6 +64,7 @@
 
 /* Environment of a launched host: the socketpair's fd number, and what CheckIn must present. */
 #define AMB_HOST_FD_VARIABLE "AMBIDEXT_HOST_FD"
+#define AMB_HOST_WORDS_VARIABLE "AMBIDEXT_HOST_WORDS_FD"        /* a sanitizer's last line goes there; only with --sanitized */
 #define AMB_HOST_TAG_VARIABLE "AMBIDEXT_HOST_TAG"
 #define AMB_HOST_TOKEN_VARIABLE "AMBIDEXT_HOST_TOKEN"
 #define AMB_HOST_NAME_VARIABLE "AMBIDEXT_HOST_NAME"            /* the server name and the bundle id that it checks in with */

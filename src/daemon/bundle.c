@@ -221,6 +221,7 @@ static IOReturn check_executable(const struct amb_daemon *daemon, const struct b
 
 static IOReturn bundle_read(const struct amb_daemon *daemon, struct bundle *bundle, const char *path, char **ret_message)
 {
+        const char *runtime;
         IOReturn code;
 
         code = bundle_locate(bundle, path, ret_message);
@@ -232,6 +233,8 @@ static IOReturn bundle_read(const struct amb_daemon *daemon, struct bundle *bund
                 code = read_plist(bundle, "Info.plist", &bundle->info, ret_message);
         if (code == kIOReturnSuccess)
                 code = check_executable(daemon, bundle, ret_message);
+        if (code == kIOReturnSuccess)
+                code = amb_sanitizer_check(daemon, bundle->path, bundle->info, &runtime, ret_message);
         if (code == kIOReturnSuccess)
                 code = read_entitlements(daemon, bundle, ret_message);
         return code;

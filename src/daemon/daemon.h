@@ -11,6 +11,7 @@
  *      hostmethods.c   Registry1: what hosts may call
  *      process.c       one driver host, from launch to end
  *      spawn.c         fork and exec of a host
+ *      sanitizer.c     hosts of drivers that were built with a sanitizer
  *      embed.c         programs that host a driver themselves
  *      open.c          channel, side socket, NewUserClient
  *      actions.c       performs what the registry asks for
@@ -82,6 +83,7 @@ struct amb_daemon {
         gid_t host_gid;
         bool drop_privileges;
         bool stopping, settling;
+        bool found;                             /* a sanitizer has found something in a driver */
         /* takeover.c */
         OSArray *bundle_paths;                  /* what is loaded, as written to the state */
         struct amb_link records;                /* hosts of a former daemon that have not reported yet */
@@ -141,6 +143,8 @@ struct amb_process {
         bool embedded;                          /* a program that hosts its driver itself: never killed */
         struct amb_peer *peer;                  /* NULL: cut off */
         sd_event_source *pidfd_source, *timer;
+        char *sanitizer;                        /* preloaded; NULL: none */
+        int words_fd;                           /* where its report's last line will be; -1 */
 };
 
 /* A connection of an app to a driver: while it is being opened, and then as the bell that wakes its callers. */
@@ -155,6 +159,7 @@ struct amb_connection {
 };
 
 /* --- main.c --- */
+#define AMB_STATUS_FOUND 3                      /* the daemon's exit status: an orderly end, but a sanitizer has found something */
 void amb_daemon_stop(struct amb_daemon *daemon, const char *reason);
 void amb_daemon_check_end(struct amb_daemon *daemon);           /* stopping, and the last host has gone: leave the loop */
 
@@ -229,6 +234,13 @@ bool amb_token_equal(const char *one, const char *other);       /* takes the sam
 
 /* --- spawn.c --- */
 int amb_spawn(struct amb_daemon *daemon, const struct amb_process *host, int control_fd, pid_t *ret_pid, int *ret_pidfd);
+
+/* --- sanitizer.c --- */
+/* What a bundle's Info.plist wants preloaded, as long as `info` lives; NULL: nothing. Otherwise a code and what to tell people. */
+IOReturn amb_sanitizer_check(const struct amb_daemon *daemon, const char *bundle, const OSObject *info, const char **ret_runtime,
+                             char **ret_message);
+int amb_sanitizer_prepare(struct amb_process *host);            /* before it is spawned */
+char *amb_sanitizer_words(const struct amb_process *host);      /* "AddressSanitizer: ..." (malloc); NULL: nothing was found */
 
 /* --- embed.c --- */
 int amb_method_embed(sd_bus_message *call, void *userdata, sd_bus_error *error);

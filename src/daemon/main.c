@@ -417,5 +417,5 @@ int main(int count, char **arguments)
                 r = sd_event_loop(daemon.event);
         }
         clean_up(&daemon);
-        return r < 0 ? 1 : 0;
+        return r < 0 ? 1 : daemon.found ? AMB_STATUS_FOUND : 0;
 }

@@ -98,6 +98,8 @@ struct amb_process *amb_process_free(struct amb_process *host)
         free(host->path);
         free(host->bundle_id);
         free(host->server_name);
+        free(host->sanitizer);
+        amb_fd_close(host->words_fd);
         free(host);
         return NULL;
 }
@@ -129,7 +131,7 @@ static struct amb_process *host_new(struct amb_daemon *daemon, uint64_t tag, con
         if (!host)
                 return NULL;
         host->daemon = daemon;
-        host->pidfd = -1;
+        host->pidfd = host->words_fd = -1;
         host->tag = tag;
         host->path = strdup(path);
         host->bundle_id = strdup(bundle_id);
@@ -204,6 +206,21 @@ static bool host_end(const struct amb_process *host, char *text, size_t size)
         return info.si_code != CLD_EXITED || info.si_status != 0;
 }
 
+/* In words what a sanitizer has found in it, if anything. */
+static void say_end(struct amb_process *host, const char *end, bool crashed)
+{
+        AMB_FREE char *found = amb_sanitizer_words(host);
+
+        if (found) {
+                host->daemon->found = true;
+                amb_log(AMB_LOG_ERROR, "DK: %s: the driver's process %d %s %s; its report is above", host->bundle_id, host->pid,
+                        crashed ? "was ended by" : "has ended; found by", found);
+                return;
+        }
+        amb_log(crashed && host->state != AMB_HOST_CANCELLED ? AMB_LOG_WARNING : AMB_LOG_INFO, "DK: %s: host %d %s%s", host->bundle_id,
+                host->pid, end, host->state == AMB_HOST_LAUNCHED ? " before it checked in" : "");
+}
+
 static void hear_last_words(struct amb_process *host)
 {
         for (int i = 0; i < LAST_WORDS_MOST && host->peer && sd_bus_process(host->peer->bus, NULL) > 0; i++)
@@ -222,9 +239,7 @@ static void host_gone(struct amb_process *host, const char *end, bool crashed)
                 free(amb_steal(host->peer->embed_bundle));      /* we forget it below */
         state = host->state;
         number = host->number;
-        amb_log(crashed && state != AMB_HOST_CANCELLED ? AMB_LOG_WARNING : AMB_LOG_INFO, "DK: %s: host %d %s%s",
-                host->bundle_id,
-                host->pid, end, state == AMB_HOST_LAUNCHED ? " before it checked in" : "");
+        say_end(host, end, crashed);
         amb_takeover_forget_host(daemon, tag);
         amb_process_free(host);
         /* Before the loss of the host: nobody else can serve this bundle, so nothing is to be launched for it. */
@@ -318,6 +333,9 @@ static int host_run(struct amb_process *host)
         AMB_FD ours = -1, theirs = -1;
         int pair[2], r;
 
+        r = amb_sanitizer_prepare(host);
+        if (r < 0)
+                return r;
         if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
                 return amb_trace(amb_errno());
         ours = pair[0];

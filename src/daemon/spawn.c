@@ -16,6 +16,7 @@
 
 #define CONTROL_FD 3
 #define STATUS_FD 4
+#define WORDS_FD 5
 #define ENVIRONMENT_MOST 20
 
 struct environment {
@@ -65,6 +66,11 @@ static int environment_build(struct environment *environment, const struct amb_d
         environment_add(environment, AMB_HOST_NAME_VARIABLE, host->server_name);
         environment_add(environment, AMB_HOST_BUNDLE_ID_VARIABLE, host->bundle_id);
         environment_add(environment, AMB_HOST_BUNDLE_VARIABLE, host->path);
+        if (host->sanitizer) {
+                environment_add(environment, "LD_PRELOAD", host->sanitizer);
+                snprintf(number, sizeof(number), "%d", WORDS_FD);
+                environment_add(environment, AMB_HOST_WORDS_VARIABLE, number);
+        }
         environment_pass(environment, "JOURNAL_STREAM");
         environment_pass(environment, "AMBIDEXT_BOOT_ARGS");
         for (size_t i = 0; daemon->options.developer && i < AMB_ARRAY_LENGTH(developer); i++)
@@ -95,14 +101,23 @@ static void child_reset_signals(void)
         sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int child_place_fds(int control_fd, int status_fd)
+static int child_place_fds(int control_fd, int status_fd, int words_fd)
 {
+        unsigned int first = words_fd < 0 ? WORDS_FD : WORDS_FD + 1;
+
         /* First out of the way of the numbers they shall have. dup2 takes close-on-exec away, for the status it comes back. */
-        control_fd = fcntl(control_fd, F_DUPFD, STATUS_FD + 1);
-        status_fd = fcntl(status_fd, F_DUPFD, STATUS_FD + 1);
-        if (control_fd < 0 || status_fd < 0 || dup2(control_fd, CONTROL_FD) < 0 || dup3(status_fd, STATUS_FD, O_CLOEXEC) < 0)
+        control_fd = fcntl(control_fd, F_DUPFD, WORDS_FD + 1);
+        status_fd = fcntl(status_fd, F_DUPFD, WORDS_FD + 1);
+        if (control_fd < 0 || status_fd < 0)
                 return -1;
-        return (int)syscall(SYS_close_range, STATUS_FD + 1, ~0u, 0);
+        if (words_fd >= 0) {
+                words_fd = fcntl(words_fd, F_DUPFD, WORDS_FD + 1);
+                if (words_fd < 0 || dup2(words_fd, WORDS_FD) < 0)
+                        return -1;
+        }
+        if (dup2(control_fd, CONTROL_FD) < 0 || dup3(status_fd, STATUS_FD, O_CLOEXEC) < 0)
+                return -1;
+        return (int)syscall(SYS_close_range, first, ~0u, 0);
 }
 
 static int child_set_up(const struct amb_daemon *daemon)
@@ -117,13 +132,14 @@ static int child_set_up(const struct amb_daemon *daemon)
         return child_drop_privileges(daemon);
 }
 
-static _Noreturn void child_run(const struct amb_daemon *daemon, char **environment, int control_fd, int status_fd)
+static _Noreturn void child_run(const struct amb_process *host, char **environment, int control_fd, int status_fd)
 {
-        char *arguments[] = { (char *)daemon->options.host_program, daemon->options.no_sandbox ? (char *)"--no-sandbox" : NULL,
-                              NULL };
+        const struct amb_daemon *daemon = host->daemon;
+        const char *option = host->sanitizer ? "--sanitized" : daemon->options.no_sandbox ? "--no-sandbox" : NULL;
+        char *arguments[] = { (char *)daemon->options.host_program, (char *)option, NULL };
         int error;
 
-        if (child_place_fds(control_fd, status_fd) < 0)
+        if (child_place_fds(control_fd, status_fd, host->words_fd) < 0)
                 _exit(126);
         if (child_set_up(daemon) == 0)
                 execve(daemon->options.host_program, arguments, environment);
@@ -147,7 +163,7 @@ static int await_exec(int fd)
         return length == sizeof(error) && error > 0 ? -error : -EIO;
 }
 
-static int spawn_with(struct amb_daemon *daemon, char **environment, int control_fd, pid_t *ret_pid, int *ret_pidfd)
+static int spawn_with(const struct amb_process *host, char **environment, int control_fd, pid_t *ret_pid, int *ret_pidfd)
 {
         AMB_FD status_read = -1, status_write = -1, pidfd = -1;
         int status[2], r;
@@ -161,7 +177,7 @@ static int spawn_with(struct amb_daemon *daemon, char **environment, int control
         if (pid < 0)
                 return amb_errno();
         if (pid == 0)
-                child_run(daemon, environment, control_fd, status_write);
+                child_run(host, environment, control_fd, status_write);
         status_write = amb_fd_close(status_write);
         /* Not waited for yet, so the number is still this child's. */
         pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -187,7 +203,7 @@ int amb_spawn(struct amb_daemon *daemon, const struct amb_process *host, int con
 
         r = environment_build(&environment, daemon, host);
         if (r >= 0)
-                r = spawn_with(daemon, environment.strings, control_fd, ret_pid, ret_pidfd);
+                r = spawn_with(host, environment.strings, control_fd, ret_pid, ret_pidfd);
         environment_free(&environment);
         return r < 0 ? amb_trace(r) : 0;
 }

@@ -12,6 +12,7 @@
 #include <DriverKit/OSCollections.h>
 
 #include "base/base.h"
+#include "base/sanitizer.h"
 #include "driver/bundle.h"
 #include "object/plist.h"
 
@@ -93,6 +94,22 @@ static int sealed_copy(const char *path, int *ret_fd)
         return 0;
 }
 
+static void *load_file(const char *path, char **ret_message)
+{
+        void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
+        if (handle)
+                return handle;
+        const char *why = dlerror();
+        /* Every sanitizer's functions begin so. */
+        bool sanitized = strstr(why, "undefined symbol: __asan_") || strstr(why, "undefined symbol: __tsan_") ||
+                         strstr(why, "undefined symbol: __ubsan_") || strstr(why, "undefined symbol: __msan_");
+        *ret_message = amb_format("cannot load the driver: %s%s", why, !sanitized ? "" :
+                                  "; it was built with a sanitizer whose run-time library is not in this process: `ambidext build "
+                                  "--sanitize=...` names it in Info.plist as AmbidextSanitizerRuntime");
+        return NULL;
+}
+
 /*
  * From the sealed copy. Where the loader cannot (no memfd, or the object wants libraries from beside itself: $ORIGIN of a copy is
  * /proc/self/fd), from the file, with a line in the log. The copy's descriptor may be closed: the mapping stays.
@@ -104,6 +121,9 @@ static void *load(const char *path, char **ret_message)
         void *handle;
         int r;
 
+        /* A sanitizer's reports name the file, and look up lines in it. */
+        if (amb_sanitizer_preloaded())
+                return load_file(path, ret_message);
         r = sealed_copy(path, &copy);
         if (r == -ENOENT || r == -EACCES || r == -ENOEXEC) {
                 *ret_message = amb_format("%s: %s", path, strerror(-r));
@@ -115,12 +135,10 @@ static void *load(const char *path, char **ret_message)
                 if (handle)
                         return handle;
         }
-        handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        handle = load_file(path, ret_message);
         if (handle)
                 amb_log(AMB_LOG_WARNING, "%s: loaded from the file itself, not from a sealed copy%s%s", path, r < 0 ? ": " : "",
                         r < 0 ? strerror(-r) : "");
-        else
-                *ret_message = amb_format("cannot load the driver: %s", dlerror());
         return handle;
 }
 

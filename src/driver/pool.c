@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "base/sanitizer.h"
 #include "driver/pool.h"
 
 #define IDLE_SECONDS 5
@@ -62,6 +63,7 @@ static struct amb_work *sleep_and_unlock(void)
                         return NULL;
                 limit = NULL;           /* chosen at the last moment; it is just being said */
         }
+        amb_race_after(me.work);
         return me.work;
 }
 
@@ -115,6 +117,7 @@ static struct idle *choose(struct amb_work *work)
         amb_link_remove(&idle->link);
         pool.idle_count--;
         idle->work = work;
+        amb_race_before(work);
         return idle;
 }
 

@@ -7,6 +7,7 @@
 
 #include <DriverKit/IOTimerDispatchSource.h>
 
+#include "base/sanitizer.h"
 #include "driver/clock.h"
 #include "driver/pool.h"
 #include "driver/queue.h"
@@ -132,6 +133,7 @@ static bool own_or_want(struct IODispatchQueue_ivars *q)
         /* Acquire: what the last owner did happened before. */
         if (atomic_fetch_or_explicit(&q->state, WANTED, memory_order_acquire) & OWNED)
                 return false;
+        amb_race_after(q);
         atomic_store_explicit(&q->state, OWNED, memory_order_relaxed);
         return true;
 }
@@ -205,8 +207,10 @@ static struct item *hand_over(struct IODispatchQueue_ivars *q)
                         return NULL;
         }
         /* Release: what this owner did happens before what the next one does. */
-        if (!item && q->sharers == 0)
+        if (!item && q->sharers == 0) {
+                amb_race_before(q);
                 atomic_store_explicit(&q->state, 0, memory_order_release);
+        }
         return NULL;
 }
 
@@ -247,6 +251,7 @@ static inline void leave(struct IODispatchQueue_ivars *q)
 {
         uint32_t alone = OWNED;
 
+        amb_race_before(q);
         if (amb_unlikely(!atomic_compare_exchange_strong_explicit(&q->state, &alone, 0, memory_order_release, memory_order_relaxed)))
                 leave_slowly(q);
 }
@@ -285,6 +290,7 @@ bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
         if (amb_unlikely(!atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed)) &&
             !enter_slowly(q))
                 return false;
+        amb_race_after(q);
         if (amb_unlikely(atomic_load_explicit(&q->cancelled, memory_order_relaxed))) {
                 leave(q);
                 return false;

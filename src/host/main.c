@@ -8,21 +8,11 @@
 #include <DriverKit/IOUserServer.h>
 
 #include "base/base.h"
+#include "base/sanitizer.h"
 #include "control/protocol.h"
 #include "host/limits.h"
 #include "host/sandbox.h"
-
-/* Sanitizers read maps, start helpers and need ptrace-like rights: such builds are for finding mistakes, not for confinement. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "host/sanitizer.h"
 
 /* The directory of the registry's socket, where the host looks for a new daemon; NULL: no memory. */
 static char *registry_directory(void)
@@ -79,30 +69,47 @@ static int serve(const char *name, const char *bundle_id, uint64_t tag)
         return amb_server_wait(server);
 }
 
+/* On the command line, which the daemon writes, so that no environment can take the sandbox away. */
+static bool has_option(int argc, char **argv, const char *option)
+{
+        return argc == 2 && strcmp(argv[1], option) == 0;
+}
+
+/* Sanitizers map terabytes, start helpers and need ptrace-like rights: they are for finding mistakes, not for confinement. */
+static int confine(bool unconfined, bool sanitized)
+{
+        int r = sanitized ? 0 : amb_limits_set();
+
+        if (r < 0) {
+                amb_log(AMB_LOG_ERROR, "cannot set the limits: %s", strerror(-r));
+                return r;
+        }
+        /* A preloaded sanitizer has told of itself. */
+        r = sanitized && !AMB_SANITIZED ? 0 : enter_sandbox(!sanitized && !unconfined);
+        if (r < 0)
+                amb_log(AMB_LOG_ERROR, "cannot enter the sandbox: %s", strerror(-r));
+        return r;
+}
+
 int main(int argc, char **argv)
 {
         const char *name = getenv(AMB_HOST_NAME_VARIABLE), *bundle_id = getenv(AMB_HOST_BUNDLE_ID_VARIABLE);
         const char *tag = getenv(AMB_HOST_TAG_VARIABLE);
-        /* On the command line, which the daemon writes, so that no environment can take the sandbox away. */
-        bool unconfined = argc == 2 && strcmp(argv[1], "--no-sandbox") == 0;
+        bool unconfined = has_option(argc, argv, "--no-sandbox"), sanitized = has_option(argc, argv, "--sanitized");
         int r;
 
-        if (!getenv(AMB_HOST_FD_VARIABLE) || !name || !bundle_id || !tag || (argc > 1 && !unconfined))
+        if (!getenv(AMB_HOST_FD_VARIABLE) || !name || !bundle_id || !tag || (argc > 1 && !unconfined && !sanitized))
                 return usage();
         amb_log_open(strdup(name), AMB_LOG_INFO);
         amb_fd_limit_raise();
-        r = SANITIZED ? 0 : amb_limits_set();
-        if (r < 0) {
-                amb_log(AMB_LOG_ERROR, "cannot set the limits: %s", strerror(-r));
+        if (sanitized)
+                amb_host_sanitizer_begin(name);
+        if (confine(unconfined, sanitized || AMB_SANITIZED) < 0)
                 return EXIT_FAILURE;
-        }
-        r = enter_sandbox(!SANITIZED && !unconfined);
-        if (r < 0) {
-                amb_log(AMB_LOG_ERROR, "cannot enter the sandbox: %s", strerror(-r));
-                return EXIT_FAILURE;
-        }
-        /* Not through exit handlers: other threads may be anywhere in driver code. */
         r = serve(name, bundle_id, strtoull(tag, NULL, 0));
+        if (sanitized)
+                amb_host_sanitizer_end();
+        /* Not through exit handlers: other threads may be anywhere in driver code. */
         fflush(NULL);
         _exit(r);
 }

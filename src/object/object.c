@@ -9,6 +9,7 @@
 #include <DriverKit/OSObject.h>
 
 #include "base/base.h"
+#include "base/sanitizer.h"
 #include "object/alive.h"
 #include "object/value.h"
 
@@ -143,11 +144,13 @@ void OSObject_release(const void *object)
         uint32_t *references = object_references(object);
         if (__atomic_load_n(references, __ATOMIC_RELAXED) == AMB_REFERENCES_STUCK)
                 return;
+        amb_race_before(object);
         /* Release: what this thread did to the object; acquire: what the others did, before free takes it apart. */
         uint32_t before = __atomic_fetch_sub(references, 1, __ATOMIC_ACQ_REL);
         if (before >= AMB_REFERENCES_FULL) {
                 object_stick(references, before);
         } else if (before == 1) {
+                amb_race_after(object);
                 __atomic_store_n(references, AMB_REFERENCES_DYING, __ATOMIC_RELAXED);
                 amb_invoke(object, OSObject, free);
         } else if (before == 0) {
