@@ -18,7 +18,8 @@
  *                      DROP       id: will not be named again
  *
  * options: direction and kIOMemoryDisableCopyOnWrite, as the driver sees them; of the app's own tickets its own word counts (a
- * structure output is shared: In and kIOMemoryDisableCopyOnWrite). Extents lie end to end: the first begins at the range's
+ * structure output is shared: In and kIOMemoryDisableCopyOnWrite), but that a host which asks for an input with
+ * kIOMemoryDisableCopyOnWrite gets the memory itself, to read: it is for a device. From then on the ticket stays that. Extents lie end to end: the first begins at the range's
  * place inside its page, junctions are on page borders. Without kIOMemoryDisableCopyOnWrite the host makes a snapshot: it
  * copies the files' bytes, unless the file is SEALED, which nobody can change any more.
  *

@@ -406,6 +406,8 @@ static bool borrow(struct amb_loans *loans, const struct amb_loan_message *m)
         /* A file for this ticket alone has been sent once; who asks again gets it made again. */
         if (ticket->is_shared)
                 ticket_unlend(loans, ticket);
+        /* Of an input a device gets the memory itself. What the host may do to it stays what the call said. */
+        ticket->options |= m->options & AMB_LOAN_SHARED;
         r = lend_and_answer(loans, ticket, m->serial, &lent);
         if (!lent) {
                 if (ticket->id & AMB_LOAN_HOST_TICKET)

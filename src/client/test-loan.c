@@ -336,6 +336,70 @@ START_TEST(input_stays_input)
 }
 END_TEST
 
+/* None of what the host ever got can be mapped to be written. */
+static void check_hoard_closed(struct borrower *b)
+{
+        for (uint32_t i = 0; i < b->hoard_count; i++)
+                ck_assert_ptr_eq(mmap(NULL, page_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, b->hoard[i], 0), MAP_FAILED);
+}
+
+/*
+ * An input that a device works on: asked for as what it is, it is the memory itself, to read, whatever the host says besides. It stays
+ * that after the call when the driver keeps it, and is private memory again afterwards.
+ */
+static void check_input_itself(char *at, size_t length)
+{
+        struct borrowed snapshot, itself;
+
+        memset(at, 'a', length);
+        lend(&lender, at, length, INPUT, &snapshot);
+        ck_assert_mem_eq(snapshot.memory, at, length);
+        ck_assert(borrower_borrow(lender.borrower, snapshot.ticket, AMB_LOAN_IN | AMB_LOAN_OUT | AMB_LOAN_SHARED, NULL, 0, &itself));
+        ck_assert_int_eq(itself.code, 0);
+        ck_assert_uint_eq(itself.length, length);
+        amb_loan_end(lender.connection, itself.ticket, true);
+        for (size_t i = 0; i < length; i += 777) {
+                at[i] = 'b';
+                border(&lender);
+                ck_assert_int_eq(itself.memory[i], 'b');
+        }
+        at[length - 1] = 'c';
+        border(&lender);
+        ck_assert_int_eq(itself.memory[length - 1], 'c');
+        borrowed_unmap(&snapshot);
+        borrower_return(lender.borrower, &itself);
+        ck_assert_int_eq(at[0], 'b');
+}
+
+START_TEST(input_itself)
+{
+        size_t big = 2u << 20;
+        char *block = pages(8), *heap = malloc(20000), *huge = pages(big / page_bytes());
+        struct borrowed borrowed;
+
+        setup();
+        for (int use = 0; use < 2; use++) {
+                check_input_itself(block, 8 * page_bytes());            /* whole pages */
+                check_input_itself(block + 100, 5000);                  /* a small one: the host has the file that it is copied to */
+                check_input_itself(heap + 1, 19000);
+                check_input_itself(huge, big);                          /* the second time exchanged for the snapshot */
+        }
+        /* Whole pages are seen at once. */
+        lend(&lender, block, 2 * page_bytes(), INPUT, &borrowed);
+        borrowed_unmap(&borrowed);
+        ck_assert(borrower_borrow(lender.borrower, borrowed.ticket, AMB_LOAN_SHARED, NULL, 0, &borrowed));
+        block[5] = 'd';
+        ck_assert_int_eq(borrowed.memory[5], 'd');
+        unlend(&lender, &borrowed);
+        check_hoard_closed(lender.borrower);
+        lender_close(&lender);
+        ck_assert(is_private(block));
+        free(heap);
+        munmap(block, 8 * page_bytes());
+        munmap(huge, big);
+}
+END_TEST
+
 START_TEST(file_on_disk)
 {
         size_t size = 4 * page_bytes();
@@ -664,7 +728,7 @@ int main(void)
 {
         const TTest *const tests[] = {
                 whole_pages, neighbours, small, allocated, stack, program_data, unsuitable, rights_change, shared_anonymous,
-                whole_memfd, memfd_grows, part_of_a_memfd, input_stays_input, file_on_disk, mixed, again, heap_comes_back, again_mapped_block, mapped_anew,
+                whole_memfd, memfd_grows, part_of_a_memfd, input_stays_input, input_itself, file_on_disk, mixed, again, heap_comes_back, again_mapped_block, mapped_anew,
                 input_then_output, overlapping, merge, locked, many_files, many_pieces,
         };
 

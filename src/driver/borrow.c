@@ -28,6 +28,8 @@ struct borrow {
         uint64_t options, offset, length;       /* offset: inside the first page */
         _Atomic bool kept;              /* to be given back */
         struct amb_snapshot *copy;
+        struct borrow *of;              /* it is the memory itself of that one's, which is a snapshot */
+        IOMemoryDescriptor *itself;     /* the other way round; a reference; the connection's lock */
         struct file *files[AMB_LOAN_EXTENTS_MAX];
         struct amb_memory_extent extents[AMB_LOAN_EXTENTS_MAX];
         uint32_t extent_count;
@@ -449,6 +451,41 @@ static void backing_of(struct borrow *borrow, struct amb_memory_backing *ret)
         ret->at = at ? at + borrow->extents[0].offset : NULL;
 }
 
+static struct borrow *borrow_of(const IOMemoryDescriptor *memory);
+
+/*
+ * Under the lock. The memory itself has been lent since: a snapshot is made of that, for the application would take it away from the
+ * device to answer once more.
+ */
+static bool take_over(struct borrow *borrow)
+{
+        struct borrow *lent = borrow->itself ? borrow_of(borrow->itself) : NULL;
+
+        if (borrow->extent_count > 0 || !lent || lent->extent_count == 0)
+                return false;
+        for (uint32_t i = 0; i < lent->extent_count; i++) {
+                borrow->files[i] = file_retain(lent->files[i]);
+                borrow->extents[i] = lent->extents[i];
+        }
+        borrow->extent_count = lent->extent_count;
+        return true;
+}
+
+/* Under the lock: finds the extents; on failure there are none. */
+static int find_extents(struct question *q)
+{
+        struct borrow *borrow = q->borrow;
+        int r = borrow->extent_count > 0 || take_over(borrow) ? 0 : ask(q);
+
+        if (r == 0 && !lengths_fit(borrow)) {
+                q->wrong = "memory of another length than was asked for";
+                r = -EPROTO;
+        }
+        if (r < 0)
+                borrow_clear(borrow);
+        return r;
+}
+
 static bool needs_copy(const struct borrow *borrow, const struct question *q)
 {
         if (borrow->options & AMB_LOAN_SHARED)
@@ -473,12 +510,8 @@ static int borrow_resolve(struct amb_memory_origin *origin, struct amb_memory_ba
         if (borrow->length > AMB_LOAN_BYTES_MAX)
                 return -EFBIG;
         pthread_mutex_lock(&c->borrows.lock);
-        r = borrow->extent_count > 0 ? 0 : ask(&q);
+        r = find_extents(&q);
         pthread_mutex_unlock(&c->borrows.lock);
-        if (r == 0 && !lengths_fit(borrow)) {
-                q.wrong = "memory of another length than was asked for";
-                r = -EPROTO;
-        }
         if (q.wrong)
                 amb_connection_cut_off(c, q.wrong);
         if (r == -EPERM)
@@ -486,7 +519,7 @@ static int borrow_resolve(struct amb_memory_origin *origin, struct amb_memory_ba
                         "(NAME.dext/NAME.entitlements) lack org.ambidext.client-memory = true",
                         (unsigned long long)c->options.id);
         if (r == 0 && borrow->count > 0)
-                atomic_store(&borrow->kept, true);
+                atomic_store(&(borrow->of ? borrow->of : borrow)->kept, true);
         if (r == 0 && needs_copy(borrow, &q))
                 r = make_copy(borrow);
         if (r < 0) {
@@ -516,6 +549,7 @@ static void borrow_free(struct amb_memory_origin *origin)
 {
         struct borrow *borrow = amb_container_of(origin, struct borrow, origin);
 
+        OSObject_release(borrow->itself);
         if (borrow->copy) {
                 atomic_fetch_sub(&borrow->connection->borrows.copied, borrow->offset + borrow->length);
                 amb_snapshot_put(borrow->copy);
@@ -595,10 +629,37 @@ int amb_borrow_named(struct amb_connection *c, const struct amb_loan_segment *se
         return borrow_new(c, &plan, merged, ret);
 }
 
-void amb_borrow_keep(IOMemoryDescriptor *memory)
+static struct borrow *borrow_of(const IOMemoryDescriptor *memory)
 {
         struct amb_memory_origin *origin = amb_memory_origin(memory);
 
-        if (origin && origin->class == &borrow_class)
-                atomic_store(&amb_container_of(origin, struct borrow, origin)->kept, true);
+        return origin && origin->class == &borrow_class ? amb_container_of(origin, struct borrow, origin) : NULL;
+}
+
+void amb_borrow_keep(IOMemoryDescriptor *memory)
+{
+        struct borrow *borrow = borrow_of(memory);
+
+        if (borrow)
+                atomic_store(&borrow->kept, true);
+}
+
+int amb_borrow_itself(IOMemoryDescriptor *memory, IOMemoryDescriptor **ret)
+{
+        struct borrow *borrow = borrow_of(memory), plan = { 0 };
+        int r = 0;
+
+        if (!borrow || (borrow->options & AMB_LOAN_SHARED)) {
+                *ret = memory;
+                return 0;
+        }
+        plan = (struct borrow){ .ticket = borrow->ticket, .count = borrow->count, .options = borrow->options | AMB_LOAN_SHARED,
+                                .offset = borrow->offset, .length = borrow->length, .of = borrow };
+        pthread_mutex_lock(&borrow->connection->borrows.lock);
+        if (!borrow->itself)
+                r = borrow_new(borrow->connection, &plan, borrow->segments, &borrow->itself);
+        if (r == 0)
+                *ret = borrow->itself;
+        pthread_mutex_unlock(&borrow->connection->borrows.lock);
+        return r;
 }

@@ -9,7 +9,7 @@
  * under their ids, each with one view of it in this process, so that a buffer that comes again costs one question and no page.
  *
  * A snapshot (no kIOMemoryDisableCopyOnWrite) is a file that nobody can write any more, or a copy made here (snapshot.h); the
- * application does not reach it. A descriptor outlives the call if the driver retains it: the reply says so to the application,
+ * application does not reach it. A device works on the memory itself all the same (amb_borrow_itself), which is asked for apart. A descriptor outlives the call if the driver retains it: the reply says so to the application,
  * and the last release gives the ticket back. It outlives the application once it has been mapped.
  *
  * Which thread: any; one question of a connection at a time. What the peer may do wrong: loan.h; it is cut off.
@@ -51,3 +51,8 @@ int amb_borrow_named(struct amb_connection *connection, const struct amb_loan_se
                      IOMemoryDescriptor **ret);
 /* The driver keeps an argument: it will be given back. Before the reply that says so. */
 void amb_borrow_keep(IOMemoryDescriptor *memory);
+/*
+ * For a device: *ret is the application's memory itself, also where mappings of the descriptor are snapshots; with the same rights, and
+ * borrowed when it is mapped for the first time. It belongs to the descriptor, and is that one where it is no snapshot. -ENOMEM.
+ */
+int amb_borrow_itself(IOMemoryDescriptor *memory, IOMemoryDescriptor **ret);

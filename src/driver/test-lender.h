@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 
 #include "channel/loan.h"
+#include "driver/borrow.h"
+#include "driver/connection-private.h"
 #include "driver/test.h"
 
 #define LENDER_OFFERS 8
@@ -132,4 +134,26 @@ static inline void lender_end(struct lender *l)
                 close(l->offers[i].fd);
         }
         close(l->socket);
+}
+
+/* A connection that nobody calls, and an application that lends. */
+static inline struct amb_connection *borrower(struct lender *lender)
+{
+        struct amb_connection_options options = { .id = 1, .process = -1 };
+        struct amb_connection *c = NULL;
+        int pair[2];
+
+        ck_assert_int_eq(amb_channel_create(&options.channel), 0);
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        close(pair[0]);
+        options.side = pair[1];
+        ck_assert_int_eq(amb_connection_new(&options, &c), 0);
+        ck_assert(amb_borrows_start(&c->borrows, lender_start(lender)));
+        return c;
+}
+
+static inline void borrower_end(struct amb_connection *c, struct lender *lender)
+{
+        amb_connection_release(c);
+        lender_end(lender);
 }

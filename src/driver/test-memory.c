@@ -414,28 +414,6 @@ START_TEST(shared_joined)
 }
 END_TEST
 
-/* A connection that nobody calls, and an application that lends. */
-static struct amb_connection *borrower(struct lender *lender)
-{
-        struct amb_connection_options options = { .id = 1, .process = -1 };
-        struct amb_connection *c = NULL;
-        int pair[2];
-
-        ck_assert_int_eq(amb_channel_create(&options.channel), 0);
-        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-        close(pair[0]);
-        options.side = pair[1];
-        ck_assert_int_eq(amb_connection_new(&options, &c), 0);
-        ck_assert(amb_borrows_start(&c->borrows, lender_start(lender)));
-        return c;
-}
-
-static void borrower_end(struct amb_connection *c, struct lender *lender)
-{
-        amb_connection_release(c);
-        lender_end(lender);
-}
-
 /* How long an application may keep a driver waiting does not grow with the length that it names. */
 START_TEST(input_beyond_measure)
 {
