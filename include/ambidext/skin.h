@@ -40,6 +40,8 @@
                 }                                                                                                       \
         } while (0)
 
+#define OSObjectSafeReleaseNULL(pointer) OSSafeReleaseNULL(pointer)
+
 /* Attributes of interfaces mean nothing to a compiler. */
 #ifndef __IIG
 #define KERNEL

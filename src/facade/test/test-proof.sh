@@ -39,7 +39,16 @@ for standard in gnu++11 gnu++20; do
         # shellcheck disable=SC2086
         clang++ -x c++ "-std=$standard" -fblocks -fsyntax-only $common $include "$work/Counter.iig.cpp"
 done
+for standard in gnu++11 gnu++14 gnu++17 gnu++20; do
+        # shellcheck disable=SC2086
+        clang++ "-std=$standard" -fblocks $common $include "$@" "$proof/test-values.cpp" -L"$build/src/driver" \
+                "-Wl,-rpath,$build/src/driver" -lambidext-driver -lBlocksRuntime -o "$work/test-values-$standard" &
+        jobs="${jobs-} $!"
+done
 compile gnu++17 "$@"
+for standard in gnu++11 gnu++14 gnu++17 gnu++20; do
+        "$work/test-values-$standard"
+done
 # shellcheck disable=SC2086
 clang -std=gnu17 $common -I"$source/include" -I"$proof" "$@" -c "$proof/test-proof.c" -o "$work/test-proof.o"
 clang++ "$@" "$work"/*.o -L"$build/src/driver" "-Wl,-rpath,$build/src/driver" -lambidext-driver -lBlocksRuntime -lpthread -o "$work/test-proof"
