@@ -37,6 +37,12 @@ typedef char IORegistryPlaneName[128];
 #define IOService_Start_ID 0x494f537600000001ull
 #define IOService_Stop_ID 0x494f537600000002ull
 #define IOService_NewUserClient_ID 0x494f537600000003ull
+#define IOService_SetPowerState_ID 0x494f537600000004ull
+
+/* Power states: SetPowerState, ChangePowerState. */
+#define kIOServicePowerCapabilityOff 0x00000000u
+#define kIOServicePowerCapabilityOn 0x00000002u
+#define kIOServicePowerCapabilityLow 0x00010000u
 
 #if defined(__IIG)
 #include <DriverKit/IOService.iig>
@@ -78,8 +84,19 @@ kern_return_t IOService_Stop(IOService *self, IOService *provider);
 kern_return_t IOService_NewUserClient(IOService *self, uint32_t type, IOUserClient **userClient);
 
 /*
+ * The system goes to another power state; the base acknowledges it. Nothing here does: there is no power management, services are
+ * in full power all the time. Base: kIOReturnNotReady, there is nothing to acknowledge.
+ */
+kern_return_t IOService_SetPowerState(IOService *self, uint32_t powerFlags);
+
+/*
  * --- calls; any thread unless stated ---
  */
+
+/* Asks for a power state of its own. 0, without effect; kIOReturnBadArgument: none of the three. */
+kern_return_t IOService_ChangePowerState(IOService *self, uint32_t powerFlags);
+/* Asks to be told of power states. 0, without effect; kIOReturnNotReady: the service is not attached yet. */
+kern_return_t IOService_JoinPMTree(IOService *self);
 
 /*
  * Publishes the service: matching notifications are sent and drivers may match on it. Inside Start it is carried out when Start
@@ -99,7 +116,13 @@ kern_return_t IOService_CopyName(IOService *self, OSString **name);
 kern_return_t IOService_GetRegistryEntryID(IOService *self, uint64_t *entryID);
 
 /* The object given to Start, without a reference; NULL before Start. */
-IOService *IOService_GetProvider(IOService *self);
+IOService *IOService_GetProvider(const IOService *self);
+
+/*
+ * *name: one reference to the words for a code, its symbol. 0. kIOReturnError: none has this value; *name is not written.
+ * kIOReturnNoMemory.
+ */
+kern_return_t IOService_StringFromReturn(IOService *self, IOReturn code, OSString **name);
 
 /*
  * Adds copies to the service's run-time properties, which applications see merged over those of its personality. 0.

@@ -58,7 +58,22 @@ AMB_EXPORT kern_return_t IOService_GetRegistryEntryID(IOService *self, uint64_t 
         return kIOReturnSuccess;
 }
 
-AMB_EXPORT IOService *IOService_GetProvider(IOService *self)
+AMB_EXPORT kern_return_t IOService_StringFromReturn(IOService *self, IOReturn code, OSString **name)
+{
+        const char *symbol = amb_return_name(code);
+        OSString *made;
+
+        (void)self;
+        if (!symbol)
+                return kIOReturnError;
+        made = OSString_withCString(symbol);
+        if (!made)
+                return kIOReturnNoMemory;
+        *name = made;
+        return kIOReturnSuccess;
+}
+
+AMB_EXPORT IOService *IOService_GetProvider(const IOService *self)
 {
         IOService *provider;
 

@@ -69,6 +69,7 @@ static const struct amb_method service_methods[] = {
         AMB_OVERRIDE(IOService, Start, IOService_Start),
         AMB_OVERRIDE(IOService, Stop, IOService_Stop),
         AMB_OVERRIDE(IOService, NewUserClient, IOService_NewUserClient),
+        AMB_OVERRIDE(IOService, SetPowerState, IOService_SetPowerState),
         AMB_METHODS_END,
 };
 

@@ -38,9 +38,41 @@ START_TEST(properties_are_copies)
 }
 END_TEST
 
+/* Contract: lifecycle-registry 1.9, rows 34 and 35. */
+START_TEST(power_states)
+{
+        IOService *own = (IOService *)amb_object_new(OSTypeID(IOService)), *attached = NULL;
+
+        ck_assert_int_eq(amb_service_new_foreign(7, "IOUserResources", NULL, &attached), 0);
+        ck_assert_int_eq(IOService_ChangePowerState(own, 0), 0);
+        ck_assert_int_eq(IOService_ChangePowerState(own, 2), 0);
+        ck_assert_int_eq(IOService_ChangePowerState(own, 0x10000), 0);
+        ck_assert_int_eq(IOService_ChangePowerState(own, 1), kIOReturnBadArgument);
+        ck_assert_int_eq(IOService_JoinPMTree(own), kIOReturnNotReady);
+        ck_assert_int_eq(IOService_JoinPMTree(attached), 0);
+        ck_assert_int_eq(amb_invoke(own, IOService, SetPowerState, kIOServicePowerCapabilityOn), kIOReturnNotReady);
+        OSObject_release(own);
+        OSObject_release(attached);
+}
+END_TEST
+
+START_TEST(names_of_codes)
+{
+        IOService *own = (IOService *)amb_object_new(OSTypeID(IOService));
+        OSString *name = NULL;
+
+        ck_assert_int_eq(IOService_StringFromReturn(own, kIOReturnNotReady, &name), 0);
+        ck_assert_str_eq(OSString_getCStringNoCopy(name), "kIOReturnNotReady");
+        OSSafeReleaseNULL(name);
+        ck_assert_int_eq(IOService_StringFromReturn(own, 12345, &name), kIOReturnError);
+        ck_assert_ptr_null(name);
+        OSObject_release(own);
+}
+END_TEST
+
 int main(void)
 {
-        const TTest *const tests[] = { remote, properties_are_copies };
+        const TTest *const tests[] = { remote, properties_are_copies, power_states, names_of_codes };
 
         return run_tests("driver-service", tests, AMB_ARRAY_LENGTH(tests));
 }
