@@ -14,6 +14,7 @@ static const struct place {
         { "ambidext",      "bin/ambidext",                   "src/cli/ambidext" },
         { "ambidextd",     "bin/ambidextd",                  "src/daemon/ambidextd" },
         { "ambidext-host", "libexec/ambidext/ambidext-host", "src/host/ambidext-host" },
+        { "iig",           "bin/iig",                        "src/iig/iig" },
 };
 
 enum { LEVELS_MAX = 6 };        /* how deep below BUILD an executable may lie */

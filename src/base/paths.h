@@ -4,13 +4,13 @@
  * Where the programs of Ambidext lie, seen from the program that asks. Nothing is compiled in and no environment variable
  * counts, so that a tree works wherever `make install DESTDIR=...` has put it and nobody can slip another program in.
  *
- *      installed       PREFIX/bin/ambidext, PREFIX/bin/ambidextd, PREFIX/libexec/ambidext/ambidext-host
- *      build tree      BUILD/src/cli/ambidext, BUILD/src/daemon/ambidextd, BUILD/src/host/ambidext-host; asked from any
+ *      installed       PREFIX/bin/ambidext, PREFIX/bin/ambidextd, PREFIX/bin/iig, PREFIX/libexec/ambidext/ambidext-host
+ *      build tree      BUILD/src/cli/ambidext, BUILD/src/daemon/ambidextd, BUILD/src/host/ambidext-host, BUILD/src/iig/iig; asked from any
  *                      executable below BUILD (tests too). BUILD is the nearest directory above that meson set up.
  */
 
 /*
- * The absolute path of "ambidext", "ambidextd" or "ambidext-host" (an executable file when we looked), or NULL: no such
+ * The absolute path of "ambidext", "ambidextd", "ambidext-host" or "iig" (an executable file when we looked), or NULL: no such
  * program beside us (errno ENOENT), no memory, or no /proc. The caller frees it. Any thread.
  */
 char *amb_program_path(const char *name);

@@ -55,7 +55,7 @@ try 0 version "$ambidext" --version && out_has '^ambidext [0-9]' version
 try 0 help "$ambidext" --help && out_has '^  bench' help
 try 2 nothing "$ambidext"
 try 2 'unknown verb' "$ambidext" frobnicate && err_has "no verb 'frobnicate'" 'unknown verb'
-for verb in run ls call load unload bench; do
+for verb in run ls call load unload build bench; do
         try 0 "$verb --help" "$ambidext" $verb --help && out_has "^ambidext $verb" "$verb --help"
         try 2 "$verb --nonsense" "$ambidext" $verb --nonsense && err_has 'no option --nonsense' "$verb --nonsense"
 done

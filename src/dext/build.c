@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "dext/dext.h"
+#include "dext/info.h"
+#include "dext/target.h"
+
+struct build {
+        const struct dext_request *request;
+        struct dext_report *report;
+        struct dext_tools tools;
+        struct dext_target *targets;
+        struct dext_job *jobs;
+        struct dext_info *infos;
+        size_t count;
+        const char *output, *work;              /* OUTPUT/ambidext.build */
+};
+
+static int find_tools(struct build *build)
+{
+        char self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        if (n < 0)
+                return dext_fail(build->report, "/proc/self/exe: %s", strerror(errno));
+        self[n] = '\0';
+        return dext_tools_find(&build->tools, self, build->report);
+}
+
+/* --- directories --- */
+
+static int make_directory(struct build *build, const char *path)
+{
+        int r = dext_directory_make(path);
+        return r < 0 ? dext_fail(build->report, "%s: %s; --output names another place for what is built", path, strerror(-r)) : 0;
+}
+
+/* What is built is nothing to commit: said in a directory that we have made ourselves. */
+static int make_output(struct build *build)
+{
+        static const char everything[] = "*\n";
+        bool there = dext_is_directory(build->output);
+        int status = make_directory(build, build->work);
+        if (status == 0 && !there)
+                dext_file_write(dext_format("%s/.gitignore", build->output), everything, sizeof(everything) - 1);
+        return status;
+}
+
+/* The folder of generated headers can be included by the target's name too, where the product has another. */
+static void link_name(const char *derived, const char *product, const char *name)
+{
+        const char *path = dext_format("%s/%s", derived, name);
+        if (strcmp(product, name) != 0 && !strchr(name, '/') && *name && symlink(product, path) < 0 && errno != EEXIST)
+                amb_log(AMB_LOG_WARNING, "%s: %s", path, strerror(errno));
+}
+
+static int make_job(struct build *build, size_t index, struct dext_target *target)
+{
+        struct dext_job *job = &build->jobs[index];
+        const char *folder = dext_format("%s/%s", build->work, target->product);
+
+        job->target = target;
+        job->derived = dext_format("%s/derived", folder);
+        job->objects = dext_format("%s/objects", folder);
+        job->product = dext_format("%s/%s", folder, target->executable);
+        dext_flags_make(&job->flags, target, build->request, &build->tools, job->derived, build->report);
+        const char *headers = dext_format("%s/%s", job->derived, target->product);
+        if (make_directory(build, headers) != 0 || make_directory(build, job->objects) != 0)
+                return DEXT_FAILED;
+        link_name(job->derived, target->product, target->name);
+        link_name(job->derived, target->product, dext_settings_text(&target->settings, "PRODUCT_MODULE_NAME"));
+        return dext_scan(target, &build->tools, &job->flags.searched, build->report);
+}
+
+static int check_names(struct build *build)
+{
+        for (struct dext_target *one = build->targets; one; one = one->next)
+                for (struct dext_target *other = one->next; other; other = other->next)
+                        if (strcmp(one->product, other->product) == 0)
+                                return dext_fail(build->report, "targets %s and %s are both called %s.dext; --target builds one of them",
+                                                 one->name, other->name, one->product);
+        return 0;
+}
+
+static int make_jobs(struct build *build)
+{
+        int status = 0;
+        size_t index = 0;
+        for (struct dext_target *target = build->targets; target; target = target->next)
+                build->count++;
+        build->jobs = dext_allocate(build->count * sizeof(*build->jobs));
+        build->infos = dext_allocate(build->count * sizeof(*build->infos));
+        for (struct dext_target *target = build->targets; target; target = target->next, index++)
+                if (dext_info_make(&build->infos[index], target, build->report) != 0)
+                        status = DEXT_FAILED;
+        if (status != 0 || check_names(build) != 0 || make_output(build) != 0)
+                return DEXT_FAILED;
+        index = 0;
+        for (struct dext_target *target = build->targets; target; target = target->next, index++)
+                if (make_job(build, index, target) != 0)
+                        status = DEXT_FAILED;
+        return status;
+}
+
+/* --- bundles --- */
+
+static int copy_program(struct build *build, const char *from, const char *to)
+{
+        AMB_FREE char *bytes = NULL;
+        size_t length;
+        struct stat status;
+        int r = stat(from, &status) < 0 ? amb_errno() : amb_file_read(AT_FDCWD, from, (size_t)status.st_size, &bytes, &length);
+
+        if (r == 0)
+                r = dext_file_write(to, bytes, length);
+        if (r == 0 && chmod(to, status.st_mode & 07777) < 0)
+                r = amb_errno();
+        return r < 0 ? dext_fail(build->report, "%s: %s", to, strerror(-r)) : 0;
+}
+
+static int check_classes(struct build *build, size_t index)
+{
+        const struct dext_job *job = &build->jobs[index];
+        struct dext_list names = { 0 };
+        int r = dext_elf_classes(&names, job->product);
+        if (r < 0)
+                return dext_fail(build->report, "%s: %s", job->product, strerror(-r));
+        return dext_info_check_classes(&build->infos[index], job->target, &names, build->report);
+}
+
+static int make_bundle(struct build *build, size_t index, struct dext_built *built)
+{
+        const struct dext_target *target = build->jobs[index].target;
+        const char *bundle = dext_format("%s/%s.dext", build->output, target->product);
+
+        if (check_classes(build, index) != 0 || make_directory(build, bundle) != 0 ||
+            copy_program(build, build->jobs[index].product, dext_format("%s/%s", bundle, target->executable)) != 0 ||
+            dext_info_write(&build->infos[index], target, bundle, build->report) != 0)
+                return DEXT_FAILED;
+        *built = (struct dext_built){ target->name, target->identifier, bundle };
+        return 0;
+}
+
+static int run(struct build *build, struct dext_result *result)
+{
+        AMB_FD lock = open(build->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        const char *commands = dext_format("%s/compile_commands.json", build->output);
+        int status = 0;
+
+        if (lock < 0 || flock(lock, LOCK_EX) < 0)
+                return dext_fail(build->report, "%s: %s", build->work, strerror(errno));
+        if (dext_ninja_write(dext_format("%s/build.ninja", build->work), build->jobs, build->count, &build->tools, build->report) != 0)
+                return DEXT_FAILED;
+        if (dext_tools_write_commands(&build->tools, build->work, commands) == 0)
+                result->compile_commands = commands;
+        if (dext_tools_run_ninja(&build->tools, build->work, build->request, build->report) != 0)
+                return dext_fail(build->report, "not everything could be compiled; the lines above say where");
+        result->built = dext_allocate(build->count * sizeof(*result->built));
+        for (size_t i = 0; i < build->count; i++)
+                if (make_bundle(build, i, &result->built[i]) != 0)
+                        status = DEXT_FAILED;
+        result->count = build->count;
+        return status;
+}
+
+int dext_build(const struct dext_request *request, struct dext_result *result, struct dext_report *report)
+{
+        struct build build = { .request = request, .report = report };
+
+        build.output = request->output ? request->output : dext_path_join(request->directory, "build");
+        build.work = dext_path_join(build.output, "ambidext.build");
+        int status = dext_plan(&build.targets, request, report);
+        if (status == 0)
+                status = find_tools(&build);
+        if (status == 0)
+                status = make_jobs(&build);
+        if (status == 0)
+                status = run(&build, result);
+        for (size_t i = 0; i < build.count; i++)
+                dext_info_end(&build.infos[i]);
+        return status;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dext/dext.h"
+#include "dext/target.h"
+
+enum { PARENTS_MAX = 2, BELOW_MAX = 3 };
+
+/* Projects that lie in this very folder. */
+static bool add_projects(struct dext_list *projects, const char *folder)
+{
+        struct dext_list names = { 0 };
+        size_t before = projects->count;
+        dext_directory_list(&names, folder);
+        for (size_t i = 0; i < names.count; i++) {
+                const char *path = dext_path_join(folder, names.items[i]);
+                if (dext_text_ends(path, ".xcodeproj") && dext_is_file(dext_path_join(path, "project.pbxproj")))
+                        dext_list_add_new(projects, path);
+        }
+        return projects->count > before;
+}
+
+static void add_projects_below(struct dext_list *projects, const char *folder, int depth)
+{
+        struct dext_list names = { 0 };
+        if (add_projects(projects, folder) || depth == BELOW_MAX)
+                return;
+        dext_directory_list(&names, folder);
+        for (size_t i = 0; i < names.count; i++) {
+                const char *path = dext_path_join(folder, names.items[i]);
+                if (!dext_folder_is_foreign(names.items[i]) && dext_is_directory(path))
+                        add_projects_below(projects, path, depth + 1);
+        }
+}
+
+static int read_projects(struct dext_target **targets, const struct dext_list *projects, const struct dext_request *request,
+                         const char *directory, struct dext_report *report)
+{
+        int status = 0;
+        for (size_t i = 0; i < projects->count; i++)
+                if (dext_project_read(targets, projects->items[i], directory, request->configuration, report) != 0)
+                        status = DEXT_FAILED;
+        return status;
+}
+
+/* Below first; above only projects that have files here. */
+static int find_targets(struct dext_target **targets, const struct dext_request *request, struct dext_report *report)
+{
+        struct dext_list projects = { 0 };
+        const char *directory = request->directory;
+
+        if (dext_text_ends(directory, ".xcodeproj")) {
+                dext_list_add(&projects, directory);
+                if (read_projects(targets, &projects, request, NULL, report) != 0 || *targets)
+                        return *targets ? 0 : DEXT_FAILED;
+                return dext_fail(report, "%s: the project has no target that is a driver extension", directory);
+        }
+        add_projects_below(&projects, directory, 0);
+        if (read_projects(targets, &projects, request, NULL, report) != 0 && !*targets)
+                return DEXT_FAILED;
+        const char *above = directory;
+        for (int i = 0; i < PARENTS_MAX && !*targets && strcmp(above, "/") != 0; i++) {
+                struct dext_list parents = { 0 };
+                above = dext_path_directory(above);
+                if (add_projects(&parents, above))
+                        read_projects(targets, &parents, request, directory, report);
+        }
+        if (*targets)
+                return 0;
+        if (projects.count)
+                dext_note(report, "%s has no driver extension among its targets; what lies in the folder is built", projects.items[0]);
+        *targets = dext_folder_read(directory, report);
+        return *targets ? 0 : DEXT_FAILED;
+}
+
+static int choose(struct dext_target **targets, const char *name, struct dext_report *report)
+{
+        struct dext_text known = { 0 };
+        for (struct dext_target *target = *targets; target; target = target->next) {
+                if (strcmp(target->name, name) == 0) {
+                        target->next = NULL;
+                        *targets = target;
+                        return 0;
+                }
+                dext_text_add(&known, "%s%s", known.length ? ", " : "", target->name);
+        }
+        return dext_fail(report, "there is no driver extension \"%s\"; there is %s", name, known.data);
+}
+
+static int check_target(const struct dext_target *target, struct dext_report *report)
+{
+        if (target->sources.count == 0)
+                return dext_fail(report, "%s: target %s has no C or C++ source", target->project ? target->project : target->root, target->name);
+        for (size_t i = 0; i < target->interfaces.count; i++)
+                for (size_t k = 0; k < i; k++)
+                        if (strcmp(dext_path_stem(target->interfaces.items[i]), dext_path_stem(target->interfaces.items[k])) == 0)
+                                return dext_fail(report, "%s and %s would become headers of the same name", target->interfaces.items[k],
+                                                 target->interfaces.items[i]);
+        return 0;
+}
+
+/* A path in a setting is relative to the project's folder. */
+static const char *path_in(const struct dext_target *target, const char *name, const char *fallback)
+{
+        const char *value = dext_settings_text(&target->settings, name);
+        return *value ? dext_path_join(target->root, value) : fallback;
+}
+
+static void apply_settings(struct dext_target *target, const struct dext_list *settings)
+{
+        for (size_t i = 0; i < settings->count; i++) {
+                const char *equals = strchr(settings->items[i], '=');
+                const char *name = dext_copy(settings->items[i], (size_t)(equals - settings->items[i]));
+                dext_settings_set(&target->settings, DEXT_LEVEL_USER, name, equals + 1);
+        }
+        target->info_plist = path_in(target, "INFOPLIST_FILE", target->info_plist);
+        target->entitlements = path_in(target, "CODE_SIGN_ENTITLEMENTS", target->entitlements);
+}
+
+int dext_plan(struct dext_target **ret_targets, const struct dext_request *request, struct dext_report *report)
+{
+        struct dext_target *targets = NULL;
+        int status = find_targets(&targets, request, report);
+
+        if (status == 0 && request->target)
+                status = choose(&targets, request->target, report);
+        for (struct dext_target *target = targets; target && status == 0; target = target->next) {
+                apply_settings(target, &request->settings);
+                status = check_target(target, report);
+        }
+        *ret_targets = targets;
+        return status;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * A driver extension before it is built: what is compiled, with which settings. project.c makes targets of Xcode projects,
+ * folder.c makes one of a folder without a project. All paths are absolute.
+ */
+#include "dext/settings.h"
+#include "dext/text.h"
+
+struct dext_target {
+        struct dext_target *next;
+        const char *name;               /* of the target; of the folder without a project */
+        const char *root;               /* what relative paths in settings are relative to */
+        const char *project;            /* the .xcodeproj, or NULL */
+        struct dext_settings settings;
+        struct dext_list interfaces;    /* .iig */
+        struct dext_list sources;       /* .c, .cpp ... */
+        struct dext_list folders;       /* in which headers lie: searched for "X.h" after the including file's */
+        const char *info_plist;         /* NULL: none; generated from the settings alone */
+        const char *entitlements;       /* NULL: none */
+        /* --- filled by plan.c --- */
+        const char *product;            /* NAME of NAME.dext */
+        const char *executable;         /* CFBundleExecutable */
+        const char *identifier;
+        struct dext_list families;
+};
+
+/* What is not looked into, and what is no part of a driver, in a folder whose files no project lists. */
+bool dext_folder_is_foreign(const char *name);
+
+/* Which list a file belongs into; files of other kinds: none. */
+void dext_target_add(struct dext_target *target, const char *path);
+/* Folders below `path` that have headers go into target->folders, the nearest first. */
+void dext_target_add_folders(struct dext_target *target, const char *path);
+
+/* What every level of settings stands on: SRCROOT, PRODUCT_NAME and so on. */
+void dext_target_defaults(struct dext_target *target, const char *project_name);
+
+struct dext_request;
+
+/*
+ * The driver extensions of the Xcode project at `path` (a directory NAME.xcodeproj), appended to *targets, those that have files in
+ * `directory` (NULL: all). 0; DEXT_FAILED: said.
+ */
+int dext_project_read(struct dext_target **targets, const char *path, const char *directory, const char *configuration,
+                      struct dext_report *report);
+
+/* One of a folder, or NULL: nothing in it that can be built (said). */
+struct dext_target *dext_folder_read(const char *directory, struct dext_report *report);

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts that touch no file: property lists in the old style, settings and their expansion, paths and lists. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "dext/pbxproj.h"
+#include "dext/settings.h"
+
+static const struct dext_node *parse(const char *text)
+{
+        const char *why = "";
+        struct dext_node *node = dext_pbxproj_parse(text, strlen(text), &why);
+        ck_assert_msg(node != NULL, "%s: %s", text, why);
+        return node;
+}
+
+static void refused(const char *text, const char *expected)
+{
+        const char *why = NULL;
+        ck_assert_ptr_null(dext_pbxproj_parse(text, strlen(text), &why));
+        ck_assert_str_eq(why, expected);
+}
+
+START_TEST(lists_are_read)
+{
+        const struct dext_node *list = parse("// !$*UTF8$!\n{\n\ta = b; /* c */ \"d e\" = ( 1, \"two\\n\\U00e9\\101\", /* x */ three.c ,);\n"
+                                             "\tf = { g = <00 fF>; }; h/*x*/ = 'i';\n}\n");
+        struct dext_list items = { 0 };
+        ck_assert_str_eq(dext_node_text(list, "a", ""), "b");
+        dext_node_list(&items, list, "d e");
+        ck_assert_uint_eq(items.count, 3);
+        ck_assert_str_eq(items.items[1], "two\n\xc3\xa9" "A");
+        ck_assert_str_eq(items.items[2], "three.c");
+        ck_assert_str_eq(dext_node_text(dext_node_get(list, "f"), "g", ""), "00fF");
+        ck_assert_str_eq(dext_node_text(list, "h", ""), "i");
+        ck_assert_str_eq(dext_node_text(list, "none", "fallback"), "fallback");
+        ck_assert_str_eq(dext_node_text(list, "f", "fallback"), "fallback");
+        ck_assert_uint_eq(dext_node_get(list, "f")->line, 4);
+        ck_assert_ptr_null(dext_node_get(dext_node_get(list, "a"), "x"));
+        /* the last of a key counts */
+        ck_assert_str_eq(dext_node_text(parse("{a=1;a=2;}"), "a", ""), "2");
+}
+END_TEST
+
+START_TEST(broken_lists_are_refused)
+{
+        refused("", "line 1: the text ends where a value is expected");
+        refused("{\n a = b\n}", "line 3: ';' is expected behind the value of \"a\"");
+        refused("{\n\n a b;\n}", "line 3: '=' is expected behind the key \"a\"");
+        refused("{ a = b;", "line 1: a dictionary has no end");
+        refused("{ ; }", "line 1: a key is expected here, or the dictionary's '}'");
+        refused("(a b)", "line 1: ',' or ')' is expected behind an array's element");
+        refused("(a,\n", "line 2: the text ends where a value is expected");
+        refused("(a", "line 1: an array has no end");
+        refused("{ a = \"b\n; }", "line 1: a string has no end");
+        refused("{\n/* a = b; }", "line 2: a comment has no end");
+        refused("<0g>", "line 1: data has something else than hexadecimal digits, or no '>'");
+        refused("{}\n{}", "line 2: something follows behind the list");
+        refused("{ a = ; }", "line 1: a value is expected here");
+}
+END_TEST
+
+START_TEST(nesting_is_limited)
+{
+        char text[2 * DEXT_PBXPROJ_DEPTH + 16];
+        size_t depth = DEXT_PBXPROJ_DEPTH;
+        const char *why = NULL;
+        memset(text, '(', depth);
+        memset(text + depth, ')', depth);
+        ck_assert_ptr_nonnull(dext_pbxproj_parse(text, 2 * depth, &why));
+        memset(text, '(', depth + 2);
+        memset(text + depth + 2, ')', depth + 2);
+        ck_assert_ptr_null(dext_pbxproj_parse(text, 2 * depth + 4, &why));
+        ck_assert_str_eq(why, "line 1: too many values inside one another");
+}
+END_TEST
+
+static struct dext_settings example(void)
+{
+        struct dext_settings settings = { .configuration = "Debug" };
+        const struct {
+                int level;
+                const char *name, *value;
+        } set[] = {
+                { DEXT_LEVEL_DEFAULT, "PRODUCT_NAME", "$(TARGET_NAME)" },
+                { DEXT_LEVEL_DEFAULT, "TARGET_NAME", "My Driver-2" },
+                { DEXT_LEVEL_PROJECT, "DEFS", "A=1" },
+                { DEXT_LEVEL_TARGET, "DEFS", "$(inherited) B=2" },
+                { DEXT_LEVEL_USER, "DEFS", "C=3 $(DEFS)" },
+                { DEXT_LEVEL_TARGET, "ID[sdk=driverkit*]", "com.example.dext" },
+                { DEXT_LEVEL_TARGET, "ID", "com.example.app" },
+                { DEXT_LEVEL_TARGET, "ID[sdk=macosx*]", "com.example.mac" },
+                { DEXT_LEVEL_PROJECT, "ONLY[config=Debug][arch=*]", "debug" },
+                { DEXT_LEVEL_PROJECT, "ONLY[config=Release]", "release" },
+                { DEXT_LEVEL_PROJECT, "KIND", "NAME" },
+                { DEXT_LEVEL_PROJECT, "LOOP", "$(POOL)" }, { DEXT_LEVEL_PROJECT, "POOL", "x$(LOOP)" },
+                { DEXT_LEVEL_PROJECT, "EMPTY", "" },
+                { DEXT_LEVEL_PROJECT, "T0", "$(T1)$(T1)$(T1)$(T1)" }, { DEXT_LEVEL_PROJECT, "T1", "$(T2)$(T2)$(T2)$(T2)" },
+                { DEXT_LEVEL_PROJECT, "T2", "$(T3)$(T3)$(T3)$(T3)" }, { DEXT_LEVEL_PROJECT, "T3", "$(T0)$(T0)$(T0)$(T0)" },
+        };
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(set); i++)
+                dext_settings_set(&settings, set[i].level, set[i].name, set[i].value);
+        return settings;
+}
+
+START_TEST(variables_are_expanded)
+{
+        static const char *const pairs[][2] = {
+                { "plain", "plain" }, { "$(PRODUCT_NAME)", "My Driver-2" }, { "a${PRODUCT_NAME}b", "aMy Driver-2b" },
+                { "$(PRODUCT_NAME:rfc1034identifier)", "My-Driver-2" }, { "$(PRODUCT_NAME:c99extidentifier)", "My_Driver_2" },
+                { "$(PRODUCT_NAME:lower)", "my driver-2" }, { "$(PRODUCT_NAME:rfc1034identifier:upper)", "MY-DRIVER-2" },
+                { "$(PRODUCT_${KIND})", "My Driver-2" }, { "$(EMPTY:default=$(KIND))", "NAME" }, { "$(NONE:default=x)", "x" },
+                { "$(DEFS)", "C=3 A=1 B=2" }, { "$(ID)", "com.example.dext" }, { "$(ONLY)", "debug" },
+                { "$(NONE)", "" }, { "$(", "$(" }, { "$", "$" }, { "a$b", "a$b" }, { "$(unclosed", "$(unclosed" }, { "$5.00", "$5.00" },
+                { "$(KIND:unheardof)", "NAME" },
+        };
+        struct dext_settings settings = example();
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(pairs); i++)
+                ck_assert_str_eq(dext_settings_expand(&settings, pairs[i][0], NULL), pairs[i][1]);
+        ck_assert_ptr_null(dext_settings_get(&settings, "NONE"));
+        ck_assert_str_eq(dext_settings_text(&settings, "NONE"), "");
+        ck_assert_uint_le(strlen(dext_settings_text(&settings, "LOOP")), 64);
+        ck_assert_uint_le(strlen(dext_settings_text(&settings, "T0")), 64);
+}
+END_TEST
+
+START_TEST(unknown_variables_are_named)
+{
+        struct dext_settings settings = example();
+        struct dext_list unknown = { 0 };
+        dext_settings_expand(&settings, "$(A) $(KIND) ${B_$(KIND)} $(A) $(C:default=c)", &unknown);
+        ck_assert_uint_eq(unknown.count, 2);
+        ck_assert_str_eq(unknown.items[0], "A");
+        ck_assert_str_eq(unknown.items[1], "B_NAME");
+}
+END_TEST
+
+START_TEST(paths_and_words)
+{
+        struct dext_list words = { 0 };
+        ck_assert_str_eq(dext_path_join("/a/b", "../c/./d//e/"), "/a/c/d/e");
+        ck_assert_str_eq(dext_path_join("/a", "/b/../.."), "/");
+        ck_assert_str_eq(dext_path_join("/a", "../../../x"), "/x");
+        ck_assert_str_eq(dext_path_stem("/a.b/c.iig"), "c");
+        ck_assert_str_eq(dext_path_directory("/a"), "/");
+        ck_assert(dext_path_below("/a/b", "/a") && dext_path_below("/a", "/a") && !dext_path_below("/ab", "/a"));
+        ck_assert_str_eq(dext_shell_quote("a b'c$"), "'a b'\\''c$'");
+        dext_list_split(&words, " A=1  \"B=two words\" 'C=\\' D=\\\"x\\\" E\\ F ''");
+        ck_assert_uint_eq(words.count, 6);
+        ck_assert_str_eq(words.items[1], "B=two words");
+        ck_assert_str_eq(words.items[2], "C=\\");
+        ck_assert_str_eq(words.items[3], "D=\"x\"");
+        ck_assert_str_eq(words.items[4], "E F");
+        ck_assert_str_eq(words.items[5], "");
+}
+END_TEST
+
+int main(void)
+{
+        Suite *suite = suite_create("dext");
+        TCase *tests = tcase_create("dext");
+        tcase_add_checked_fixture(tests, NULL, dext_text_end);
+        tcase_add_test(tests, lists_are_read);
+        tcase_add_test(tests, broken_lists_are_refused);
+        tcase_add_test(tests, nesting_is_limited);
+        tcase_add_test(tests, variables_are_expanded);
+        tcase_add_test(tests, unknown_variables_are_named);
+        tcase_add_test(tests, paths_and_words);
+        suite_add_tcase(suite, tests);
+        SRunner *runner = srunner_create(suite);
+        srunner_run_all(runner, CK_NORMAL);
+        int failed = srunner_ntests_failed(runner);
+        srunner_free(runner);
+        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
