@@ -9,6 +9,7 @@
 #include <DriverKit/IOKitKeys.h>
 #include <DriverKit/IOUserClient.h>
 
+#include "base/return.h"
 #include "driver/bundle.h"
 #include "driver/queue.h"
 #include "driver/service.h"
