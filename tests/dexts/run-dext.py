@@ -7,6 +7,7 @@ Builds a dext as its developer would, builds its client, and runs the client aga
   DIRECTORY           tests/dexts/NAME, with
                           PRODUCT/             the dext's sources and its Info.plist, and nothing else: what `ambidext build` is given
                           client.c or .cpp     the application: prints what it finds, ends with 0 only if all is right
+                          standard             the C++ that the dext is written in, if that is not gnu++20
                           client.entitlements  what the application may do
   --source, --build   where Ambidext's sources lie and where it has been built
   --sanitize WHAT     as `clang -fsanitize=WHAT` ("none": nothing), for dext and client; BUILD must have been built with it
@@ -58,6 +59,11 @@ def product_directory(directory):
     return found[0]
 
 
+def cxx_standard(directory):
+    said = directory / "standard"
+    return said.read_text().strip() if said.exists() else "gnu++20"
+
+
 def expand(text, arguments, product):
     """$(NAME), $(NAME:modifier) and ${NAME} as Xcode's template uses them."""
     values = {
@@ -76,13 +82,14 @@ def build_dext(arguments, product, work):
     flags = ["-I", made, *(word for folder in folders for word in ("-I", folder)),
              *(word for extra in os.environ.get("DEXT_INCLUDE", "").split() for word in ("-I", extra)),
              "-isystem", arguments.build / "include", "-isystem", include]
-    objects = []
+    objects, standard = [], "-std=" + cxx_standard(arguments.directory)
     for interface in sorted(product.rglob("*.iig")):
         run("iig", [arguments.build / "src/iig/iig", "--def", interface, "--header", made / f"{interface.stem}.h", "--impl",
-                    made / f"{interface.stem}.iig.cpp", "--", "-std=gnu++20", *flags])
-    for source in sorted([*product.rglob("*.cpp"), *made.glob("*.iig.cpp")]):
+                    made / f"{interface.stem}.iig.cpp", "--", standard, *flags])
+    for source in sorted([*product.rglob("*.cpp"), *product.rglob("*.c"), *made.glob("*.iig.cpp")]):
         objects.append(work / f"{len(objects)}.o")
-        run("compiling the dext", ["clang++", "-std=gnu++20", "-fblocks", "-fno-exceptions", "-fno-rtti", "-fPIC", "-fno-strict-aliasing",
+        compiler = ["clang", "-std=gnu17"] if source.suffix == ".c" else ["clang++", standard, "-fno-exceptions", "-fno-rtti"]
+        run("compiling the dext", [*compiler, "-fblocks", "-fPIC", "-fno-strict-aliasing",
                                    "-g", "-O1", "-D_GNU_SOURCE", "-DTARGET_OS_DRIVERKIT=1", "-fvisibility=hidden", *WARNINGS,
                                    "-Wno-c99-designator", "-Wno-format", *sanitizing(arguments), *flags, "-c", source, "-o", objects[-1]])
     bundle = work / f"{product.name}.dext"
