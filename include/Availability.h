@@ -23,6 +23,11 @@
 #endif
 #endif
 
+/* Asked at run time: what these headers declare is there. clang knows the question, for systems that are not this one. */
+#ifndef __clang__
+#define __builtin_available(...) 1
+#endif
+
 #define API_AVAILABLE(...)
 #define API_AVAILABLE_BEGIN(...)
 #define API_AVAILABLE_END
