@@ -5,8 +5,8 @@
  * counts, so that a tree works wherever `make install DESTDIR=...` has put it and nobody can slip another program in.
  *
  *      installed       PREFIX/bin/ambidext, PREFIX/bin/ambidextd, PREFIX/bin/iig, PREFIX/libexec/ambidext/ambidext-host
- *      build tree      BUILD/src/cli/ambidext, BUILD/src/daemon/ambidextd, BUILD/src/host/ambidext-host, BUILD/src/iig/iig; asked from any
- *                      executable below BUILD (tests too). BUILD is the nearest directory above that meson set up.
+ *      build tree      BUILD/src/cli/ambidext, BUILD/src/daemon/ambidextd, BUILD/src/host/ambidext-host, BUILD/src/iig/iig; asked
+ *                      from any executable below BUILD (tests too). BUILD is the nearest directory above that meson set up.
  */
 
 /*

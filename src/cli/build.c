@@ -11,7 +11,8 @@
 static const char help[] =
         "ambidext build [OPTION...] [DIR]\n"
         "\n"
-        "Builds the driver whose DriverKit sources lie in DIR (default: here), unchanged: interfaces (.iig), C++ or C, Info.plist,\n"
+        "Builds the driver whose DriverKit sources lie in DIR (default: here), unchanged: interfaces (.iig), C++ or C, "
+                "Info.plist,\n"
         "entitlements. An Xcode project in DIR, below or above it says what belongs to the driver; without one it is what lies\n"
         "beside Info.plist. Prints the bundle's path.\n"
         "\n"
@@ -126,7 +127,8 @@ static int parse(struct build_options *options, int argc, char **argv)
         const char *directory = absolute(optind < argc ? argv[optind] : ".");
         AMB_FREE char *real = realpath(directory, NULL);
         if (!real)
-                return cli_say_failure(options->json, "%s: %s; build wants the folder of a driver's sources", directory, strerror(errno));
+                return cli_say_failure(options->json, "%s: %s; build wants the folder of a driver's sources", directory,
+                                       strerror(errno));
         if (!dext_is_directory(real))
                 return cli_say_failure(options->json, "%s is no folder; build wants the folder of a driver's sources", directory);
         options->request.directory = dext_copy(real, strlen(real));

@@ -79,7 +79,8 @@ static int check_names(struct build *build)
         for (struct dext_target *one = build->targets; one; one = one->next)
                 for (struct dext_target *other = one->next; other; other = other->next)
                         if (strcmp(one->product, other->product) == 0)
-                                return dext_fail(build->report, "targets %s and %s are both called %s.dext; --target builds one of them",
+                                return dext_fail(build->report, "targets %s and %s are both called %s.dext; --target builds one "
+                                                 "of them",
                                                  one->name, other->name, one->product);
         return 0;
 }
@@ -97,6 +98,13 @@ static int make_jobs(struct build *build)
                         status = DEXT_FAILED;
         if (status != 0 || check_names(build) != 0 || make_output(build) != 0)
                 return DEXT_FAILED;
+        if (build->request->sanitizers.count) {
+                build->tools.sanitizer = dext_tools_sanitizer(&build->tools, &build->request->sanitizers, build->report);
+                if (!build->tools.sanitizer)
+                        return DEXT_FAILED;
+                for (size_t i = 0; i < build->count; i++)
+                        dext_info_set_sanitizer(&build->infos[i], build->tools.sanitizer);
+        }
         index = 0;
         for (struct dext_target *target = build->targets; target; target = target->next, index++)
                 if (make_job(build, index, target) != 0)
@@ -151,7 +159,8 @@ static int run(struct build *build, struct dext_result *result)
 
         if (lock < 0 || flock(lock, LOCK_EX) < 0)
                 return dext_fail(build->report, "%s: %s", build->work, strerror(errno));
-        if (dext_ninja_write(dext_format("%s/build.ninja", build->work), build->jobs, build->count, &build->tools, build->report) != 0)
+        if (dext_ninja_write(dext_format("%s/build.ninja", build->work), build->jobs, build->count, &build->tools,
+                             build->report) != 0)
                 return DEXT_FAILED;
         if (dext_tools_write_commands(&build->tools, build->work, commands) == 0)
                 result->compile_commands = commands;

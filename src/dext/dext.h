@@ -18,9 +18,9 @@
  *      elf.c           the classes of a shared object
  *      build.c         all of it, in order
  *
- * The plan is made anew each time, from the files that are there; ninja does what is out of date, and knows of included headers. All
- * that is written is below the output directory: NAME.dext, compile_commands.json, and ambidext.build with the rest. A bundle is
- * changed only when all of it has been built and checked.
+ * The plan is made anew each time, from the files that are there; ninja does what is out of date, and knows of included headers.
+ * All that is written is below the output directory: NAME.dext, compile_commands.json, and ambidext.build with the rest. A bundle
+ * is changed only when all of it has been built and checked.
  *
  * One build at a time in one output directory: others wait.
  */
@@ -67,10 +67,15 @@ struct dext_tools {
         struct dext_list libraries;     /* arguments for linking */
         const char *library_folder;     /* where libambidext-driver.so lies; may be NULL */
         const char *prefix_header;      /* <ambidext/dext.h>; NULL: not there */
+        const char *sanitizer;          /* dext_tools_sanitizer()'s, where one is wanted */
 };
 int dext_tools_find(struct dext_tools *tools, const char *self, struct dext_report *report);
 /* What a program says, without the line's end; NULL: it failed. Looked for in PATH unless it is a path. */
 const char *dext_tools_ask(const char *const *arguments);
+/*
+ * The run-time library of the sanitizers, as a shared object that can be preloaded into a host; NULL: said.
+ */
+const char *dext_tools_sanitizer(const struct dext_tools *tools, const struct dext_list *sanitizers, struct dext_report *report);
 /* Runs ninja and passes on what the compilers say, to standard error. 0; DEXT_FAILED (said by them, or told). */
 int dext_tools_run_ninja(const struct dext_tools *tools, const char *directory, const struct dext_request *request,
                          struct dext_report *report);
@@ -78,17 +83,21 @@ int dext_tools_write_commands(const struct dext_tools *tools, const char *direct
 
 /* --- scan.c --- */
 /* Families that are not here, and headers of DriverKit that are not: told, each once, with the first place. */
-int dext_scan(const struct dext_target *target, const struct dext_tools *tools, const struct dext_list *searched, struct dext_report *report);
+int dext_scan(const struct dext_target *target, const struct dext_tools *tools, const struct dext_list *searched,
+              struct dext_report *report);
 
 /* --- flags.c --- */
 struct dext_flags {
         struct dext_list common;        /* macros, include paths: for iig, C and C++ */
         struct dext_list cxx, c;        /* each with `common` */
         struct dext_list link;
+        struct dext_list check;         /* of a link that is made to see what is missing, where `link` cannot tell; or empty */
         struct dext_list searched;      /* directories of -I and the like, for who looks for headers */
 };
 void dext_flags_make(struct dext_flags *flags, const struct dext_target *target, const struct dext_request *request,
                      const struct dext_tools *tools, const char *derived, struct dext_report *report);
+/* -fsanitize=...; NULL: none. */
+const char *dext_flags_sanitize(const struct dext_list *sanitizers);
 
 /* --- ninja.c --- */
 struct dext_job {
@@ -98,7 +107,8 @@ struct dext_job {
         const char *objects;            /* a directory */
         const char *product;            /* the shared object */
 };
-int dext_ninja_write(const char *file, const struct dext_job *jobs, size_t count, const struct dext_tools *tools, struct dext_report *report);
+int dext_ninja_write(const char *file, const struct dext_job *jobs, size_t count, const struct dext_tools *tools,
+                     struct dext_report *report);
 
 /* --- elf.c --- */
 /* NAME of each defined gNAMEMetaClass. 0 or -errno; -ENOEXEC: no ELF shared object of this machine. */

@@ -43,7 +43,8 @@ static int read_symbols(struct dext_list *names, const struct image *image, cons
 static int read_image(struct dext_list *names, const struct image *image)
 {
         const ElfW(Ehdr) *header = piece(image, 0, sizeof(*header));
-        if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_type != ET_DYN || header->e_shentsize != sizeof(ElfW(Shdr)))
+        if (!header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_type != ET_DYN ||
+            header->e_shentsize != sizeof(ElfW(Shdr)))
                 return -ENOEXEC;
         const ElfW(Shdr) *sections = piece(image, header->e_shoff, header->e_shnum * sizeof(*sections));
         for (size_t i = 0; sections && i < header->e_shnum; i++)

@@ -13,7 +13,8 @@ enum { DEPTH_MAX = 8 };
 
 static const char *const always[] = {
         "-fblocks", "-fPIC", "-g", "-fno-strict-aliasing", "-D_GNU_SOURCE",
-        "-Wno-format", "-Wno-c99-designator", "-Wno-reorder-init-list", "-Wno-multichar", "-Wno-unknown-pragmas", "-Wno-unknown-attributes",
+        "-Wno-format", "-Wno-c99-designator", "-Wno-reorder-init-list", "-Wno-multichar", "-Wno-unknown-pragmas",
+                "-Wno-unknown-attributes",
         "-Wno-ignored-attributes", "-Wno-availability", "-Wno-nullability-completeness", "-Wno-unknown-warning-option",
         "-Wno-error", "-Wno-pragma-once-outside-header",
 };
@@ -160,11 +161,11 @@ static void add_others(struct dext_list *list, const struct dext_target *target,
         }
 }
 
-static const char *sanitize_option(const struct dext_request *request)
+const char *dext_flags_sanitize(const struct dext_list *sanitizers)
 {
         struct dext_text text = { 0 };
-        for (size_t i = 0; i < request->sanitizers.count; i++)
-                dext_text_add(&text, "%s%s", i ? "," : "-fsanitize=", request->sanitizers.items[i]);
+        for (size_t i = 0; i < sanitizers->count; i++)
+                dext_text_add(&text, "%s%s", i ? "," : "-fsanitize=", sanitizers->items[i]);
         return text.data;
 }
 
@@ -190,23 +191,33 @@ static void make_common(struct dext_flags *flags, const struct dext_target *targ
         add_includes(flags, target, request, tools, derived, report);
 }
 
-static void make_link(struct dext_flags *flags, const struct dext_request *request, const struct dext_tools *tools)
+/*
+ * What is missing is said when the bundle is linked, and not when it is loaded. A sanitizer's run-time library is not linked into
+ * it: the host has it (daemon/sanitizer.c). So its names are missing on purpose, and a second link, with that library, looks for
+ * the others.
+ */
+static void make_link(struct dext_flags *flags, const char *sanitize, const struct dext_tools *tools)
 {
-        const char *sanitize = sanitize_option(request);
+        static const char *const defined = "-Wl,-z,defs";
         dext_list_add(&flags->link, "-shared");
-        if (sanitize)
-                dext_list_add(&flags->link, sanitize);
-        else
-                dext_list_add(&flags->link, "-Wl,-z,defs");
+        dext_list_add(&flags->link, sanitize ? sanitize : defined);
         add_all(&flags->link, &tools->libraries);
         dext_list_add(&flags->link, "-lpthread");
         dext_list_add(&flags->link, "-lm");
+        if (!sanitize || !tools->sanitizer)
+                return;
+        dext_list_add(&flags->check, "-shared");
+        dext_list_add(&flags->check, defined);
+        add_all(&flags->check, &tools->libraries);
+        dext_list_add(&flags->check, tools->sanitizer);
+        dext_list_add(&flags->check, "-lpthread");
+        dext_list_add(&flags->check, "-lm");
 }
 
 void dext_flags_make(struct dext_flags *flags, const struct dext_target *target, const struct dext_request *request,
                      const struct dext_tools *tools, const char *derived, struct dext_report *report)
 {
-        const char *sanitize = sanitize_option(request);
+        const char *sanitize = dext_flags_sanitize(&request->sanitizers);
         struct dext_list base = { 0 };
 
         make_common(flags, target, request, tools, derived, report);
@@ -229,5 +240,5 @@ void dext_flags_make(struct dext_flags *flags, const struct dext_target *target,
                 add_others(both[i], target, i ? "OTHER_CFLAGS" : "OTHER_CPLUSPLUSFLAGS");
                 add_all(both[i], &flags->common);
         }
-        make_link(flags, request, tools);
+        make_link(flags, sanitize, tools);
 }

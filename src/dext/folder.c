@@ -101,7 +101,8 @@ static bool is_other_product(const struct survey *survey, const char *folder, co
         return false;
 }
 
-static void add_sources(struct dext_target *target, const struct survey *survey, const char *path, int depth, struct dext_report *report)
+static void add_sources(struct dext_target *target, const struct survey *survey, const char *path, int depth,
+                        struct dext_report *report)
 {
         static const char *const interfaces[] = { "iig", NULL }, *const sources[] = { "c", "cc", "cpp", "cxx", NULL };
         struct dext_list names = { 0 };
@@ -149,7 +150,8 @@ static const char *entitlements_of(const struct survey *survey, const char *fold
         return found;
 }
 
-static struct dext_target *target_new(const struct survey *survey, const char *plist, const char *folder, struct dext_report *report)
+static struct dext_target *target_new(const struct survey *survey, const char *plist, const char *folder,
+                                      struct dext_report *report)
 {
         struct dext_target *target = dext_allocate(sizeof(*target));
         *target = (struct dext_target){ .name = name_of(plist, folder), .root = folder, .info_plist = plist };
@@ -180,7 +182,8 @@ struct dext_target *dext_folder_read(const char *directory, struct dext_report *
         if (plists->count == 0 && survey.others.count && survey.interfaces.count)
                 plists = &survey.others;        /* what it lacks is told when it is read */
         if (plists->count == 0) {
-                dext_fail(report, "%s: there is no Info.plist with IOKitPersonalities in this folder or below; it says which class drives "
+                dext_fail(report, "%s: there is no Info.plist with IOKitPersonalities in this folder or below; it says which "
+                          "class drives "
                                   "what, and no driver can do without%s", directory,
                           survey.interfaces.count ? "" : "; nor is there an interface (.iig)");
                 return NULL;

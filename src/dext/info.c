@@ -39,7 +39,7 @@ static OSDictionary *read_dictionary(const char *path, const char **ret_why)
         int r = amb_plist_read_file(AT_FDCWD, path, &value, &why);
 
         if (r != 0) {
-                *ret_why = r < 0 ? dext_format("%s: %s", path, strerror(-r)) : dext_format("%s: %s", path, why ? why : "not a property list");
+                *ret_why = dext_format("%s: %s", path, r < 0 ? strerror(-r) : why ? why : "not a property list");
                 return NULL;
         }
         OSDictionary *dictionary = OSDynamicCast(OSDictionary, value);
@@ -62,8 +62,8 @@ enum dext_plist_kind dext_plist_look(const char *path)
                 kind = DEXT_PLIST_DRIVER;
         else if (OSDictionaryGetValue(dictionary, driverkit))
                 kind = DEXT_PLIST_ENTITLEMENTS;
-        else if (OSDictionaryGetValue(dictionary, "CFBundleIdentifier") || OSDictionaryGetValue(dictionary, "CFBundlePackageType") ||
-                 OSDictionaryGetValue(dictionary, "CFBundleExecutable"))
+        else if (OSDictionaryGetValue(dictionary, "CFBundleIdentifier") || OSDictionaryGetValue(dictionary, "CFBundleExecutable") ||
+                 OSDictionaryGetValue(dictionary, "CFBundlePackageType"))
                 kind = DEXT_PLIST_PRODUCT;
         OSObject_release((OSObject *)dictionary);
         return kind;
@@ -95,7 +95,8 @@ static const char *expand_text(const struct expansion *expansion, const char *te
         struct dext_list unknown = { 0 };
         const char *expanded = dext_settings_expand(&expansion->target->settings, text, &unknown);
         for (size_t i = 0; i < unknown.count; i++)
-                dext_note(expansion->report, "%s: %s: nothing says what $(%s) is, so it is empty; --set %s=VALUE says it", expansion->path,
+                dext_note(expansion->report, "%s: %s: nothing says what $(%s) is, so it is empty; --set %s=VALUE says it",
+                          expansion->path,
                           where, unknown.items[i], unknown.items[i]);
         return expanded;
 }
@@ -210,7 +211,8 @@ static int check_personality(const struct dext_target *target, const char *name,
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(wanted); i++) {
                 const char *text = OSDictionaryGetStringValue(personality, wanted[i].key);
                 if (!text || !*text)
-                        status = dext_fail(report, "%s: IOKitPersonalities, %s: the key %s is missing, empty or no string; expected %s",
+                        status = dext_fail(report, "%s: IOKitPersonalities, %s: the key %s is missing, empty or no string; "
+                                           "expected %s",
                                            target->info_plist, name, wanted[i].key, wanted[i].expected);
         }
         return status;
@@ -225,10 +227,12 @@ static int check_personalities(OSDictionary *info, const struct dext_target *tar
 
         if (!personalities || OSDictionaryGetCount(personalities) == 0)
                 return dext_fail(report, "%s: the key IOKitPersonalities is %s; expected a dictionary of personalities, which say "
-                                         "what the driver %s drives (IOProviderClass) and which of its classes does it (IOUserClass)",
+                                         "what the driver %s drives (IOProviderClass) and which of its classes does it "
+                                                 "(IOUserClass)",
                                  path, !value ? "missing" : personalities ? "empty" : "no dictionary", target->name);
         for (size_t i = 0; i < OSDictionaryGetCount(personalities); i++)
-                if (check_personality(target, OSDictionaryGetKeyAt(personalities, i), OSDictionaryGetValueAt(personalities, i), report) != 0)
+                if (check_personality(target, OSDictionaryGetKeyAt(personalities, i), OSDictionaryGetValueAt(personalities, i),
+                                      report) != 0)
                         status = DEXT_FAILED;
         return status;
 }
@@ -252,9 +256,11 @@ static int check(OSDictionary *info, struct dext_target *target, struct dext_rep
                 return dext_fail(report, "%s: CFBundleExecutable \"%s\" must be a file name; $(EXECUTABLE_NAME) is usual", path,
                                  executable ? executable : "");
         if (strcmp(executable, "Info.plist") == 0 || dext_text_ends(executable, ".entitlements"))
-                return dext_fail(report, "%s: CFBundleExecutable \"%s\" is the name of another file of the bundle", path, executable);
+                return dext_fail(report, "%s: CFBundleExecutable \"%s\" is the name of another file of the bundle", path,
+                                 executable);
         if (!identifier || !*identifier)
-                return dext_fail(report, "%s: the key CFBundleIdentifier is missing or empty; --set PRODUCT_BUNDLE_IDENTIFIER=ID says it", path);
+                return dext_fail(report, "%s: the key CFBundleIdentifier is missing or empty; --set PRODUCT_BUNDLE_IDENTIFIER=ID "
+                                 "says it", path);
         target->product = product;
         target->executable = dext_copy(executable, strlen(executable));
         target->identifier = dext_copy(identifier, strlen(identifier));
@@ -269,7 +275,8 @@ static int read_entitlements(struct dext_info *info, const struct dext_target *t
         if (!info->entitlements)
                 return DEXT_FAILED;
         if (OSDictionaryGetValue(info->entitlements, driverkit) != (OSObject *)kOSBooleanTrue)
-                dext_note(report, "%s: the key %s is not there, or not true; without it a registry refuses the driver", target->entitlements,
+                dext_note(report, "%s: the key %s is not there, or not true; without it a registry refuses the driver",
+                          target->entitlements,
                           driverkit);
         return 0;
 }
@@ -277,7 +284,8 @@ static int read_entitlements(struct dext_info *info, const struct dext_target *t
 int dext_info_make(struct dext_info *info, struct dext_target *target, struct dext_report *report)
 {
         if (!target->info_plist && !dext_settings_true(&target->settings, "GENERATE_INFOPLIST_FILE", false))
-                return dext_fail(report, "%s: target %s has no Info.plist (INFOPLIST_FILE); a driver needs one, with IOKitPersonalities",
+                return dext_fail(report, "%s: target %s has no Info.plist (INFOPLIST_FILE); a driver needs one, with "
+                                 "IOKitPersonalities",
                                  target->project ? target->project : target->root, target->name);
         info->info = target->info_plist ? read_expanded(target, target->info_plist, report) : must(OSDictionaryCreate());
         if (!info->info)
@@ -285,6 +293,11 @@ int dext_info_make(struct dext_info *info, struct dext_target *target, struct de
         complete(info->info, target);
         int status = check(info->info, target, report);
         return read_entitlements(info, target, report) != 0 ? DEXT_FAILED : status;
+}
+
+void dext_info_set_sanitizer(struct dext_info *info, const char *library)
+{
+        set_text(info->info, "AmbidextSanitizerRuntime", library);
 }
 
 /* --- classes --- */
@@ -337,7 +350,8 @@ static int write_plist(OSDictionary *dictionary, const char *path, struct dext_r
         int r = amb_plist_write((OSObject *)dictionary, false, &bytes, &length);
 
         if (r > 0)
-                return dext_fail(report, "%s: its values cannot be written as a property list: too many, too deep, or with control characters",
+                return dext_fail(report, "%s: its values cannot be written as a property list: too many, too deep, or with "
+                                 "control characters",
                                  path);
         if (r == 0)
                 r = dext_file_write(path, bytes, length);

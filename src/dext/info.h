@@ -18,6 +18,8 @@ struct dext_info {
 
 /* Reads, expands, completes and checks; sets product, executable and identifier of the target. 0; DEXT_FAILED: said. */
 int dext_info_make(struct dext_info *info, struct dext_target *target, struct dext_report *report);
+/* What the host of this driver must have in it. */
+void dext_info_set_sanitizer(struct dext_info *info, const char *library);
 /*
  * The classes that the Info.plist names (IOUserClass, in personalities and in what lies in them) must be among those that the
  * driver has. 0; DEXT_FAILED: said.

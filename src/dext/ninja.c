@@ -44,13 +44,15 @@ static void write_rules(struct dext_text *out, const struct dext_tools *tools)
 {
         const char *color = isatty(STDERR_FILENO) ? " -fcolor-diagnostics" : "";
         dext_text_add(out, "# Made by `ambidext build`, anew each time.\nninja_required_version = 1.5\n\n");
-        dext_text_add(out, "rule iig\n  command = %s --def $in --header $header --impl $impl --framework-name $framework -- $flags\n"
+        dext_text_add(out, "rule iig\n  command = %s --def $in --header $header --impl $impl --framework-name $framework -- "
+                      "$flags\n"
                            "  description = iig $in\n  restat = 1\n\n", argument_text(tools->iig));
         dext_text_add(out, "rule cxx\n  command = %s%s -MD -MF $out.d $flags -c $in -o $out\n  description = c++ $in\n"
                            "  depfile = $out.d\n  deps = gcc\n\n", argument_text(tools->clangxx), color);
         dext_text_add(out, "rule cc\n  command = %s%s -MD -MF $out.d $flags -c $in -o $out\n  description = cc $in\n"
                            "  depfile = $out.d\n  deps = gcc\n\n", argument_text(tools->clang), color);
-        dext_text_add(out, "rule link\n  command = %s%s -o $out $in $flags\n  description = link $out\n\n", argument_text(tools->clangxx), color);
+        dext_text_add(out, "rule link\n  command = %s%s -o $out $in $flags\n  description = link $out\n\n",
+                      argument_text(tools->clangxx), color);
 }
 
 /* Where X.iig becomes DERIVED/NAME/X.h and DERIVED/NAME/X.iig.cpp. */
@@ -68,7 +70,8 @@ static void write_interfaces(struct dext_text *out, const struct dext_job *job, 
         for (size_t i = 0; i < job->flags.common.count; i++)
                 dext_list_add(&flags, job->flags.common.items[i]);
         for (size_t i = 0; i < interfaces->count; i++) {
-                const char *header = derived_path(job, interfaces->items[i], ".h"), *body = derived_path(job, interfaces->items[i], ".iig.cpp");
+                const char *header = derived_path(job, interfaces->items[i], ".h");
+                const char *body = derived_path(job, interfaces->items[i], ".iig.cpp");
                 dext_text_add(out, "build %s", path_text(header));
                 dext_text_add(out, " %s: iig %s | %s", path_text(body), path_text(interfaces->items[i]), path_text(tools->iig));
                 for (size_t k = 0; k < interfaces->count; k++)
@@ -95,7 +98,8 @@ static const char *object_path(const struct dext_job *job, const char *source, s
         return dext_format("%s/%zu-%s.o", job->objects, index, length > 100 ? name + length - 100 : name);
 }
 
-static void write_source(struct dext_text *out, const struct dext_job *job, const char *source, size_t index, struct dext_list *objects)
+static void write_source(struct dext_text *out, const struct dext_job *job, const char *source, size_t index,
+                         struct dext_list *objects)
 {
         static const char *const c[] = { "c", NULL };
         bool plain = dext_path_has_extension(source, c);
@@ -120,13 +124,21 @@ static void write_job(struct dext_text *out, const struct dext_job *job, const s
                 write_source(out, job, derived_path(job, target->interfaces.items[i], ".iig.cpp"), index++, &objects);
         for (size_t i = 0; i < target->sources.count; i++)
                 write_source(out, job, target->sources.items[i], index++, &objects);
+        if (job->flags.check.count) {
+                dext_text_add(out, "\nbuild %s: link", path_text(dext_format("%s/complete", job->objects)));
+                for (size_t i = 0; i < objects.count; i++)
+                        dext_text_add(out, " %s", path_text(objects.items[i]));
+                dext_text_add(out, "\n  flags = %s\ndefault %s\n", arguments_text(&job->flags.check),
+                              path_text(dext_format("%s/complete", job->objects)));
+        }
         dext_text_add(out, "\nbuild %s: link", path_text(job->product));
         for (size_t i = 0; i < objects.count; i++)
                 dext_text_add(out, " %s", path_text(objects.items[i]));
         dext_text_add(out, "\n  flags = %s\ndefault %s\n\n", arguments_text(&job->flags.link), path_text(job->product));
 }
 
-int dext_ninja_write(const char *file, const struct dext_job *jobs, size_t count, const struct dext_tools *tools, struct dext_report *report)
+int dext_ninja_write(const char *file, const struct dext_job *jobs, size_t count, const struct dext_tools *tools,
+                     struct dext_report *report)
 {
         struct dext_text out = { 0 };
         write_rules(&out, tools);

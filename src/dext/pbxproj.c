@@ -68,7 +68,8 @@ static bool take(struct reader *reader, char wanted)
 
 static bool is_plain(char c)
 {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("_$/:.-+@%~", c)) || (c & 0x80);
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("_$/:.-+@%~", c)) ||
+                (c & 0x80);
 }
 
 static int digit_of(char c, int base)
@@ -189,7 +190,8 @@ static struct dext_node *read_dictionary(struct reader *reader, unsigned int dep
                 const char *key = read_string(reader);
                 if (!key)
                         return refuse(reader, reader->line, reader->at == reader->end ? "a dictionary has no end"
-                                                                                      : "a key is expected here, or the dictionary's '}'");
+                                                                                      : "a key is expected here, or the "
+                                                                                              "dictionary's '}'");
                 if (!take(reader, '='))
                         return refuse(reader, reader->line, dext_format("'=' is expected behind the key \"%.60s\"", key));
                 *place = read_value(reader, depth + 1);
@@ -214,7 +216,8 @@ static struct dext_node *read_array(struct reader *reader, unsigned int depth)
                 place = &(*place)->next;
                 if (!take(reader, ',') && (reader->at == reader->end || *reader->at != ')'))
                         return refuse(reader, reader->line, reader->at == reader->end ? "an array has no end"
-                                                                                      : "',' or ')' is expected behind an array's element");
+                                                                                      : "',' or ')' is expected behind an array's "
+                                                                                              "element");
         }
         return array;
 }
@@ -245,7 +248,8 @@ static struct dext_node *read_value(struct reader *reader, unsigned int depth)
                 return read_data(reader);
         struct dext_node *node = node_new(reader, DEXT_STRING);
         node->text = read_string(reader);
-        return node->text ? node : refuse(reader, reader->line, reader->at == reader->end ? "the text ends where a value is expected"
+        return node->text ? node : refuse(reader, reader->line, reader->at == reader->end ?
+                                          "the text ends where a value is expected"
                                                                                           : "a value is expected here");
 }
 

@@ -66,7 +66,8 @@ static int find_targets(struct dext_target **targets, const struct dext_request 
         if (*targets)
                 return 0;
         if (projects.count)
-                dext_note(report, "%s has no driver extension among its targets; what lies in the folder is built", projects.items[0]);
+                dext_note(report, "%s has no driver extension among its targets; what lies in the folder is built",
+                          projects.items[0]);
         *targets = dext_folder_read(directory, report);
         return *targets ? 0 : DEXT_FAILED;
 }
@@ -88,11 +89,13 @@ static int choose(struct dext_target **targets, const char *name, struct dext_re
 static int check_target(const struct dext_target *target, struct dext_report *report)
 {
         if (target->sources.count == 0)
-                return dext_fail(report, "%s: target %s has no C or C++ source", target->project ? target->project : target->root, target->name);
+                return dext_fail(report, "%s: target %s has no C or C++ source", target->project ? target->project : target->root,
+                                 target->name);
         for (size_t i = 0; i < target->interfaces.count; i++)
                 for (size_t k = 0; k < i; k++)
                         if (strcmp(dext_path_stem(target->interfaces.items[i]), dext_path_stem(target->interfaces.items[k])) == 0)
-                                return dext_fail(report, "%s and %s would become headers of the same name", target->interfaces.items[k],
+                                return dext_fail(report, "%s and %s would become headers of the same name",
+                                                 target->interfaces.items[k],
                                                  target->interfaces.items[i]);
         return 0;
 }

@@ -154,7 +154,8 @@ static void add_phase(const struct project *project, struct dext_target *target,
 /* --- folders whose files all belong to targets (Xcode 16) --- */
 
 /* Files that are named as exceptions: not this target's though the folder is, or this one's though the folder is not. */
-static void list_exceptions(const struct project *project, const struct object *folder, const struct object *native, struct dext_list *list)
+static void list_exceptions(const struct project *project, const struct object *folder, const struct object *native,
+                            struct dext_list *list)
 {
         struct dext_list sets = { 0 };
         dext_node_list(&sets, folder->node, "exceptions");
@@ -224,7 +225,8 @@ static void add_header_folders(const struct project *project, struct dext_target
                         dext_list_add_new(&target->folders, dext_path_directory(lists[i]->items[k]));
         for (size_t i = 0; i < project->count; i++) {
                 const struct object *object = &project->objects[i];
-                bool header = is_a(object, "PBXFileReference") && dext_path_has_extension(dext_node_text(object->node, "path", ""), headers);
+                const char *name = dext_node_text(object->node, "path", "");
+                bool header = is_a(object, "PBXFileReference") && dext_path_has_extension(name, headers);
                 bool folder = is_a(object, "PBXFileSystemSynchronizedRootGroup");
                 const char *path = header || folder ? path_of(project, object, 0) : NULL;
                 if (path && folder)
@@ -264,7 +266,8 @@ static const char *setting_text(const struct dext_node *node)
         return text.length ? text.data : "";
 }
 
-static void apply_configuration(const struct project *project, struct dext_target *target, const struct object *configuration, int level)
+static void apply_configuration(const struct project *project, struct dext_target *target, const struct object *configuration,
+                                int level)
 {
         const struct object *file = find_named(project, configuration, "baseConfigurationReference");
         const char *path = file ? path_of(project, file, 0) : NULL;
@@ -272,7 +275,8 @@ static void apply_configuration(const struct project *project, struct dext_targe
         if (path)
                 dext_settings_read(&target->settings, level - 1, path, project->report);
         const struct dext_node *settings = configuration ? dext_node_get(configuration->node, "buildSettings") : NULL;
-        for (const struct dext_node *node = settings && settings->kind == DEXT_DICTIONARY ? settings->first : NULL; node; node = node->next)
+        const struct dext_node *first = settings && settings->kind == DEXT_DICTIONARY ? settings->first : NULL;
+        for (const struct dext_node *node = first; node; node = node->next)
                 dext_settings_set(&target->settings, level, node->key, setting_text(node));
 }
 
@@ -293,8 +297,10 @@ static struct dext_target *target_new(const struct project *project, const struc
         target->project = project->path;
         target->settings.configuration = configuration ? configuration : default_configuration(project, native);
         dext_target_defaults(target, dext_path_stem(project->path));
-        apply_configuration(project, target, find_configuration(project, project->self, target->settings.configuration), DEXT_LEVEL_PROJECT);
-        apply_configuration(project, target, find_configuration(project, native, target->settings.configuration), DEXT_LEVEL_TARGET);
+        apply_configuration(project, target, find_configuration(project, project->self, target->settings.configuration),
+                            DEXT_LEVEL_PROJECT);
+        apply_configuration(project, target, find_configuration(project, native, target->settings.configuration),
+                            DEXT_LEVEL_TARGET);
         add_target_files(project, target, native, 0);
         add_header_folders(project, target);
         return target;

@@ -14,7 +14,8 @@ enum { FILE_BYTES = 16 << 20, FILES_MAX = 20000 };
 static const struct family {
         const char *framework, *name;
 } families[] = {
-        { "USBDriverKit", "USB" }, { "PCIDriverKit", "PCI" }, { "AudioDriverKit", "audio" }, { "NetworkingDriverKit", "networking" },
+        { "USBDriverKit", "USB" }, { "PCIDriverKit", "PCI" }, { "AudioDriverKit", "audio" },
+        { "NetworkingDriverKit", "networking" },
         { "SCSIControllerDriverKit", "SCSI controller" }, { "SCSIPeripheralsDriverKit", "SCSI peripherals" },
         { "BlockStorageDeviceDriverKit", "block storage" }, { "SerialDriverKit", "serial" }, { "USBSerialDriverKit", "USB serial" },
         { "MIDIDriverKit", "MIDI" }, { "VideoDriverKit", "video" }, { "HIDDriverKit", "HID" }, { "CameraDriverKit", "camera" },
@@ -67,9 +68,11 @@ static void judge(struct scan *scan, const char *file, unsigned int line, const 
         dext_list_add(&scan->told, what);
         scan->status = DEXT_FAILED;
         if (family && find_in(&scan->tools->headers, dext_format("%s/%s.h", family->framework, family->framework)))
-                dext_fail(scan->report, "%s:%u: <%s> is a part of the %s family that Ambidext does not have", file, line, name, family->name);
+                dext_fail(scan->report, "%s:%u: <%s> is a part of the %s family that Ambidext does not have", file, line, name,
+                          family->name);
         else if (family)
-                dext_fail(scan->report, "%s:%u: <%s> is of the %s family, which Ambidext does not have: drivers of such hardware cannot be "
+                dext_fail(scan->report, "%s:%u: <%s> is of the %s family, which Ambidext does not have: drivers of such hardware "
+                          "cannot be "
                                         "built here", file, line, name, family->name);
         else
                 dext_fail(scan->report, "%s:%u: Ambidext has no <%s>", file, line, name);
@@ -182,7 +185,8 @@ static void scan_file(struct scan *scan, const char *file)
         }
 }
 
-int dext_scan(const struct dext_target *target, const struct dext_tools *tools, const struct dext_list *searched, struct dext_report *report)
+int dext_scan(const struct dext_target *target, const struct dext_tools *tools, const struct dext_list *searched,
+              struct dext_report *report)
 {
         struct scan scan = { .tools = tools, .searched = searched, .report = report };
         const struct dext_list *lists[] = { &target->interfaces, &target->sources };

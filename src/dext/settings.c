@@ -44,7 +44,8 @@ void dext_settings_set(struct dext_settings *settings, int level, const char *na
         if (!conditions_hold(settings, name + length))
                 return;
         struct dext_setting *setting = dext_allocate(sizeof(*setting)), **place = &settings->first;
-        *setting = (struct dext_setting){ .name = dext_copy(name, length), .value = value, .level = level, .conditional = name[length] };
+        *setting = (struct dext_setting){ .name = dext_copy(name, length), .value = value, .level = level,
+                                          .conditional = name[length] != '\0' };
         /* The list is in the order in which they win. */
         while (*place && ((*place)->level > level || ((*place)->level == level && (*place)->conditional && !setting->conditional)))
                 place = &(*place)->next;
@@ -74,7 +75,8 @@ static char *trim(char *text)
 
 static void read_file(struct dext_settings *settings, int level, const char *path, struct dext_report *report, int depth);
 
-static void read_include(struct dext_settings *settings, int level, const char *line, const char *path, struct dext_report *report, int depth)
+static void read_include(struct dext_settings *settings, int level, const char *line, const char *path, struct dext_report *report,
+                         int depth)
 {
         bool optional = strncmp(line, "#include?", 9) == 0;
         const char *open = strchr(line, '"'), *close = open ? strchr(open + 1, '"') : NULL;
@@ -87,7 +89,8 @@ static void read_include(struct dext_settings *settings, int level, const char *
         read_file(settings, level, file, report, depth + 1);
 }
 
-static void read_line(struct dext_settings *settings, int level, char *line, const char *path, unsigned int number, struct dext_report *report)
+static void read_line(struct dext_settings *settings, int level, char *line, const char *path, unsigned int number,
+                      struct dext_report *report)
 {
         /* The first '=' that stands in no condition. */
         size_t at = 0;
@@ -110,7 +113,8 @@ static void read_file(struct dext_settings *settings, int level, const char *pat
         size_t length;
         int r = amb_file_read(AT_FDCWD, path, FILE_BYTES, &bytes, &length);
         if (r < 0 || depth > INCLUDES_MAX) {
-                dext_note(report, "%s: %s; its settings are left out", path, r < 0 ? strerror(-r) : "too many files include one another");
+                dext_note(report, "%s: %s; its settings are left out", path, r < 0 ? strerror(-r) :
+                          "too many files include one another");
                 return;
         }
         unsigned int number = 0;
@@ -186,7 +190,8 @@ static const struct modifier {
         const char *(*apply)(const char *text);
 } modifiers[] = {
         { "rfc1034identifier", dext_rfc1034_identifier }, { "RFC1034Identifier", dext_rfc1034_identifier },
-        { "c99extidentifier", dext_c99_identifier }, { "C99ExtIdentifier", dext_c99_identifier }, { "identifier", dext_c99_identifier },
+        { "c99extidentifier", dext_c99_identifier }, { "C99ExtIdentifier", dext_c99_identifier }, { "identifier",
+                                                                                                    dext_c99_identifier },
         { "lower", lower }, { "upper", upper }, { "suffix", suffix }, { "file", dext_path_name }, { "base", dext_path_stem },
         { "dir", dext_path_directory }, { "quote", dext_shell_quote }, { "standardizepath", standard_path },
 };

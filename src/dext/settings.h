@@ -18,7 +18,8 @@ struct dext_setting {
 };
 
 /* From below to above. */
-enum { DEXT_LEVEL_DEFAULT, DEXT_LEVEL_PROJECT_FILE, DEXT_LEVEL_PROJECT, DEXT_LEVEL_TARGET_FILE, DEXT_LEVEL_TARGET, DEXT_LEVEL_USER };
+enum { DEXT_LEVEL_DEFAULT, DEXT_LEVEL_PROJECT_FILE, DEXT_LEVEL_PROJECT, DEXT_LEVEL_TARGET_FILE, DEXT_LEVEL_TARGET,
+       DEXT_LEVEL_USER };
 
 struct dext_settings {
         struct dext_setting *first;

@@ -12,9 +12,11 @@ static const char *const header_extensions[] = { "h", "hh", "hpp", "hxx", "iig",
 
 bool dext_folder_is_foreign(const char *name)
 {
-        static const char *const names[] = { "build", "Build", "DerivedData", "Pods", "Carthage", "node_modules", "Tests", "tests", "test",
+        static const char *const names[] = { "build", "Build", "DerivedData", "Pods", "Carthage", "node_modules", "Tests", "tests",
+                                             "test",
                                              "Test", "UnitTests", "UITests", "docs", "Documentation", NULL };
-        static const char *const ends[] = { ".xcodeproj", ".xcworkspace", ".xcassets", ".app", ".dext", ".framework", ".bundle", ".lproj",
+        static const char *const ends[] = { ".xcodeproj", ".xcworkspace", ".xcassets", ".app", ".dext", ".framework", ".bundle",
+                                            ".lproj",
                                             ".playground", "Tests", NULL };
         for (size_t i = 0; names[i]; i++)
                 if (strcmp(name, names[i]) == 0)
@@ -70,13 +72,16 @@ void dext_target_defaults(struct dext_target *target, const char *project_name)
                 { "PRODUCT_NAME", "$(TARGET_NAME)" }, { "PRODUCT_MODULE_NAME", "$(PRODUCT_NAME:c99extidentifier)" },
                 { "EXECUTABLE_NAME", "$(EXECUTABLE_PREFIX)$(PRODUCT_NAME)$(EXECUTABLE_SUFFIX)" },
                 { "EXECUTABLE_PREFIX", "" }, { "EXECUTABLE_SUFFIX", "" },
-                { "WRAPPER_NAME", "$(PRODUCT_NAME).dext" }, { "FULL_PRODUCT_NAME", "$(PRODUCT_NAME).dext" }, { "WRAPPER_EXTENSION", "dext" },
+                { "WRAPPER_NAME", "$(PRODUCT_NAME).dext" }, { "FULL_PRODUCT_NAME", "$(PRODUCT_NAME).dext" }, { "WRAPPER_EXTENSION",
+                                                                                                               "dext" },
                 { "PRODUCT_BUNDLE_PACKAGE_TYPE", "DEXT" }, { "DEVELOPMENT_LANGUAGE", "en" },
                 { "MARKETING_VERSION", "1.0" }, { "CURRENT_PROJECT_VERSION", "1" },
                 { "DRIVERKIT_DEPLOYMENT_TARGET", "22.0" }, { "MACOSX_DEPLOYMENT_TARGET", "13.0" }, { "PLATFORM_NAME", "driverkit" },
-                { "DEVELOPMENT_TEAM", "" }, { "OTHER_CPLUSPLUSFLAGS", "$(OTHER_CFLAGS)" }, { "CURRENT_YEAR", year }, { "HOME", "" }, { "SDKROOT", "" },
+                { "DEVELOPMENT_TEAM", "" }, { "OTHER_CPLUSPLUSFLAGS", "$(OTHER_CFLAGS)" }, { "CURRENT_YEAR", year },
+                { "HOME", "" }, { "SDKROOT", "" },
                 /* What Xcode takes from the developer's certificate; here nothing is signed. */
-                { "AppIdentifierPrefix", "" }, { "TeamIdentifierPrefix", "" }, { "CFBundleIdentifier", "$(PRODUCT_BUNDLE_IDENTIFIER)" },
+                { "AppIdentifierPrefix", "" }, { "TeamIdentifierPrefix", "" }, { "CFBundleIdentifier",
+                                                                                 "$(PRODUCT_BUNDLE_IDENTIFIER)" },
         };
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(defaults); i++)
                 dext_settings_set(settings, DEXT_LEVEL_DEFAULT, defaults[i][0], defaults[i][1]);

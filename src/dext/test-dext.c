@@ -23,7 +23,8 @@ static void refused(const char *text, const char *expected)
 
 START_TEST(lists_are_read)
 {
-        const struct dext_node *list = parse("// !$*UTF8$!\n{\n\ta = b; /* c */ \"d e\" = ( 1, \"two\\n\\U00e9\\101\", /* x */ three.c ,);\n"
+        const struct dext_node *list = parse("// !$*UTF8$!\n{\n\ta = b; /* c */ \"d e\" = ( 1, \"two\\n\\U00e9\\101\", /* x */ "
+                                             "three.c ,);\n"
                                              "\tf = { g = <00 fF>; }; h/*x*/ = 'i';\n}\n");
         struct dext_list items = { 0 };
         ck_assert_str_eq(dext_node_text(list, "a", ""), "b");
@@ -111,7 +112,8 @@ START_TEST(variables_are_expanded)
                 { "$(PRODUCT_NAME:lower)", "my driver-2" }, { "$(PRODUCT_NAME:rfc1034identifier:upper)", "MY-DRIVER-2" },
                 { "$(PRODUCT_${KIND})", "My Driver-2" }, { "$(EMPTY:default=$(KIND))", "NAME" }, { "$(NONE:default=x)", "x" },
                 { "$(DEFS)", "C=3 A=1 B=2" }, { "$(ID)", "com.example.dext" }, { "$(ONLY)", "debug" },
-                { "$(NONE)", "" }, { "$(", "$(" }, { "$", "$" }, { "a$b", "a$b" }, { "$(unclosed", "$(unclosed" }, { "$5.00", "$5.00" },
+                { "$(NONE)", "" }, { "$(", "$(" }, { "$", "$" }, { "a$b", "a$b" }, { "$(unclosed", "$(unclosed" }, { "$5.00",
+                                                                                                                     "$5.00" },
                 { "$(KIND:unheardof)", "NAME" },
         };
         struct dext_settings settings = example();

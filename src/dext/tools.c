@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include "base/paths.h"
@@ -140,7 +141,8 @@ static int find_ours(struct dext_tools *tools, const char *self, struct dext_rep
                 return dext_fail(report, "there is no iig beside this program; is the installation (or the build) whole?");
         tools->iig = dext_copy(iig, strlen(iig));
         if (find_pc(&pc, self) < 0)
-                return dext_fail(report, "ambidext-driver's pkg-config file, which says where its headers and libraries are, is not beside "
+                return dext_fail(report, "ambidext-driver's pkg-config file, which says where its headers and libraries are, is "
+                                 "not beside "
                                          "this program; is the installation whole?");
         pc_words(&pc, &words, pc.cflags);
         for (size_t i = 0; i < words.count; i++)
@@ -164,7 +166,8 @@ int dext_tools_find(struct dext_tools *tools, const char *self, struct dext_repo
         tools->ninja = find_program("ninja");
         int status = 0;
         if (!tools->clang || !tools->clangxx)
-                status = dext_fail(report, "there is no clang in $PATH; drivers are compiled by it, because DriverKit's sources have blocks: "
+                status = dext_fail(report, "there is no clang in $PATH; drivers are compiled by it, because DriverKit's sources "
+                                   "have blocks: "
                                            "on Debian, apt install clang");
         if (!tools->ninja)
                 status = dext_fail(report, "there is no ninja in $PATH; it runs the compilers: on Debian, apt install ninja-build");
@@ -225,6 +228,36 @@ const char *dext_tools_ask(const char *const *arguments)
         while (length > 0 && isspace((unsigned char)line[length - 1]))
                 length--;
         return dext_copy(line, (size_t)length);
+}
+
+/* --- sanitizers --- */
+
+static const char *compilers_file(const char *compiler, const char *file)
+{
+        const char *arguments[] = { compiler, dext_format("-print-file-name=%s", file), NULL };
+        const char *path = dext_tools_ask(arguments);
+        AMB_FREE char *real = path && path[0] == '/' ? realpath(path, NULL) : NULL;
+        return real ? dext_copy(real, strlen(real)) : NULL;
+}
+
+const char *dext_tools_sanitizer(const struct dext_tools *tools, const struct dext_list *sanitizers, struct dext_report *report)
+{
+        bool thread = dext_list_has(sanitizers, "thread"), address = dext_list_has(sanitizers, "address");
+        const char *kind = thread ? "tsan" : address ? "asan" : "ubsan_standalone", *found = NULL;
+        struct utsname machine;
+        if (uname(&machine) < 0)
+                return dext_fail(report, "uname: %s", strerror(errno)), NULL;
+        /* clang 14's cannot be preloaded into a program that was built without it; gcc's can, and has the same functions. */
+        if (thread)
+                found = compilers_file("gcc", "libtsan.so");
+        const char *file = dext_format("libclang_rt.%s-%s.so", kind, machine.machine);
+        if (!found)
+                found = compilers_file(tools->clang, file);
+        if (!found)
+                dext_fail(report, "the run-time library of the sanitizer, %s, is not there: on Debian, apt install "
+                          "libclang-rt-14-dev (or that "
+                                  "of your version of clang)%s", file, thread ? ", or gcc" : "");
+        return found;
 }
 
 /* What ninja itself says is left out: progress, and the commands of what failed, which are a screen long each. */
