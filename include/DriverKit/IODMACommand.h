@@ -18,6 +18,8 @@
 #include <DriverKit/IOMemoryDescriptor.h>
 #include <DriverKit/IOService.h>
 
+AMB_CLASS(IODMACommand);
+
 #define kIODMACommandCreateNoOptions 0ull
 #define kIODMACommandSpecificationNoOptions 0ull
 #define kIODMACommandPrepareForDMANoOptions 0ull
@@ -33,15 +35,16 @@ typedef struct IODMACommandSpecification {
         uint64_t _resv[16];
 } IODMACommandSpecification;
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
+#if defined(__IIG)
+#include <DriverKit/IODMACommand.iig>
+#elif defined(__cplusplus)
+#include <DriverKit/IODMACommand.iig.h>
+#else
 struct IODMACommand_ivars;
-typedef struct IODMACommand {
+struct IODMACommand {
         OSObject object;
         struct IODMACommand_ivars *ivars;
-} IODMACommand;
+};
 
 extern const OSMetaClass gIODMACommandMetaClass;
 
@@ -82,7 +85,4 @@ kern_return_t IODMACommand_GetPreparation(IODMACommand *self, uint64_t *offset, 
  */
 kern_return_t IODMACommand_PerformOperation(IODMACommand *self, uint64_t options, uint64_t dmaOffset, uint64_t length,
                                             uint64_t dataOffset, IOMemoryDescriptor *data);
-
-#ifdef __cplusplus
-}
 #endif

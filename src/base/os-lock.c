@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 
+#define EXPORT __attribute__((visibility("default")))
 #define WAITED_FOR 0x80000000u
 
 static uint32_t self_id(void)
@@ -38,7 +39,7 @@ static bool take(os_unfair_lock_t lock, uint32_t *seen, uint32_t with)
         return __atomic_compare_exchange_n(&lock->_os_unfair_lock_opaque, seen, with, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
-bool os_unfair_lock_trylock(os_unfair_lock_t lock)
+EXPORT bool os_unfair_lock_trylock(os_unfair_lock_t lock)
 {
         uint32_t seen;
 
@@ -46,7 +47,7 @@ bool os_unfair_lock_trylock(os_unfair_lock_t lock)
 }
 
 /* Who has slept cannot know whether others sleep still: it takes the lock with the bit set. */
-void os_unfair_lock_lock(os_unfair_lock_t lock)
+EXPORT void os_unfair_lock_lock(os_unfair_lock_t lock)
 {
         uint32_t seen, self = self_id(), *word = &lock->_os_unfair_lock_opaque;
 
@@ -62,7 +63,7 @@ void os_unfair_lock_lock(os_unfair_lock_t lock)
         }
 }
 
-void os_unfair_lock_unlock(os_unfair_lock_t lock)
+EXPORT void os_unfair_lock_unlock(os_unfair_lock_t lock)
 {
         uint32_t before = __atomic_exchange_n(&lock->_os_unfair_lock_opaque, 0, __ATOMIC_RELEASE);
 
@@ -72,13 +73,13 @@ void os_unfair_lock_unlock(os_unfair_lock_t lock)
                 futex(&lock->_os_unfair_lock_opaque, FUTEX_WAKE, 1);
 }
 
-void os_unfair_lock_assert_owner(const os_unfair_lock *lock)
+EXPORT void os_unfair_lock_assert_owner(const os_unfair_lock *lock)
 {
         if (owner_of(lock) != self_id())
                 fail("not held by the thread that must hold it");
 }
 
-void os_unfair_lock_assert_not_owner(const os_unfair_lock *lock)
+EXPORT void os_unfair_lock_assert_not_owner(const os_unfair_lock *lock)
 {
         if (owner_of(lock) == self_id())
                 fail("held by the thread that must not hold it");
