@@ -29,6 +29,7 @@ const struct bench_bar_row bench_bars[] = {
         { "connections_call", "connections", BENCH_AT_MOST, 1.2, "a hot call on one of 10,000 connections, against the only one" },
         { "instructions", "instructions", BENCH_AT_MOST, 800,
           "instructions of one hot scalar call, app's library and host together" },
+        { "cxx", "cxx", BENCH_AT_MOST, 1.1, "scalar call, hot: of a driver in C++ against the same in C" },
         { 0 },
 };
 

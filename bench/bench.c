@@ -131,10 +131,15 @@ static _Noreturn void section_exec(const struct options *options, const struct b
         char *slash = strrchr(self, '/');
         AMB_FREE char *ambidext = amb_program_path("ambidext"), *results = amb_format("/proc/%d/fd/%d", (int)parent, results_fd);
         AMB_FREE char *bundle = slash ? amb_format("%.*s/bench.dext", (int)(slash - self), self) : NULL;
-        if (!ambidext || !results || !bundle)
+        AMB_FREE char *also = slash && section->also ? amb_format("%.*s/%s", (int)(slash - self), self, section->also) : NULL;
+        if (!ambidext || !results || !bundle || (section->also && !also))
                 _exit(say("there is no program ambidext in this build"));
         const char *arguments[24] = { ambidext, "run", "--dext", bundle };
         int count = 4;
+        if (also) {
+                arguments[count++] = "--dext";
+                arguments[count++] = also;
+        }
         if (getenv("AMBIDEXT_TEST_NO_SANDBOX"))
                 arguments[count++] = "--no-sandbox";
         const char *rest[] = { "--", self, "--in", section->name, "--results", results };

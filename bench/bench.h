@@ -50,6 +50,7 @@ struct bench_section {
         const char *name, *about;
         unsigned seconds;               /* about what it takes; three times that and a bit is the most it gets */
         void (*run)(struct bench *bench);
+        const char *also;               /* a bundle that is in the registry, too, beside bench.dext */
         bool one_core;                  /* everything that belongs to it may use one processor alone, from its start on */
 };
 extern const struct bench_section bench_sections[];     /* ends with a name of NULL */
@@ -129,6 +130,7 @@ int bench_run(const char *const arguments[], char *out, size_t size);
 
 io_connect_t bench_open(struct bench *bench, uint32_t type);
 io_connect_t bench_open_alone(void);    /* the same in another process of its own: nobody else's connections are there */
+io_connect_t bench_open_service(const char *name);      /* of the section's other bundle */
 pid_t bench_host(struct bench *bench);          /* the driver's process */
 pid_t bench_daemon(void);
 /* For bench_turn(); context: an io_connect_t *. */

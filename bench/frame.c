@@ -333,7 +333,7 @@ static io_service_t service_find(const char *name)
 {
         io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching(name));
         if (!service)
-                bench_fail("bench.dext offers no service '%s'", name);
+                bench_fail("no driver offers a service '%s'", name);
         return service;
 }
 
@@ -344,13 +344,18 @@ static io_service_t service(struct bench *bench)
         return bench->service;
 }
 
+io_connect_t bench_open_service(const char *name)
+{
+        io_service_t found = service_find(name);
+        io_connect_t connection;
+        bench_check(IOServiceOpen(found, mach_task_self(), kBenchDirect, &connection), name);
+        IOObjectRelease(found);
+        return connection;
+}
+
 io_connect_t bench_open_alone(void)
 {
-        io_service_t alone = service_find("alone");
-        io_connect_t connection;
-        bench_check(IOServiceOpen(alone, mach_task_self(), kBenchDirect, &connection), "opening bench.dext");
-        IOObjectRelease(alone);
-        return connection;
+        return bench_open_service("alone");
 }
 
 io_connect_t bench_open(struct bench *bench, uint32_t type)

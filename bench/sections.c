@@ -16,6 +16,7 @@ const struct bench_section bench_sections[] = {
         { "several", "1 to 64 connections that are called at once", 6, bench_several },
         { "sizes", "structures of 16 bytes to 64 MiB", 8, bench_sizes },
         { "hops", "a queue of the driver's own; completions", 5, bench_hops },
+        { "cxx", "drivers in C and in C++", 6, bench_cxx, .also = "benchcxx.dext" },
         { "start", "from `ambidext run` to a program's first call", 4, bench_start },
         { 0 },
 };

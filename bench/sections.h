@@ -18,3 +18,4 @@ void bench_several(struct bench *bench);
 void bench_sizes(struct bench *bench);
 void bench_hops(struct bench *bench);
 void bench_start(struct bench *bench);
+void bench_cxx(struct bench *bench);

@@ -18,7 +18,7 @@ import time
 import xml.etree.ElementTree
 
 BARS = """hot_scalar hot_vs_ioctl hot_p99 hot_4k idle_call idle_vs_fuse idle_vs_socket burst one_core loaded_p99 cpu_1khz idle_wakeups
-pipelined completions open_close connections connections_call instructions""".split()
+pipelined completions open_close connections connections_call instructions cxx""".split()
 HOT = {"hot_scalar", "hot_vs_ioctl", "hot_p99", "hot_4k"}
 MAY_BE_SKIPPED = {"hot_vs_ioctl", "idle_vs_fuse", "instructions"}   # what the machine may not have
 PROCESSORS = os.sched_getaffinity(0)
