@@ -122,6 +122,8 @@ static void add_includes(struct dext_flags *flags, const struct dext_target *tar
         add_setting_paths(flags, target, "USER_HEADER_SEARCH_PATHS", "-iquote", report);
         add_setting_paths(flags, target, "HEADER_SEARCH_PATHS", "-I", report);
         add_setting_paths(flags, target, "SYSTEM_HEADER_SEARCH_PATHS", "-isystem", report);
+        for (size_t i = 0; i < target->includes.count; i++)
+                add_search(flags, "-I", target->includes.items[i]);
         for (size_t i = 0; i < target->folders.count; i++)
                 add_search(flags, "-iquote", target->folders.items[i]);
         for (size_t i = 0; i < tools->headers.count; i++)

@@ -124,13 +124,41 @@ static void add_sources(struct dext_target *target, const struct survey *survey,
         }
 }
 
+/* --- headers --- */
+
+/* What build systems other than Xcode name: folders called "include", of the driver and of what it is a part of. */
+static void add_include_folders(struct dext_target *target, const char *path, int depth)
+{
+        struct dext_list names = { 0 };
+        dext_directory_list(&names, path);
+        for (size_t i = 0; i < names.count && depth < 4; i++) {
+                const char *inner = dext_path_join(path, names.items[i]);
+                if (dext_folder_is_foreign(names.items[i]) || !dext_is_directory(inner))
+                        continue;
+                if (strcmp(names.items[i], "include") == 0 || strcmp(names.items[i], "Include") == 0)
+                        dext_list_add_new(&target->includes, inner);
+                else
+                        add_include_folders(target, inner, depth + 1);
+        }
+}
+
+/* The nearest folder above that is a checked-out repository; else the folder itself. */
+static const char *repository_of(const char *folder)
+{
+        const char *above = folder;
+        for (int i = 0; i < 4 && strcmp(above, "/") != 0; i++, above = dext_path_directory(above))
+                if (access(dext_path_join(above, ".git"), F_OK) == 0)
+                        return above;
+        return folder;
+}
+
 /* --- the target --- */
 
 /* From "Foo-Info.plist", from a CFBundleExecutable that is no variable, else from the folder. */
 static const char *name_of(const char *plist, const char *folder)
 {
         const char *executable = dext_plist_text(plist, "CFBundleExecutable"), *stem = dext_path_stem(plist);
-        if (executable && *executable && !strchr(executable, '$'))
+        if (executable && *executable && !strpbrk(executable, "$/"))
                 return executable;
         if (dext_text_ends(stem, "-Info") && strlen(stem) > 5)
                 return dext_copy(stem, strlen(stem) - 5);
@@ -161,6 +189,8 @@ static struct dext_target *target_new(const struct survey *survey, const char *p
         target->entitlements = entitlements_of(survey, folder, target->name);
         add_sources(target, survey, folder, 0, report);
         dext_target_add_folders(target, folder);
+        add_include_folders(target, folder, 0);
+        add_include_folders(target, repository_of(folder), 0);
         return target;
 }
 

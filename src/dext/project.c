@@ -297,6 +297,8 @@ static struct dext_target *target_new(const struct project *project, const struc
         target->project = project->path;
         target->settings.configuration = configuration ? configuration : default_configuration(project, native);
         dext_target_defaults(target, dext_path_stem(project->path));
+        /* What this type of product has where nothing is said, or $(inherited): system extensions are found by that name. */
+        dext_settings_set(&target->settings, DEXT_LEVEL_DEFAULT, "PRODUCT_NAME", "$(PRODUCT_BUNDLE_IDENTIFIER)");
         apply_configuration(project, target, find_configuration(project, project->self, target->settings.configuration),
                             DEXT_LEVEL_PROJECT);
         apply_configuration(project, target, find_configuration(project, native, target->settings.configuration),

@@ -16,13 +16,13 @@ struct dext_target {
         struct dext_list interfaces;    /* .iig */
         struct dext_list sources;       /* .c, .cpp ... */
         struct dext_list folders;       /* in which headers lie: searched for "X.h" after the including file's */
+        struct dext_list includes;      /* searched for <X.h> and "X.h", without a setting that says so */
         const char *info_plist;         /* NULL: none; generated from the settings alone */
         const char *entitlements;       /* NULL: none */
         /* --- filled by plan.c --- */
         const char *product;            /* NAME of NAME.dext */
         const char *executable;         /* CFBundleExecutable */
         const char *identifier;
-        struct dext_list families;
 };
 
 /* What is not looked into, and what is no part of a driver, in a folder whose files no project lists. */

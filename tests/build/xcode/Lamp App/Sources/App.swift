@@ -1,0 +1,6 @@
+import SwiftUI
+
+@main
+struct LampApp: App {
+    var body: some Scene { WindowGroup { Text("Lamp") } }
+}
