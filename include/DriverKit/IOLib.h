@@ -12,9 +12,11 @@
 
 #include <DriverKit/IOTypes.h>
 #include <DriverKit/OSObject.h>
+#include <ambidext/cdefs.h>
 #include <libkern/OSByteOrder.h>
 #include <mach/mach_time.h>
 #include <os/log.h>
+#include <os/overflow.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -78,6 +80,9 @@ void IODelay(uint64_t microseconds);
 #endif
 #ifndef NSEC_PER_USEC
 #define NSEC_PER_USEC 1000ull
+#endif
+#ifndef USEC_PER_SEC
+#define USEC_PER_SEC 1000000ull
 #endif
 #define kNanosecondScale 1ull
 #define kMicrosecondScale 1000ull
@@ -189,7 +194,6 @@ bool IOParseBootArgNumber(const char *name, void *value, int size);
 bool IOParseBootArgString(const char *name, char *value, int size);
 
 /* --- numbers of 16 bits before the point and 16 behind it --- */
-typedef int32_t IOFixed;
 static inline IOFixed IOFixedMultiply(IOFixed a, IOFixed b)
 {
         return (IOFixed)(((int64_t)a * b) >> 16);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <DriverKit/IOReturn.h>
+#include <libkern/OSTypes.h>
 /* Drivers that include <time.h> and any of these headers find Apple's clocks. */
 #include <mach/mach_time.h>
 
@@ -17,8 +18,19 @@ extern "C" {
 #endif
 
 typedef uint32_t IOOptionBits;
-typedef uint64_t IOByteCount;
+typedef int32_t IOFixed;                        /* 16 bits before the point and 16 behind it */
+typedef uint32_t IOVersion;
+typedef uint32_t IOItemCount;
+typedef uint32_t IOCacheMode;
+typedef uint32_t IOByteCount32;
+typedef uint64_t IOByteCount64;
+typedef IOByteCount64 IOByteCount;
 typedef uint64_t IOVirtualAddress;
+typedef uint64_t IOLogicalAddress;
+typedef uint64_t IOPhysicalAddress;
+typedef uint32_t IOPhysicalAddress32;
+typedef uint64_t IOPhysicalAddress64;
+typedef uint64_t IOPhysicalLength;
 
 /* A range of bytes: address and length in bytes. */
 typedef struct IOAddressSegment {

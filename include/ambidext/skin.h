@@ -44,7 +44,6 @@
 
 /* Attributes of interfaces mean nothing to a compiler. */
 #ifndef __IIG
-#define KERNEL
 #define NATIVE
 #define LOCAL
 #define LOCALONLY

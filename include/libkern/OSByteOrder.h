@@ -57,6 +57,30 @@ static inline uint64_t OSSwapInt64(uint64_t number)
 #define OSSwapHostToBigInt32(number) OSSwapBigToHostInt32(number)
 #define OSSwapHostToBigInt64(number) OSSwapBigToHostInt64(number)
 
+/*
+ * Numbers of an order in memory that need not be aligned: OSReadLittleInt32(base, offset), OSWriteBigInt16(base, offset, number);
+ * offset in bytes.
+ */
+#define AMB_MEMORY_ORDER(order, bits)                                                                                   \
+        static inline uint##bits##_t OSRead##order##Int##bits(const volatile void *base, uintptr_t offset)              \
+        {                                                                                                               \
+                uint##bits##_t number;                                                                                  \
+                                                                                                                        \
+                __builtin_memcpy(&number, (const char *)base + offset, sizeof(number));                                 \
+                return OSSwap##order##ToHostInt##bits(number);                                                          \
+        }                                                                                                               \
+        static inline void OSWrite##order##Int##bits(volatile void *base, uintptr_t offset, uint##bits##_t number)      \
+        {                                                                                                               \
+                number = OSSwapHostTo##order##Int##bits(number);                                                        \
+                __builtin_memcpy((char *)base + offset, &number, sizeof(number));                                       \
+        }
+AMB_MEMORY_ORDER(Little, 16)
+AMB_MEMORY_ORDER(Little, 32)
+AMB_MEMORY_ORDER(Little, 64)
+AMB_MEMORY_ORDER(Big, 16)
+AMB_MEMORY_ORDER(Big, 32)
+AMB_MEMORY_ORDER(Big, 64)
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,11 +34,16 @@ kern_return_t mach_timebase_info(mach_timebase_info_t info);
 #define CLOCK_MONOTONIC_RAW_APPROX CLOCK_MONOTONIC_RAW
 #endif
 
-/* Nanoseconds of a clock of <time.h>; 0 for an unknown clock. */
+/*
+ * Nanoseconds of a clock of <time.h>; 0 for an unknown clock. CLOCK_UPTIME_RAW is mach_absolute_time(), CLOCK_MONOTONIC_RAW, which
+ * is another clock in Linux, mach_continuous_time(): what timers take as kIOTimerClockUptimeRaw and kIOTimerClockMonotonicRaw.
+ */
 static inline uint64_t clock_gettime_nsec_np(clockid_t clock)
 {
         struct timespec now;
 
+        if (clock == CLOCK_MONOTONIC_RAW)
+                return mach_continuous_time();
         if (clock_gettime(clock, &now) != 0)
                 return 0;
         return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
