@@ -172,7 +172,7 @@ kern_return_t IOService_StateNotificationItemCopy(IOService *self, OSString *ite
 
 /*
  * Makes an object out of a dictionary among this service's personality properties: for user clients ("IOClass" is
- * "IOUserUserClient") inside NewUserClient, and for child services ("IOClass" is "IOUserService"), which are started by
+ * "IOUserUserClient") inside NewUserClient, and for child services ("IOUserService", "AppleUserHIDDevice"), which are started by
  * themselves. The object's class is the dictionary's "IOUserClass"; its properties are a copy of the dictionary.
  *
  * 0: *result has one reference. kIOReturnUnsupported: provider is not self, the service is not active, the class is not known,

@@ -69,6 +69,8 @@
 #define AMB_HOST_TOKEN_VARIABLE "AMBIDEXT_HOST_TOKEN"
 #define AMB_HOST_NAME_VARIABLE "AMBIDEXT_HOST_NAME"            /* the server name and the bundle id that it checks in with */
 #define AMB_HOST_BUNDLE_ID_VARIABLE "AMBIDEXT_HOST_BUNDLE_ID"
+#define AMB_HOST_HID_VARIABLE "AMBIDEXT_HOST_HID"              /* there: its HID devices may be devices of Linux */
+#define AMB_HID_RECORDER_VARIABLE "AMBIDEXT_HID_RECORDER"       /* developer mode: who listens there takes the kernel's place */
 #define AMB_HOST_BUNDLE_VARIABLE "AMBIDEXT_HOST_BUNDLE"        /* the bundle's directory, which its sandbox lets it read */
 #define AMB_REGISTRY_VARIABLE "AMBIDEXT_REGISTRY"
 #define AMB_DEXT_PATH_VARIABLE "AMBIDEXT_DEXT_PATH"

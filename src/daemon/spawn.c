@@ -17,7 +17,7 @@
 #define CONTROL_FD 3
 #define STATUS_FD 4
 #define WORDS_FD 5
-#define ENVIRONMENT_MOST 20
+#define ENVIRONMENT_MOST 24
 
 struct environment {
         char *strings[ENVIRONMENT_MOST + 1];
@@ -52,7 +52,7 @@ static void environment_pass(struct environment *environment, const char *name)
 static int environment_build(struct environment *environment, const struct amb_daemon *daemon, const struct amb_process *host)
 {
         static const char *const developer[] = { "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS",
-                                                 "AMBIDEXT_TRACE" };
+                                                 "AMBIDEXT_TRACE", AMB_HID_RECORDER_VARIABLE };
         char number[32];
 
         environment_add(environment, "PATH", "/usr/bin:/bin");
@@ -66,6 +66,9 @@ static int environment_build(struct environment *environment, const struct amb_d
         environment_add(environment, AMB_HOST_NAME_VARIABLE, host->server_name);
         environment_add(environment, AMB_HOST_BUNDLE_ID_VARIABLE, host->bundle_id);
         environment_add(environment, AMB_HOST_BUNDLE_VARIABLE, host->path);
+        if (amb_registry_bundle_holds(daemon->registry, host->bundle_id, AMB_ENTITLEMENT_HID_DEVICE) ||
+            amb_registry_bundle_holds(daemon->registry, host->bundle_id, AMB_ENTITLEMENT_HID_VIRTUAL))
+                environment_add(environment, AMB_HOST_HID_VARIABLE, "1");
         if (host->sanitizer) {
                 environment_add(environment, "LD_PRELOAD", host->sanitizer);
                 snprintf(number, sizeof(number), "%d", WORDS_FD);

@@ -329,7 +329,7 @@ AMB_EXPORT kern_return_t IOService_Create(IOService *self, IOService *provider, 
         client = class_name && strcmp(class_name, "IOUserUserClient") == 0;
         if (!class_name)
                 code = kIOReturnBadArgument;
-        else if (!client && strcmp(class_name, "IOUserService") != 0)
+        else if (!client && strcmp(class_name, "IOUserService") != 0 && strcmp(class_name, "AppleUserHIDDevice") != 0)
                 code = kIOReturnUnsupported;
         else
                 code = make_object(dictionary, client ? OSTypeID(IOUserClient) : OSTypeID(IOService), &object);

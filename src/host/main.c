@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include <DriverKit/IOUserServer.h>
+#include <ambidext/hid.h>
 
 #include "base/base.h"
 #include "base/sanitizer.h"
@@ -24,6 +25,9 @@ static char *registry_directory(void)
                 *(slash == path ? slash + 1 : slash) = '\0';
         return path;
 }
+
+/* At the same time. Each is a descriptor of /dev/uhid, opened whether it is used or not. */
+#define HID_DEVICES_MOST 16
 
 static int enter_sandbox(bool wanted)
 {
@@ -91,6 +95,15 @@ static int confine(bool unconfined, bool sanitized)
         return r;
 }
 
+/* In the sandbox nothing is opened for writing, so what HID devices need is opened before. */
+static void prepare_hid(void)
+{
+        if (getenv(AMB_HOST_HID_VARIABLE))
+                amb_hid_reserve(HID_DEVICES_MOST);
+        else
+                amb_hid_deny("the driver's bundle lacks the entitlement com.apple.developer.driverkit.family.hid.device = true");
+}
+
 int main(int argc, char **argv)
 {
         const char *name = getenv(AMB_HOST_NAME_VARIABLE), *bundle_id = getenv(AMB_HOST_BUNDLE_ID_VARIABLE);
@@ -104,6 +117,7 @@ int main(int argc, char **argv)
         amb_fd_limit_raise();
         if (sanitized)
                 amb_host_sanitizer_begin(name);
+        prepare_hid();
         if (confine(unconfined, sanitized || AMB_SANITIZED) < 0)
                 return EXIT_FAILURE;
         r = serve(name, bundle_id, strtoull(tag, NULL, 0));

@@ -399,3 +399,10 @@ const char *amb_registry_bundle_path(const struct amb_registry *registry, const 
 
         return bundle ? bundle->path : NULL;
 }
+
+bool amb_registry_bundle_holds(const struct amb_registry *registry, const char *bundle_id, const char *entitlement)
+{
+        const struct amb_bundle *bundle = amb_bundle_find(registry, bundle_id);
+
+        return bundle && amb_entitlements_true(bundle->entitlements, entitlement);
+}

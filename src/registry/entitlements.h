@@ -16,6 +16,9 @@
 #define AMB_ENTITLEMENT_USERCLIENT_ACCESS "com.apple.developer.driverkit.userclient-access"
 #define AMB_ENTITLEMENT_ALLOW_ANY "com.apple.developer.driverkit.allow-any-userclient-access"
 #define AMB_ENTITLEMENT_DRIVER_ACCESS "com.apple.private.driverkit.driver-access"
+/* A driver's: its HID devices are devices of Linux. The second one is what "virtual" devices are said to need; either will do. */
+#define AMB_ENTITLEMENT_HID_DEVICE "com.apple.developer.driverkit.family.hid.device"
+#define AMB_ENTITLEMENT_HID_VIRTUAL "com.apple.developer.hid.virtual.device"
 /* Ours, a driver's: it may name memory of its applications by itself. The original asks for nothing. */
 #define AMB_ENTITLEMENT_CLIENT_MEMORY "org.ambidext.client-memory"
 #define AMB_ENTITLEMENT_CREATOR "IOUserClientCreator"

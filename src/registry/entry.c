@@ -51,6 +51,8 @@ void amb_classes_init(struct amb_registry *registry)
                 { "IOUserClient", "IOService" },
                 { "IOUserUserClient", "IOUserClient" },
                 { "IOUserServer", "IOUserClient" },
+                { "IOHIDDevice", "IOService" },
+                { "AppleUserHIDDevice", "IOHIDDevice" },
         };
 
         amb_list_init(&registry->classes);

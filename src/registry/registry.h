@@ -159,7 +159,7 @@ void amb_registry_shutdown(struct amb_registry *registry, uint64_t now);
 /*
  * --- kernel-side objects: providers ---
  * A class that providers or personalities may name as IOProviderClass or IOClass. IORegistryEntry, IOService, IOUserService,
- * IOUserClient, IOUserUserClient, IOUserServer, IOResources, IOUserResources exist. kIOReturnBadArgument: super unknown, or the
+ * IOUserClient, IOUserUserClient, IOUserServer, IOResources, IOUserResources, IOHIDDevice, AppleUserHIDDevice exist. kIOReturnBadArgument: super unknown, or the
  * name is taken with another super.
  */
 IOReturn amb_registry_add_class(struct amb_registry *registry, const char *name, const char *super);
@@ -189,6 +189,8 @@ IOReturn amb_registry_add_bundle(struct amb_registry *registry, const char *path
 IOReturn amb_registry_remove_bundle(struct amb_registry *registry, const char *bundle_id, uint64_t now);
 /* The path of a bundle, NULL if there is none of this id. */
 const char *amb_registry_bundle_path(const struct amb_registry *registry, const char *bundle_id);
+/* Has the bundle this entitlement, with the value true? No, if there is no such bundle. */
+bool amb_registry_bundle_holds(const struct amb_registry *registry, const char *bundle_id, const char *entitlement);
 
 /*
  * --- hosts ---
