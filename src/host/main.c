@@ -121,7 +121,7 @@ int main(int argc, char **argv)
         if (confine(unconfined, sanitized || AMB_SANITIZED) < 0)
                 return EXIT_FAILURE;
         r = serve(name, bundle_id, strtoull(tag, NULL, 0));
-        if (sanitized)
+        if (sanitized || AMB_SANITIZED)
                 amb_host_sanitizer_end();
         /* Not through exit handlers: other threads may be anywhere in driver code. */
         fflush(NULL);

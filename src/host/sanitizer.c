@@ -7,17 +7,22 @@
 #include "base/sanitizer.h"
 #include "control/protocol.h"
 
+extern void __lsan_do_leak_check(void) __attribute__((weak, visibility("default")));
+
 #if AMB_SANITIZED
 /* The project's own sanitized build: the run-time library is the program's, and asks the environment alone. */
 void amb_host_sanitizer_begin(const char *name)
 {
 }
+/* There leaks are looked for by default, at exits that a host does not take: so only where the environment says it. */
 void amb_host_sanitizer_end(void)
 {
+        const char *options = getenv("ASAN_OPTIONS");
+
+        if (__lsan_do_leak_check && options && strstr(options, "detect_leaks=1"))
+                __lsan_do_leak_check();
 }
 #else
-
-extern void __lsan_do_leak_check(void) __attribute__((weak, visibility("default")));
 
 #define HOOK __attribute__((visibility("default"), used))
 HOOK const char *__asan_default_options(void);
