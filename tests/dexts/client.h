@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What the clients of tests/dexts share: CHECK, which says where it failed and ends the client with 1; finding and opening a service by
- * name, as clients of dexts do. C and C++.
+ * What the clients of tests/dexts share: CHECK, which says where it failed and ends the client with 1; finding and opening a
+ * service by name, as clients of dexts do. C and C++.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,17 +5,18 @@
 Builds a dext as its developer would, builds its client, and runs the client against it in a private registry.
 
   DIRECTORY           tests/dexts/NAME, with
-                          PRODUCT/             the dext's sources and its Info.plist, and nothing else: what `ambidext build` is given
+                          PRODUCT/             the dext's sources and its Info.plist: what `ambidext build` is given
                           client.c or .cpp     the application: prints what it finds, ends with 0 only if all is right
                           standard             the C++ that the dext is written in, if that is not gnu++20
                           client.entitlements  what the application may do
+                          log.expected         may be there: regular expressions, one a line, that the log must match in this order
   --source, --build   where Ambidext's sources lie and where it has been built
   --sanitize WHAT     as `clang -fsanitize=WHAT` ("none": nothing), for dext and client; BUILD must have been built with it
   --keep              leaves the directory with bundle, client and log, and says where it is
 
-The bundle's identifier is org.ambidext.test.NAME. The test fails when the client does, when it does not end, and when a sanitizer or
-the runtime has complained in the log of the run. It may run any number of times at once; everything lies in a directory of its own,
-which goes in the end.
+The bundle's identifier is org.ambidext.test.NAME. The test fails when the client does, when it does not end, and when a sanitizer
+or the runtime has complained in the log of the run. It may run any number of times at once; everything lies in a directory of its
+own, which goes in the end.
 """
 import argparse
 import os
@@ -59,47 +60,17 @@ def product_directory(directory):
     return found[0]
 
 
-def cxx_standard(directory):
-    said = directory / "standard"
-    return said.read_text().strip() if said.exists() else "gnu++20"
-
-
-def expand(text, arguments, product):
-    """$(NAME), $(NAME:modifier) and ${NAME} as Xcode's template uses them."""
-    values = {
-        "DEVELOPMENT_LANGUAGE": "en", "EXECUTABLE_NAME": product.name, "PRODUCT_NAME": product.name, "TARGET_NAME": product.name,
-        "PRODUCT_BUNDLE_IDENTIFIER": f"org.ambidext.test.{arguments.directory.name}", "PRODUCT_BUNDLE_PACKAGE_TYPE": "DEXT",
-        "MARKETING_VERSION": "1.0", "CURRENT_PROJECT_VERSION": "1",
-    }
-    return re.sub(r"\$[({](\w+)(?::\w+)?[)}]", lambda match: values[match.group(1)], text)
-
-
 def build_dext(arguments, product, work):
-    """What `ambidext build` does, step by step."""
-    made, include = work / "made", arguments.source / "include"
-    made.mkdir()
-    folders = sorted({path.parent for path in product.rglob("*") if path.suffix in (".iig", ".h", ".hpp")} | {product})
-    flags = ["-I", made, *(word for folder in folders for word in ("-I", folder)),
-             *(word for extra in os.environ.get("DEXT_INCLUDE", "").split() for word in ("-I", extra)),
-             "-isystem", arguments.build / "include", "-isystem", include]
-    objects, standard = [], "-std=" + cxx_standard(arguments.directory)
-    for interface in sorted(product.rglob("*.iig")):
-        run("iig", [arguments.build / "src/iig/iig", "--def", interface, "--header", made / f"{interface.stem}.h", "--impl",
-                    made / f"{interface.stem}.iig.cpp", "--", standard, *flags])
-    for source in sorted([*product.rglob("*.cpp"), *product.rglob("*.c"), *made.glob("*.iig.cpp")]):
-        objects.append(work / f"{len(objects)}.o")
-        compiler = ["clang", "-std=gnu17"] if source.suffix == ".c" else ["clang++", standard, "-fno-exceptions", "-fno-rtti"]
-        run("compiling the dext", [*compiler, "-fblocks", "-fPIC", "-fno-strict-aliasing",
-                                   "-g", "-O1", "-D_GNU_SOURCE", "-DTARGET_OS_DRIVERKIT=1", "-fvisibility=hidden", *WARNINGS,
-                                   "-Wno-c99-designator", "-Wno-format", *sanitizing(arguments), *flags, "-c", source, "-o", objects[-1]])
-    bundle = work / f"{product.name}.dext"
-    bundle.mkdir()
-    library = arguments.build / "src/driver"
-    run("linking the dext", ["clang++", "-shared", *sanitizing(arguments), *objects, "-o", bundle / product.name, f"-L{library}",
-                             "-lambidext-driver", "-lBlocksRuntime"])
-    (bundle / "Info.plist").write_text(expand((product / "Info.plist").read_text(), arguments, product))
-    for entitlements in product.glob("*.entitlements"):
-        shutil.copy(entitlements, bundle / f"{product.name}.entitlements")
+    standard = arguments.directory / "standard"
+    options = ["--std", standard.read_text().strip()] if standard.exists() else []
+    options += [] if arguments.sanitize == "none" else ["--sanitize", arguments.sanitize]
+    said = run("ambidext build", [arguments.build / "src/cli/ambidext", "build", "--output", work / "made", *options, "--set",
+                                  f"PRODUCT_BUNDLE_IDENTIFIER=org.ambidext.test.{arguments.directory.name}", product])
+    bundle = work / "made" / f"{product.name}.dext"
+    if not bundle.is_dir():
+        raise Failure(f"ambidext build has made no {bundle.name}; it said:\n{said}")
+    if "warning:" in said:
+        raise Failure(f"warnings in sources that are all right:\n{said}")
     return bundle
 
 
@@ -117,12 +88,24 @@ def compile_client(arguments, work):
     return client
 
 
+def expect(path, text):
+    at = 0
+    for wanted in path.read_text().splitlines() if path.exists() else []:
+        found = re.compile(wanted).search(text, at)
+        if not found:
+            raise Failure(f"the log above does not say, in this order: {wanted}")
+        at = found.end()
+
+
 def run_client(arguments, work, bundle, client):
     options = [] if arguments.sanitize == "none" else ["--no-sandbox"]
     log = work / "log"
     command = [arguments.build / "src/cli/ambidext", "run", *options, "--dext", bundle, "--", client]
+    environment = dict(os.environ)
+    environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "abort_on_error=1:handle_sigbus=0") + ":detect_leaks=1"
     with open(log, "wb") as output:
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=work)
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                   cwd=work, env=environment)
         try:
             status = process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -133,6 +116,7 @@ def run_client(arguments, work, bundle, client):
     print(text, end="")
     if status != 0:
         raise Failure(f"the client's status is {status}; above is what it and the driver said")
+    expect(arguments.directory / "log.expected", text)
     complaint = COMPLAINTS.search(text)
     if complaint:
         raise Failure(f"the log above has a complaint: {complaint.group(0)!r}")

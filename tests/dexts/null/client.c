@@ -5,7 +5,7 @@
 #include "client.h"
 #include "null/NullDriver/NullDriverTypes.h"
 
-static io_connect_t connect;
+static io_connect_t connection;
 
 static void check_scalars(void)
 {
@@ -13,19 +13,19 @@ static void check_scalars(void)
     uint64_t out[16] = { 0 };
     uint32_t count = 2;
 
-    CHECK_OK(IOConnectCallScalarMethod(connect, kNullScalar, in, 3, out, &count));
+    CHECK_OK(IOConnectCallScalarMethod(connection, kNullScalar, in, 3, out, &count));
     CHECK(count == 2 && out[0] == 12 && out[1] == 42);
-    CHECK_CODE(IOConnectCallScalarMethod(connect, kNullScalar, in, 2, out, &count), kIOReturnBadArgument);
-    CHECK_CODE(IOConnectCallScalarMethod(connect, kNullScalar, in, 4, out, &count), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, kNullScalar, in, 2, out, &count), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, kNullScalar, in, 4, out, &count), kIOReturnBadArgument);
     count = 3;
-    CHECK_CODE(IOConnectCallScalarMethod(connect, kNullScalar, in, 3, out, &count), kIOReturnBadArgument);
-    CHECK_CODE(IOConnectCallMethod(connect, kNullScalar, in, 3, "x", 1, out, &count, NULL, NULL), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, kNullScalar, in, 3, out, &count), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallMethod(connection, kNullScalar, in, 3, "x", 1, out, &count, NULL, NULL), kIOReturnBadArgument);
 
     count = 16; /* nobody but the driver checks this one */
-    CHECK_OK(IOConnectCallMethod(connect, kNullScalarUnchecked, in, 4, "more", 4, out, &count, NULL, NULL));
+    CHECK_OK(IOConnectCallMethod(connection, kNullScalarUnchecked, in, 4, "more", 4, out, &count, NULL, NULL));
     CHECK(count == 2 && out[0] == 12 && out[1] == 42);
     count = 1;
-    CHECK_CODE(IOConnectCallScalarMethod(connect, kNullScalarUnchecked, in, 3, out, &count), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, kNullScalarUnchecked, in, 3, out, &count), kIOReturnBadArgument);
 }
 
 static void check_structs(void)
@@ -33,12 +33,12 @@ static void check_structs(void)
     NullSample in = { 41, 32 }, out = { 0, 0 };
     size_t size = sizeof(out);
 
-    CHECK_OK(IOConnectCallStructMethod(connect, kNullStruct, &in, sizeof(in), &out, &size));
+    CHECK_OK(IOConnectCallStructMethod(connection, kNullStruct, &in, sizeof(in), &out, &size));
     CHECK(size == sizeof(out) && out.foo == 42 && out.bar == 42);
-    CHECK_CODE(IOConnectCallStructMethod(connect, kNullStruct, &in, sizeof(in) - 1, &out, &size), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallStructMethod(connection, kNullStruct, &in, sizeof(in) - 1, &out, &size), kIOReturnBadArgument);
     size = sizeof(out) - 1;
-    CHECK_CODE(IOConnectCallStructMethod(connect, kNullStruct, &in, sizeof(in), &out, &size), kIOReturnBadArgument);
-    CHECK_CODE(IOConnectCallStructMethod(connect, kNullStruct, &in, sizeof(in), NULL, NULL), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallStructMethod(connection, kNullStruct, &in, sizeof(in), &out, &size), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallStructMethod(connection, kNullStruct, &in, sizeof(in), NULL, NULL), kIOReturnBadArgument);
 }
 
 static void check_large(void)
@@ -50,14 +50,14 @@ static void check_large(void)
     CHECK(in && out);
     for (int i = 0; i < LENGTH; i++)
         in[i] = (unsigned char)(i * 7);
-    CHECK_OK(IOConnectCallStructMethod(connect, kNullLargeStruct, in, LENGTH, out, &size));
+    CHECK_OK(IOConnectCallStructMethod(connection, kNullLargeStruct, in, LENGTH, out, &size));
     CHECK(size == LENGTH);
     for (int i = 0; i < LENGTH; i++)
         CHECK(out[i] == (unsigned char)~in[i]);
     size = 4096 + 1; /* smaller than the input */
-    CHECK_CODE(IOConnectCallStructMethod(connect, kNullLargeStruct, in, LENGTH, out, &size), kIOReturnNoSpace);
+    CHECK_CODE(IOConnectCallStructMethod(connection, kNullLargeStruct, in, LENGTH, out, &size), kIOReturnNoSpace);
     size = 4096; /* small enough to be no memory of its own */
-    CHECK_CODE(IOConnectCallStructMethod(connect, kNullLargeStruct, in, 4096, out, &size), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallStructMethod(connection, kNullLargeStruct, in, 4096, out, &size), kIOReturnBadArgument);
     free(in);
     free(out);
 }
@@ -67,14 +67,14 @@ static void check_holes(void)
     uint64_t in = 0x0f, out = 0;
     uint32_t count = 1;
 
-    CHECK_OK(IOConnectCallScalarMethod(connect, kNullOwn, &in, 1, &out, &count));
+    CHECK_OK(IOConnectCallScalarMethod(connection, kNullOwn, &in, 1, &out, &count));
     CHECK(out == ~0x0full);
-    CHECK_CODE(IOConnectCallScalarMethod(connect, kNullOwn, NULL, 0, &out, &count), kIOReturnBadArgument); /* checked all the same */
-    CHECK_CODE(IOConnectCallScalarMethod(connect, 5, NULL, 0, NULL, NULL), kIOReturnUnsupported);
-    CHECK_CODE(IOConnectCallScalarMethod(connect, 5, &in, 1, NULL, NULL), kIOReturnBadArgument);
-    CHECK_CODE(IOConnectCallScalarMethod(connect, kNullMethodCount, NULL, 0, NULL, NULL), kIOReturnBadArgument);
-    CHECK_CODE(IOConnectCallScalarMethod(connect, 0xffffffff, NULL, 0, NULL, NULL), kIOReturnBadArgument);
-    CHECK_CODE(IOConnectCallScalarMethod(connect, kNullUnregister, NULL, 0, NULL, NULL), kIOReturnNotFound);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, kNullOwn, NULL, 0, &out, &count), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, 5, NULL, 0, NULL, NULL), kIOReturnUnsupported);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, 5, &in, 1, NULL, NULL), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, kNullMethodCount, NULL, 0, NULL, NULL), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, 0xffffffff, NULL, 0, NULL, NULL), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallScalarMethod(connection, kNullUnregister, NULL, 0, NULL, NULL), kIOReturnNotFound);
 }
 
 static struct {
@@ -120,7 +120,8 @@ static void check_payload(mach_port_t port)
     for (uint32_t i = 0; i < 16; i++)
         in.words[i] = i;
     make_reference(reference, (void *)asked);
-    CHECK_OK(IOConnectCallAsyncStructMethod(connect, kNullAsyncStruct, port, reference, kIOAsyncCalloutCount, &in, sizeof(in), &out, &size));
+    CHECK_OK(IOConnectCallAsyncStructMethod(connection, kNullAsyncStruct, port, reference, kIOAsyncCalloutCount, &in, sizeof(in),
+                                            &out, &size));
     CHECK(size == sizeof(out) && out.words[0] == 15 && out.words[15] == 0);
     CFRunLoopRun();
     CHECK(memcmp(&arrived.payload, &in, sizeof(in)) == 0);
@@ -140,26 +141,26 @@ static void check_async(void)
 
     CFRunLoopAddSource(CFRunLoopGetCurrent(), source, kCFRunLoopDefaultMode);
     make_reference(reference, (void *)registered);
-    CHECK_CODE(IOConnectCallAsyncStructMethod(connect, kNullAsyncStruct, port, reference, kIOAsyncCalloutCount, &payload, size, &payload,
-                                              &size), kIOReturnNotReady);
-    CHECK_OK(IOConnectCallAsyncScalarMethod(connect, kNullRegister, port, reference, kIOAsyncCalloutCount, NULL, 0, NULL, NULL));
+    CHECK_CODE(IOConnectCallAsyncStructMethod(connection, kNullAsyncStruct, port, reference, kIOAsyncCalloutCount, &payload, size,
+                                              &payload, &size), kIOReturnNotReady);
+    CHECK_OK(IOConnectCallAsyncScalarMethod(connection, kNullRegister, port, reference, kIOAsyncCalloutCount, NULL, 0, NULL, NULL));
     check_payload(port);
     check_payload(port);
     CHECK(arrived.registered == 2);
 
     /* With and without where it is not wanted, wanted, and either. */
-    CHECK_CODE(IOConnectCallScalarMethod(connect, kNullRegister, NULL, 0, NULL, NULL), kIOReturnBadArgument);
-    CHECK_CODE(IOConnectCallAsyncScalarMethod(connect, kNullOwn, port, reference, kIOAsyncCalloutCount, &out, 1, &out, &count),
+    CHECK_CODE(IOConnectCallScalarMethod(connection, kNullRegister, NULL, 0, NULL, NULL), kIOReturnBadArgument);
+    CHECK_CODE(IOConnectCallAsyncScalarMethod(connection, kNullOwn, port, reference, kIOAsyncCalloutCount, &out, 1, &out, &count),
                kIOReturnBadArgument);
-    CHECK_OK(IOConnectCallScalarMethod(connect, kNullEither, NULL, 0, &out, &count));
+    CHECK_OK(IOConnectCallScalarMethod(connection, kNullEither, NULL, 0, &out, &count));
     CHECK(out == 0);
     make_reference(reference, (void *)either);
-    CHECK_OK(IOConnectCallAsyncScalarMethod(connect, kNullEither, port, reference, kIOAsyncCalloutCount, NULL, 0, &out, &count));
+    CHECK_OK(IOConnectCallAsyncScalarMethod(connection, kNullEither, port, reference, kIOAsyncCalloutCount, NULL, 0, &out, &count));
     CHECK(out == 1);
     CFRunLoopRun();
     CHECK(arrived.either == 1 && arrived.asked == 2 && arrived.registered == 2);
 
-    CHECK_OK(IOConnectCallScalarMethod(connect, kNullUnregister, NULL, 0, NULL, NULL));
+    CHECK_OK(IOConnectCallScalarMethod(connection, kNullUnregister, NULL, 0, NULL, NULL));
     CFRunLoopRemoveSource(CFRunLoopGetCurrent(), source, kCFRunLoopDefaultMode);
     IONotificationPortDestroy(notify);
 }
@@ -167,15 +168,15 @@ static void check_async(void)
 int main(void)
 {
     io_service_t service = client_find("NullDriver");
-    CHECK_CODE(IOServiceOpen(service, mach_task_self(), 1, &connect), kIOReturnUnsupported);
+    CHECK_CODE(IOServiceOpen(service, mach_task_self(), 1, &connection), kIOReturnUnsupported);
     IOObjectRelease(service);
-    connect = client_open("NullDriver", 0);
+    connection = client_open("NullDriver", 0);
     check_scalars();
     check_structs();
     check_large();
     check_holes();
     check_async();
-    CHECK_OK(IOServiceClose(connect));
+    CHECK_OK(IOServiceClose(connection));
     printf("all of NullDriver's selectors answer as they should\n");
     return 0;
 }
