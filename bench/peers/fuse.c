@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* In the empty /tmp of peer_private_mounts(), not the machine's. */
 static const char mount_point[] = "/tmp/mount", file_path[] = "/tmp/mount/" BENCH_FUSE_FILE;
 
 static int file = -1;
