@@ -62,13 +62,13 @@ START_TEST(partner_answers)
 {
         struct amb_partner *partner = NULL;
         ck_assert_int_eq(amb_partner_create(&partner, kinds[_i], AMB_PROCESSOR_ANY), 0);
-        for (int round = 0; round < 5; round++) {
+        /* Some kernels count time by ticks: a thousand answers may be nothing to them, but not for ever (the test's time-out). */
+        for (int round = 0; round < 5 || amb_process_time(amb_partner_pid(partner)) == 0; round++) {
                 amb_partner_begin(partner);
                 for (int i = 0; i < 200; i++)
                         ck_assert(amb_partner_once(partner));
                 amb_partner_end(partner);
         }
-        ck_assert_uint_gt(amb_process_time(amb_partner_pid(partner)), 0);
         amb_partner_free(partner);
         amb_partner_free(NULL);
 }
