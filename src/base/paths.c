@@ -104,6 +104,14 @@ char *amb_program_path(const char *name)
         return own_path(self) ? amb_program_path_from(self, name) : NULL;
 }
 
+char *amb_template_path(const char *name)
+{
+        char self[PATH_MAX];
+        AMB_FREE char *installed = amb_format("share/ambidext/templates/%s", name);
+        AMB_FREE char *built = amb_format("share/templates/%s", name);
+        return installed && built && own_path(self) ? find(self, installed, built, true) : NULL;
+}
+
 char *amb_bundle_path(const char *name)
 {
         char self[PATH_MAX];

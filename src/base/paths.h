@@ -22,5 +22,12 @@ char *amb_program_path(const char *name);
  */
 char *amb_bundle_path(const char *name);
 
+/*
+ * The absolute path of a directory of templates ("c", "c++", "common"), or NULL, as above.
+ *      installed       PREFIX/share/ambidext/templates/c
+ *      build tree      BUILD/share/templates/c
+ */
+char *amb_template_path(const char *name);
+
 /* The first of these, for a caller that lies at `self` (absolute path of an executable). For tests. */
 char *amb_program_path_from(const char *self, const char *name);

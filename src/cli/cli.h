@@ -27,7 +27,7 @@ struct cli_verb {
         bool json;              /* has the option --json: everything that it says is JSON then */
 };
 
-extern const struct cli_verb cli_run, cli_ls, cli_call, cli_load, cli_unload, cli_bench, cli_build;
+extern const struct cli_verb cli_run, cli_ls, cli_call, cli_load, cli_unload, cli_bench, cli_build, cli_new;
 
 /* --- saying (say.c) --- */
 

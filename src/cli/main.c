@@ -4,7 +4,9 @@
 #include <poll.h>
 #include <signal.h>
 
-static const struct cli_verb *const verbs[] = { &cli_run, &cli_ls, &cli_call, &cli_load, &cli_unload, &cli_build, &cli_bench };
+static const struct cli_verb *const verbs[] = {
+        &cli_run, &cli_ls, &cli_call, &cli_load, &cli_unload, &cli_new, &cli_build, &cli_bench,
+};
 
 static void print_help(FILE *out)
 {
