@@ -25,6 +25,12 @@
 
 AMB_CLASS(IOService);
 AMB_CLASS(IOUserClient);
+/* Interfaces of drivers name these without including theirs. */
+AMB_CLASS(IOBufferMemoryDescriptor);
+AMB_CLASS(IOInterruptDispatchSource);
+AMB_CLASS(IOMemoryDescriptor);
+AMB_CLASS(IOMemoryMap);
+AMB_CLASS(IOTimerDispatchSource);
 
 #define kIOServiceDefaultQueueName "Default"
 #define kIOServiceSearchPropertyParents 1ull
