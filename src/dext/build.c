@@ -67,11 +67,12 @@ static int make_job(struct build *build, size_t index, struct dext_target *targe
         job->product = dext_format("%s/%s", folder, target->executable);
         dext_flags_make(&job->flags, target, build->request, &build->tools, job->derived, build->report);
         const char *headers = dext_format("%s/%s", job->derived, target->product);
-        if (make_directory(build, headers) != 0 || make_directory(build, job->objects) != 0)
+        const char *made = dext_format("%s/templates", job->derived);
+        if (make_directory(build, headers) != 0 || make_directory(build, made) != 0 || make_directory(build, job->objects) != 0)
                 return DEXT_FAILED;
         link_name(job->derived, target->product, target->name);
         link_name(job->derived, target->product, dext_settings_text(&target->settings, "PRODUCT_MODULE_NAME"));
-        return dext_scan(target, &build->tools, &job->flags.searched, build->report);
+        return dext_scan(target, &build->tools, &job->flags.searched, made, build->report);
 }
 
 static int check_names(struct build *build)

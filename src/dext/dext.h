@@ -12,6 +12,7 @@
  *      plan.c          which targets a request means
  *      info.c          Info.plist and entitlements
  *      scan.c          what the sources include, before anything is compiled
+ *      template.c      NAME, where there is only a NAME.in
  *      tools.c         clang, ninja, iig, our headers and libraries; other programs run
  *      flags.c         the compilers' arguments
  *      ninja.c         build.ninja
@@ -82,8 +83,11 @@ int dext_tools_run_ninja(const struct dext_tools *tools, const char *directory, 
 int dext_tools_write_commands(const struct dext_tools *tools, const char *directory, const char *file);
 
 /* --- scan.c --- */
-/* Families that are not here, and headers of DriverKit that are not: told, each once, with the first place. */
-int dext_scan(const struct dext_target *target, const struct dext_tools *tools, const struct dext_list *searched,
+/*
+ * Families that are not here, and headers of DriverKit that are not: told, each once, with the first place. Headers of which there
+ * is only a template are made, in the directory `made`.
+ */
+int dext_scan(const struct dext_target *target, const struct dext_tools *tools, const struct dext_list *searched, const char *made,
               struct dext_report *report);
 
 /* --- flags.c --- */
@@ -103,7 +107,7 @@ const char *dext_flags_sanitize(const struct dext_list *sanitizers);
 struct dext_job {
         const struct dext_target *target;
         struct dext_flags flags;
-        const char *derived;            /* where generated headers go: DERIVED/NAME/X.h */
+        const char *derived;            /* where generated headers go: DERIVED/NAME/X.h, DERIVED/templates/X.h */
         const char *objects;            /* a directory */
         const char *product;            /* the shared object */
 };

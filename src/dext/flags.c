@@ -117,6 +117,7 @@ static void add_includes(struct dext_flags *flags, const struct dext_target *tar
         /* Both <NAME/X.h> and "X.h" of an interface X. */
         dext_list_add(&flags->common, dext_format("-I%s/%s", derived, target->product));
         dext_list_add(&flags->common, dext_format("-I%s", derived));
+        dext_list_add(&flags->common, dext_format("-I%s/templates", derived));
         for (size_t i = 0; i < request->includes.count; i++)
                 add_search(flags, "-I", request->includes.items[i]);
         add_setting_paths(flags, target, "USER_HEADER_SEARCH_PATHS", "-iquote", report);

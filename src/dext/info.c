@@ -143,14 +143,32 @@ static OSObject *expand(const struct expansion *expansion, OSObject *value, cons
 }
 
 /* NULL: said. */
+static OSDictionary *read_template(const struct dext_target *target, const char *path, struct dext_report *report)
+{
+        const char *text = dext_template_fill(target, path, report);
+        AMB_FREE char *why = NULL;
+        OSObject *value = NULL;
+
+        if (!text)
+                return NULL;
+        if (amb_plist_parse(text, strlen(text), &value, &why) == 0 && OSDynamicCast(OSDictionary, value))
+                return (OSDictionary *)value;
+        dext_fail(report, "%s: %s", path, why ? why : "its outermost value must be a dictionary");
+        OSObject_release(value);
+        return NULL;
+}
+
+/* NULL: said. */
 static OSDictionary *read_expanded(const struct dext_target *target, const char *path, struct dext_report *report)
 {
         const struct expansion expansion = { target, path, report };
-        const char *why = NULL;
-        OSDictionary *read = read_dictionary(path, &why);
+        const char *why = NULL, *template = dext_format("%s.in", path);
+        bool made = !dext_is_file(path) && dext_is_file(template);
+        OSDictionary *read = made ? read_template(target, template, report) : read_dictionary(path, &why);
 
         if (!read) {
-                dext_fail(report, "%s", why);
+                if (!made)
+                        dext_fail(report, "%s", why);
                 return NULL;
         }
         OSObject *expanded = expand_dictionary(&expansion, read, "");

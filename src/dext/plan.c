@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dext/dext.h"
+#include "dext/info.h"
 #include "dext/target.h"
 
 enum { PARENTS_MAX = 2, BELOW_MAX = 3 };
@@ -86,6 +87,41 @@ static int choose(struct dext_target **targets, const char *name, struct dext_re
         return dext_fail(report, "there is no driver extension \"%s\"; there is %s", name, known.data);
 }
 
+/* The folders that the driver lies in, as far as one can tell. */
+static void list_folders(struct dext_list *folders, const struct dext_target *target)
+{
+        if (target->info_plist)
+                dext_list_add_new(folders, dext_path_directory(target->info_plist));
+        for (size_t i = 0; i < target->interfaces.count; i++)
+                dext_list_add_new(folders, dext_path_directory(target->interfaces.items[i]));
+        dext_list_add_new(folders, target->root);
+}
+
+/*
+ * Projects that sign by a script name no entitlements. Those that lie beside the driver are meant, if they are the only ones:
+ * without them it would have less than its author gave it.
+ */
+static void find_entitlements(struct dext_target *target, struct dext_report *report)
+{
+        static const char *const extensions[] = { "entitlements", "plist", NULL };
+        struct dext_list folders = { 0 }, found = { 0 };
+
+        list_folders(&folders, target);
+        for (size_t i = 0; i < folders.count; i++) {
+                struct dext_list names = { 0 };
+                dext_directory_list(&names, folders.items[i]);
+                for (size_t k = 0; k < names.count; k++) {
+                        const char *path = dext_path_join(folders.items[i], names.items[k]);
+                        if (dext_path_has_extension(path, extensions) && dext_plist_look(path) == DEXT_PLIST_ENTITLEMENTS)
+                                dext_list_add_new(&found, path);
+                }
+        }
+        if (found.count != 1)
+                return;
+        target->entitlements = found.items[0];
+        dext_note(report, "target %s names no entitlements; those of %s are taken", target->name, target->entitlements);
+}
+
 static int check_target(const struct dext_target *target, struct dext_report *report)
 {
         if (target->sources.count == 0)
@@ -127,6 +163,8 @@ int dext_plan(struct dext_target **ret_targets, const struct dext_request *reque
                 status = choose(&targets, request->target, report);
         for (struct dext_target *target = targets; target && status == 0; target = target->next) {
                 apply_settings(target, &request->settings);
+                if (!target->entitlements)
+                        find_entitlements(target, report);
                 status = check_target(target, report);
         }
         *ret_targets = targets;

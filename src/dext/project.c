@@ -231,7 +231,7 @@ static void add_header_folders(const struct project *project, struct dext_target
                 const char *path = header || folder ? path_of(project, object, 0) : NULL;
                 if (path && folder)
                         dext_target_add_folders(target, path);
-                else if (path && dext_is_file(path))
+                else if (path && dext_is_directory(dext_path_directory(path)))
                         dext_list_add_new(&target->folders, dext_path_directory(path));
         }
 }

@@ -22,6 +22,8 @@ static const struct family {
 };
 
 struct scan {
+        const struct dext_target *target;
+        const char *made;
         const struct dext_tools *tools;
         const struct dext_list *searched;
         struct dext_list visited;               /* also what is yet to be visited, in order */
@@ -78,11 +80,35 @@ static void judge(struct scan *scan, const char *file, unsigned int line, const 
                 dext_fail(scan->report, "%s:%u: Ambidext has no <%s>", file, line, name);
 }
 
-static void follow(struct scan *scan, const char *file, const char *name, bool quoted)
+/* The file that is included, or NULL. */
+static const char *find_included(const struct scan *scan, const char *file, const char *name, bool quoted)
 {
         const char *path = quoted ? dext_path_join(dext_path_directory(file), name) : NULL;
-        if (!path || !dext_is_file(path))
-                path = find_in(scan->searched, name);
+        return path && dext_is_file(path) ? path : find_in(scan->searched, name);
+}
+
+static const char *make_of_template(struct scan *scan, const char *file, const char *name, bool quoted)
+{
+        const char *template = find_included(scan, file, dext_format("%s.in", name), quoted);
+        const char *path = dext_path_join(scan->made, name);
+        if (!template || !dext_path_below(path, scan->made))
+                return NULL;
+        const char *text = dext_template_fill(scan->target, template, scan->report);
+        int r = text ? dext_directory_make(dext_path_directory(path)) : 0;
+        if (text && r == 0)
+                r = dext_file_write(path, text, strlen(text));
+        if (r < 0)
+                dext_fail(scan->report, "%s: %s", path, strerror(-r));
+        if (!text || r < 0)
+                scan->status = DEXT_FAILED;
+        return text ? path : NULL;
+}
+
+static void follow(struct scan *scan, const char *file, const char *name, bool quoted)
+{
+        const char *path = find_included(scan, file, name, quoted);
+        if (!path)
+                path = make_of_template(scan, file, name, quoted);
         if (path && scan->visited.count < FILES_MAX)
                 dext_list_add_new(&scan->visited, path);
 }
@@ -185,10 +211,10 @@ static void scan_file(struct scan *scan, const char *file)
         }
 }
 
-int dext_scan(const struct dext_target *target, const struct dext_tools *tools, const struct dext_list *searched,
+int dext_scan(const struct dext_target *target, const struct dext_tools *tools, const struct dext_list *searched, const char *made,
               struct dext_report *report)
 {
-        struct scan scan = { .tools = tools, .searched = searched, .report = report };
+        struct scan scan = { .target = target, .tools = tools, .searched = searched, .made = made, .report = report };
         const struct dext_list *lists[] = { &target->interfaces, &target->sources };
 
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(lists); i++)

@@ -36,7 +36,8 @@ void dext_target_add_folders(struct dext_target *target, const char *path);
 /* What every level of settings stands on: SRCROOT, PRODUCT_NAME and so on. */
 void dext_target_defaults(struct dext_target *target, const char *project_name);
 
-struct dext_request;
+/* The text of a template (template.c), "NAME.in"; what it was made with is noted. NULL: said. */
+const char *dext_template_fill(const struct dext_target *target, const char *path, struct dext_report *report);
 
 /*
  * The driver extensions of the Xcode project at `path` (a directory NAME.xcodeproj), appended to *targets, those that have files in

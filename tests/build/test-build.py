@@ -244,6 +244,29 @@ class Projects(Case):
         bundle, _ = self.build(self.work / "two/other")         # the one that has files there
         self.assertEqual(bundle.name, "com.example.other.dext")
 
+    def test_templates_and_entitlements_of_scripts(self):
+        """Karabiner's way: version numbers in templates, headers in a folder above, entitlements that only a script knows."""
+        self.write("made/version.json", '{\n  "package_version": "4.12.3",\n  "driver_version": "1.2.3"\n}\n')
+        text = plistlib.dumps({**INFO, "CFBundleVersion": "@VERSION@", "Odd": "@ODD@"}).decode()
+        self.write("made/src/Bell/Bell/Info.plist.in", text)
+        self.write("made/src/Bell/Bell/Bell.iig", INTERFACE)
+        self.write("made/src/Bell/Bell/Bell.cpp", '#include <bell/driver.hpp>\nstatic_assert(DRIVER == 10203);\n' + BELL)
+        self.write("made/include/bell/driver.hpp.in", '#pragma once\n#define DRIVER @DRIVER_VERSION_NUMBER@ // @DRIVER_VERSION@\n')
+        self.write("made/src/Bell/entitlements.plist", {"com.apple.developer.driverkit": True, "found": True})
+        objects = """
+            G = {isa = PBXGroup; children = (S, ); sourceTree = "<group>"; };
+            S = {isa = PBXFileSystemSynchronizedRootGroup; path = Bell; sourceTree = "<group>"; };"""
+        settings = {"INFOPLIST_FILE": "Bell/Info.plist", "CODE_SIGN_ENTITLEMENTS": "", "HEADER_SEARCH_PATHS": "../../include",
+                    "PRODUCT_BUNDLE_IDENTIFIER": "org.example.bell"}
+        self.write("made/src/Bell/Bell.xcodeproj/project.pbxproj", project("Bell", settings, objects))
+        bundle, said = self.build("made", "--set", "ODD=odd")
+        info = self.info(bundle)
+        self.assertEqual((info["CFBundleVersion"], info["Odd"]), ("4.12.3", "odd"))
+        self.assertTrue(plistlib.loads((bundle / "org.example.bell.entitlements").read_bytes())["found"])
+        self.assertIn("Bell/Info.plist is not there, so it is made of its template, with VERSION = 4.12.3", said)
+        self.assertIn("driver.hpp is not there, so it is made of its template, with DRIVER_VERSION_NUMBER = 10203", said)
+        self.assertIn("names no entitlements; those of ", said)
+
     def test_broken_project(self):
         path = self.root / "Lamp.xcodeproj/project.pbxproj"
         text = path.read_text()
