@@ -40,6 +40,10 @@ typedef SInt32 OSStatus;
 typedef float Float32;
 typedef double Float64;
 typedef UInt16 UniChar;
+typedef UInt32 UTF32Char;
+typedef UInt32 FourCharCode;
+typedef FourCharCode OSType;
+typedef SInt16 OSErr;
 
 typedef unsigned long CFTypeID;
 typedef unsigned long CFOptionFlags;
@@ -49,6 +53,7 @@ typedef const void *CFTypeRef;
 
 typedef const struct __CFAllocator *CFAllocatorRef;
 typedef const struct __CFString *CFStringRef;
+typedef struct __CFString *CFMutableStringRef;
 typedef const struct __CFNumber *CFNumberRef;
 typedef const struct __CFBoolean *CFBooleanRef;
 typedef const struct __CFData *CFDataRef;
@@ -57,11 +62,16 @@ typedef const struct __CFArray *CFArrayRef;
 typedef struct __CFArray *CFMutableArrayRef;
 typedef const struct __CFDictionary *CFDictionaryRef;
 typedef struct __CFDictionary *CFMutableDictionaryRef;
+typedef const struct __CFSet *CFSetRef;
+typedef struct __CFSet *CFMutableSetRef;
+typedef const struct __CFUUID *CFUUIDRef;
+typedef struct __CFError *CFErrorRef;
 typedef CFTypeRef CFPropertyListRef;
 
 typedef CFIndex CFComparisonResult;
 enum { kCFCompareLessThan = -1, kCFCompareEqualTo = 0, kCFCompareGreaterThan = 1 };
 enum { kCFNotFound = -1 };
+typedef CFComparisonResult (*CFComparatorFunction)(const void *one, const void *other, void *context);
 
 typedef struct {
         CFIndex location;
@@ -76,7 +86,11 @@ CF_INLINE CFRange CFRangeMake(CFIndex location, CFIndex length)
 }
 
 CF_EXPORT const CFAllocatorRef kCFAllocatorDefault;             /* NULL; every allocator argument may be NULL */
-CF_EXPORT const CFAllocatorRef kCFAllocatorSystemDefault;
+CF_EXPORT const CFAllocatorRef kCFAllocatorSystemDefault;       /* NULL too, as is the next */
+CF_EXPORT const CFAllocatorRef kCFAllocatorMalloc;
+CF_EXPORT const CFAllocatorRef kCFAllocatorNull;                /* as a deallocator: the bytes are not freed */
+/* Of the library that this one stands for: macOS 12. */
+CF_EXPORT double kCFCoreFoundationVersionNumber;
 
 /* One reference more, or less; the last one frees. NULL ends the process, as it does in CF. Any thread. */
 CFTypeRef CFRetain(CFTypeRef object);
@@ -87,8 +101,13 @@ CFIndex CFGetRetainCount(CFTypeRef object);                     /* references he
 CFTypeID CFGetTypeID(CFTypeRef object);
 /* Equal by type and contents; numbers by value. NULL is allowed, and equal to NULL only. */
 Boolean CFEqual(CFTypeRef one, CFTypeRef other);
+/* Equal values have equal ones. Any thread. */
+CFHashCode CFHash(CFTypeRef object);
 /* Prints a value and a newline to standard error, for people; the text may change. NULL is allowed. */
 void CFShow(CFTypeRef object);
+/* What a value is, for people, and the name of a type ("CFString"): one reference for the caller; NULL: no memory. Any thread. */
+CFStringRef CFCopyDescription(CFTypeRef object);
+CFStringRef CFCopyTypeIDDescription(CFTypeID type);
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,12 @@ CFDataRef CFDataCreate(CFAllocatorRef allocator, const UInt8 *bytes, CFIndex len
 CFMutableDataRef CFDataCreateMutable(CFAllocatorRef allocator, CFIndex capacity);
 /* A new object with the same bytes, one reference for the caller; NULL: no memory. */
 CFDataRef CFDataCreateCopy(CFAllocatorRef allocator, CFDataRef data);
+CFMutableDataRef CFDataCreateMutableCopy(CFAllocatorRef allocator, CFIndex capacity, CFDataRef data);
+/*
+ * With kCFAllocatorNull as deallocator it shows the caller's bytes, which must live as long and stay the caller's; with another it
+ * copies them and frees them with free(). NULL as for CFDataCreate; then nothing is freed.
+ */
+CFDataRef CFDataCreateWithBytesNoCopy(CFAllocatorRef allocator, const UInt8 *bytes, CFIndex length, CFAllocatorRef deallocator);
 CFIndex CFDataGetLength(CFDataRef data);                        /* bytes; 0 for NULL */
 /* The bytes themselves, valid until the data changes or is freed; NULL for empty data, and only for that. */
 const UInt8 *CFDataGetBytePtr(CFDataRef data);
@@ -25,6 +31,16 @@ const UInt8 *CFDataGetBytePtr(CFDataRef data);
 void CFDataGetBytes(CFDataRef data, CFRange range, UInt8 *buffer);
 /* Copies `length` bytes behind the others. Nothing changes when bytes is NULL, length is below 1, or there is no memory. */
 void CFDataAppendBytes(CFMutableDataRef data, const UInt8 *bytes, CFIndex length);
+/* The bytes, to be written to; otherwise as CFDataGetBytePtr. */
+UInt8 *CFDataGetMutableBytePtr(CFMutableDataRef data);
+/*
+ * Changes: new bytes at the end are 0. Nothing changes when a length is below 0, a range is not inside, or there is no memory; bytes
+ * must not be the data's own.
+ */
+void CFDataSetLength(CFMutableDataRef data, CFIndex length);
+void CFDataIncreaseLength(CFMutableDataRef data, CFIndex more);
+void CFDataReplaceBytes(CFMutableDataRef data, CFRange range, const UInt8 *bytes, CFIndex length);
+void CFDataDeleteBytes(CFMutableDataRef data, CFRange range);
 
 #ifdef __cplusplus
 }

@@ -56,6 +56,7 @@ void CFDictionaryAddValue(CFMutableDictionaryRef dictionary, const void *key, co
 void CFDictionarySetValue(CFMutableDictionaryRef dictionary, const void *key, const void *value);
 void CFDictionaryReplaceValue(CFMutableDictionaryRef dictionary, const void *key, const void *value);   /* only if present */
 void CFDictionaryRemoveValue(CFMutableDictionaryRef dictionary, const void *key);
+void CFDictionaryRemoveAllValues(CFMutableDictionaryRef dictionary);
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,8 @@
  * its own thread. Sources and timers are added per mode; those of kCFRunLoopCommonModes run in every mode. The main thread's
  * loop also runs what is on the main dispatch queue, in the default mode, from the first dispatch_get_main_queue() on.
  *
- * CFRunLoopStop and CFRunLoopWakeUp may be called from any thread; everything else about a loop by its own thread only.
+ * A loop is run by its own thread. Everything else may be done by any thread that knows that the loop's thread still lives, or has
+ * retained the loop: stopping and waking it, adding and removing, which take effect at once.
  * A source comes from IONotificationPortGetRunLoopSource() or CFRunLoopSourceCreate(). Add, remove, invalidate and stop are
  * allowed inside callbacks.
  *
@@ -40,6 +41,17 @@ CFAbsoluteTime CFAbsoluteTimeGetCurrent(void);                  /* CLOCK_REALTIM
 CFTypeID CFRunLoopGetTypeID(void);
 /* The calling thread's; not owned by the caller. NULL: no memory or no descriptor. */
 CFRunLoopRef CFRunLoopGetCurrent(void);
+CFRunLoopRef CFRunLoopGetMain(void);                            /* the main thread's, likewise; any thread */
+Boolean CFRunLoopIsWaiting(CFRunLoopRef loop);                  /* does it sleep just now? Any thread */
+/* The mode that it runs in just now: one reference for the caller; NULL: it does not run. Any thread. */
+CFRunLoopMode CFRunLoopCopyCurrentMode(CFRunLoopRef loop);
+#ifdef __BLOCKS__
+/*
+ * Copies the block and runs it once, on the loop's thread, when the loop runs in `mode` (a mode, or an array of them). It wakes the
+ * loop. Any thread. Without memory it is not run, and nothing tells.
+ */
+void CFRunLoopPerformBlock(CFRunLoopRef loop, CFTypeRef mode, void (^block)(void));
+#endif
 void CFRunLoopRun(void);                                        /* default mode; until stopped, or nothing to wait for */
 /* Runs `mode` for `seconds` at most; 0 or less: handles what is ready and returns. Timers alone do not end it. */
 CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval seconds, Boolean return_after_source_handled);
@@ -52,10 +64,14 @@ void CFRunLoopWakeUp(CFRunLoopRef loop);                        /* makes it look
 void CFRunLoopAddSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
 void CFRunLoopRemoveSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
 Boolean CFRunLoopContainsSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode);
+Boolean CFRunLoopContainsTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode);
 void CFRunLoopAddTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode);
 void CFRunLoopRemoveTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode);
 
-/* A source that its owner signals. `info` and `perform` are used; the other members are there for source compatibility. */
+/*
+ * A source that its owner signals. `info` and `perform` are used, retain (of info, when it is made) and release (when it goes) if they
+ * are not NULL; the other members are there for source compatibility.
+ */
 typedef struct {
         CFIndex version;
         void *info;
@@ -71,7 +87,7 @@ typedef struct {
 CFTypeID CFRunLoopSourceGetTypeID(void);
 /*
  * context: copied; order is ignored. One reference for the caller; NULL: no memory or no descriptor. info must outlive the
- * source.
+ * source, if nothing retains it.
  */
 CFRunLoopSourceRef CFRunLoopSourceCreate(CFAllocatorRef allocator, CFIndex order, CFRunLoopSourceContext *context);
 /*
@@ -92,12 +108,20 @@ typedef struct {
 CFTypeID CFRunLoopTimerGetTypeID(void);
 /*
  * First call at `fire_date`, then every `interval` seconds; interval 0: once, then invalid. Missed intervals are skipped.
- * context may be NULL; only its info is used, and must outlive the timer. flags and order are ignored. One reference for the
- * caller; NULL: no memory.
+ * context may be NULL; its info must outlive the timer, unless retain and release (as for sources) see to that. flags and order are
+ * ignored. One reference for the caller; NULL: no memory.
  */
 CFRunLoopTimerRef CFRunLoopTimerCreate(CFAllocatorRef allocator, CFAbsoluteTime fire_date, CFTimeInterval interval,
                                        CFOptionFlags flags, CFIndex order, CFRunLoopTimerCallBack callback,
                                        CFRunLoopTimerContext *context);
+#ifdef __BLOCKS__
+/* The same with a block, which is copied. */
+CFRunLoopTimerRef CFRunLoopTimerCreateWithHandler(CFAllocatorRef allocator, CFAbsoluteTime fire_date, CFTimeInterval interval,
+                                                  CFOptionFlags flags, CFIndex order, void (^block)(CFRunLoopTimerRef timer));
+#endif
+CFAbsoluteTime CFRunLoopTimerGetNextFireDate(CFRunLoopTimerRef timer);  /* 0: never again */
+CFTimeInterval CFRunLoopTimerGetInterval(CFRunLoopTimerRef timer);      /* 0: once */
+Boolean CFRunLoopTimerDoesRepeat(CFRunLoopTimerRef timer);
 /* The next call comes then instead; in the past: at once. An interval is counted from there. */
 void CFRunLoopTimerSetNextFireDate(CFRunLoopTimerRef timer, CFAbsoluteTime fire_date);
 void CFRunLoopTimerInvalidate(CFRunLoopTimerRef timer);         /* never called again; leaves its loop */

@@ -7,19 +7,13 @@
 #include <CoreFoundation/CoreFoundation.h>
 
 #include "base/base.h"
+#include "client/cf-text.h"
 #include "object/value.h"
 
 #define AS(Class, object) ((Class *)(uintptr_t)(object))
 
-static const char *text_of(CFStringRef string)
-{
-        return OSStringGetStringPtr(AS(OSString, string));
-}
-
-static size_t bytes_of(CFStringRef string)
-{
-        return OSStringGetLength(AS(OSString, string));
-}
+#define text_of amb_text_of
+#define bytes_of amb_text_bytes
 
 CFTypeID CFStringGetTypeID(void)
 {
@@ -104,6 +98,7 @@ static bool is_ascii(const char *text, size_t length)
         return true;
 }
 
+/* For text with a NUL at its end. */
 static bool encoding_known(CFStringEncoding encoding)
 {
         return encoding == kCFStringEncodingUTF8 || encoding == kCFStringEncodingASCII ||
@@ -169,25 +164,23 @@ CFStringRef CFStringCreateWithCString(CFAllocatorRef allocator, const char *text
 CFStringRef CFStringCreateCopy(CFAllocatorRef allocator, CFStringRef string)
 {
         (void)allocator;
+        if (OSObject_getMetaClass(string) == &amb_mutable_string_class)
+                return (CFStringRef)OSStringCreate(text_of(string), bytes_of(string));
         return CFRetain(string);
 }
 
-/* Bytes that begin a character, and one more for each that needs two UTF-16 units. */
 CFIndex CFStringGetLength(CFStringRef string)
 {
-        const unsigned char *text = (const unsigned char *)text_of(string);
-        CFIndex units = 0;
-
-        for (size_t i = 0; i < bytes_of(string); i++)
-                units += ((text[i] & 0xC0) != 0x80) + (text[i] >= 0xF0);
-        return units;
+        return amb_text_units(text_of(string), bytes_of(string));
 }
 
 CFIndex CFStringGetMaximumSizeForEncoding(CFIndex length, CFStringEncoding encoding)
 {
-        if (!encoding_known(encoding) || length < 0)
+        if (!amb_encoding_known(encoding) || length < 0)
                 return kCFNotFound;
-        return encoding == kCFStringEncodingUTF8 ? length * 3 : length;
+        if (encoding_known(encoding))
+                return encoding == kCFStringEncodingUTF8 ? length * 3 : length;
+        return length * ((encoding & 0x0c000000) == 0x0c000000 ? 4 : 2);
 }
 
 Boolean CFStringGetCString(CFStringRef string, char *buffer, CFIndex size, CFStringEncoding encoding)

@@ -8,14 +8,20 @@
 #include <CoreFoundation/CoreFoundation.h>
 
 #include "base/base.h"
+#include "client/cf-text.h"
 #include "client/cf.h"
-#include "object/plist.h"
 #include "object/value.h"
 
 #define AS(Class, object) ((Class *)(uintptr_t)(object))
 
 const CFAllocatorRef kCFAllocatorDefault = NULL;
 const CFAllocatorRef kCFAllocatorSystemDefault = NULL;
+const CFAllocatorRef kCFAllocatorMalloc = NULL;
+/* Compared with, never followed. */
+static const char null_allocator;
+const CFAllocatorRef kCFAllocatorNull = (CFAllocatorRef)&null_allocator;
+double kCFCoreFoundationVersionNumber = 1858.112;
+const CFSetCallBacks kCFTypeSetCallBacks = { 0 };
 const CFArrayCallBacks kCFTypeArrayCallBacks = { 0 };
 const CFDictionaryKeyCallBacks kCFTypeDictionaryKeyCallBacks = { 0 };
 const CFDictionaryKeyCallBacks kCFCopyStringDictionaryKeyCallBacks = { 0 };
@@ -71,16 +77,47 @@ Boolean CFEqual(CFTypeRef one, CFTypeRef other)
         return OSObjectIsEqual(one, other);
 }
 
+/* Numbers by value, since CFEqual does so; containers by their count. */
+CFHashCode CFHash(CFTypeRef object)
+{
+        CFTypeID type = CFGetTypeID(object);
+        double number = 0;
+
+        if (type == CFStringGetTypeID())
+                return amb_string_hash(OSStringGetStringPtr(object), OSStringGetLength(object));
+        if (type == CFDataGetTypeID())
+                return amb_string_hash((const char *)CFDataGetBytePtr(object), (size_t)CFDataGetLength(object));
+        if (type == CFNumberGetTypeID()) {
+                CFNumberGetValue(object, kCFNumberDoubleType, &number);
+                number += 0.0;          /* -0 is 0 */
+                return amb_string_hash((const char *)&number, sizeof(number));
+        }
+        if (type == CFArrayGetTypeID())
+                return (CFHashCode)CFArrayGetCount(object);
+        if (type == CFDictionaryGetTypeID())
+                return (CFHashCode)CFDictionaryGetCount(object);
+        if (type == CFSetGetTypeID())
+                return (CFHashCode)CFSetGetCount(object);
+        if (type == CFUUIDGetTypeID())
+                return CFUUIDGetUUIDBytes(object).byte15;
+        return (CFHashCode)((uintptr_t)object >> 4);
+}
+
 void CFShow(CFTypeRef object)
 {
+        AMB_FREE char *text = amb_value_text(object);
+
+        fprintf(stderr, "%s\n", text ? text : "(no memory)");
+}
+
+/* The values' classes have DriverKit's names, ours begin with CF. */
+CFStringRef CFCopyTypeIDDescription(CFTypeID type)
+{
+        const char *name = ((const OSMetaClass *)type)->name;
         AMB_FREE char *text = NULL;
 
-        if (object && OSObject_getMetaClass(object) == &amb_float_class) {
-                fprintf(stderr, "%g\n", amb_float_value(object));
-                return;
-        }
-        text = amb_value_json(object);
-        fprintf(stderr, "%s\n", text ? text : "(no memory)");
+        text = amb_format("CF%s", strncmp(name, "OS", 2) == 0 || strncmp(name, "CF", 2) == 0 ? name + 2 : name);
+        return text ? CFStringCreateWithCString(NULL, text, kCFStringEncodingUTF8) : NULL;
 }
 
 /* --- data --- */

@@ -8,3 +8,5 @@
 
 extern const OSMetaClass amb_float_class;
 double amb_float_value(const void *number);
+/* A UUID as text, in memory of malloc; NULL: no memory. */
+char *amb_uuid_text(const void *uuid);

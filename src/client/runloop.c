@@ -20,9 +20,10 @@
 /* What a loop can hold: a source or a timer. */
 struct item {
         OSObject object;
-        struct __CFRunLoop *loop;       /* the one it is in, or NULL */
+        struct __CFRunLoop *_Atomic loop;       /* the one it is in, or NULL */
         _Atomic bool valid;
         void *info;
+        void (*release)(const void *info);      /* or NULL */
 };
 
 struct __CFRunLoopSource {
@@ -48,12 +49,15 @@ struct membership {
 struct __CFRunLoop {
         OSObject object;
         int wake;
-        _Atomic bool stopped;
+        _Atomic bool stopped, waiting;
+        bool ended;                     /* its thread has; under the lock */
+        CFStringRef mode;               /* that it runs in, or NULL; its thread's, and under the lock */
         struct amb_link memberships;
 };
 
 static pthread_mutex_t amb_run_loop_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t loop_key;
+static CFRunLoopRef main_loop;          /* a reference, once somebody has asked for it; under the lock */
 
 static void membership_end(struct membership *membership)
 {
@@ -71,18 +75,27 @@ static void loop_free(OSObject *object)
         OSObject_free(object);
 }
 
+static void item_free(OSObject *object)
+{
+        struct item *item = (struct item *)object;
+
+        if (item->release)
+                item->release(item->info);
+        OSObject_free(object);
+}
+
 static void source_free(OSObject *object)
 {
         CFRunLoopSourceRef source = (CFRunLoopSourceRef)object;
 
         if (source->signalled_by_us)
                 amb_fd_close(source->fd);
-        OSObject_free(object);
+        item_free(object);
 }
 
 static const struct amb_method loop_methods[] = { AMB_OVERRIDE(OSObject, free, loop_free), AMB_METHODS_END };
 static const struct amb_method source_methods[] = { AMB_OVERRIDE(OSObject, free, source_free), AMB_METHODS_END };
-static const struct amb_method timer_methods[] = { AMB_METHODS_END };
+static const struct amb_method timer_methods[] = { AMB_OVERRIDE(OSObject, free, item_free), AMB_METHODS_END };
 static const OSMetaClass loop_class = { "CFRunLoop", &gOSObjectMetaClass, sizeof(struct __CFRunLoop), loop_methods, NULL };
 static const OSMetaClass source_class = { "CFRunLoopSource", &gOSObjectMetaClass, sizeof(struct __CFRunLoopSource),
                                           source_methods, NULL };
@@ -106,17 +119,23 @@ CFTypeID CFRunLoopTimerGetTypeID(void)
 
 /* --- a thread's loop --- */
 
+/* What its members held is released without the lock: that may run code of the program's. */
 static void loop_end(void *pointer)
 {
+        struct amb_link gone = AMB_LIST_INIT(gone);
         CFRunLoopRef loop = pointer;
         struct membership *membership, *next;
 
         pthread_mutex_lock(&amb_run_loop_lock);
+        loop->ended = true;
         amb_list_for_safe(membership, next, &loop->memberships, link) {
                 membership->item->loop = NULL;
-                membership_end(membership);
+                amb_link_remove(&membership->link);
+                amb_list_append(&gone, &membership->link);
         }
         pthread_mutex_unlock(&amb_run_loop_lock);
+        amb_list_for_safe(membership, next, &gone, link)
+                membership_end(membership);
         OSObject_release(loop);
 }
 
@@ -136,18 +155,47 @@ __attribute__((constructor)) static void loop_start(void)
         pthread_atfork(lock_all, unlock_all, unlock_all);
 }
 
+static CFRunLoopRef loop_new(void)
+{
+        CFRunLoopRef loop = (CFRunLoopRef)amb_object_new(&loop_class);
+
+        if (!loop)
+                return NULL;
+        amb_list_init(&loop->memberships);
+        loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (loop->wake >= 0)
+                return loop;
+        OSObject_release(loop);
+        return NULL;
+}
+
+/* Other threads may ask before the main thread does: whoever comes first makes it. */
+CFRunLoopRef CFRunLoopGetMain(void)
+{
+        CFRunLoopRef loop;
+
+        pthread_mutex_lock(&amb_run_loop_lock);
+        if (!main_loop)
+                main_loop = loop_new();
+        loop = main_loop;
+        pthread_mutex_unlock(&amb_run_loop_lock);
+        return loop;
+}
+
 CFRunLoopRef CFRunLoopGetCurrent(void)
 {
         CFRunLoopRef loop = pthread_getspecific(loop_key);
 
         if (loop)
                 return loop;
-        loop = (CFRunLoopRef)amb_object_new(&loop_class);
-        if (!loop)
-                return NULL;
-        amb_list_init(&loop->memberships);
-        loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (loop->wake < 0 || pthread_setspecific(loop_key, loop) != 0) {
+        if (gettid() == getpid()) {
+                loop = CFRunLoopGetMain();
+                if (loop)
+                        OSObject_retain(loop);
+        } else {
+                loop = loop_new();
+        }
+        if (loop && pthread_setspecific(loop_key, loop) != 0) {
                 OSObject_release(loop);
                 return NULL;
         }
@@ -187,6 +235,14 @@ static struct membership *membership_find(CFRunLoopRef loop, const void *item, C
         return NULL;
 }
 
+/* The program's own reference of what it gave as info. */
+static void item_context(struct item *item, const void *(*retain)(const void *info), void (*release)(const void *info))
+{
+        if (retain)
+                item->info = (void *)(uintptr_t)retain(item->info);
+        item->release = release;
+}
+
 static void item_add(CFRunLoopRef loop, struct item *item, CFStringRef mode)
 {
         struct membership *membership;
@@ -195,7 +251,7 @@ static void item_add(CFRunLoopRef loop, struct item *item, CFStringRef mode)
         if (!membership)
                 return;
         pthread_mutex_lock(&amb_run_loop_lock);
-        if (atomic_load(&item->valid) && (!item->loop || item->loop == loop) && !membership_find(loop, item, mode)) {
+        if (!loop->ended && atomic_load(&item->valid) && (!item->loop || item->loop == loop) && !membership_find(loop, item, mode)) {
                 OSObject_retain(item);
                 item->loop = loop;
                 membership->item = item;
@@ -262,14 +318,19 @@ void CFRunLoopRemoveSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLo
         item_remove(loop, &source->item, mode);
 }
 
-Boolean CFRunLoopContainsSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode)
+static bool item_is_in(CFRunLoopRef loop, const struct item *item, CFStringRef mode)
 {
         bool found;
 
         pthread_mutex_lock(&amb_run_loop_lock);
-        found = membership_find(loop, source, mode) != NULL;
+        found = membership_find(loop, item, mode) != NULL;
         pthread_mutex_unlock(&amb_run_loop_lock);
         return found;
+}
+
+Boolean CFRunLoopContainsSource(CFRunLoopRef loop, CFRunLoopSourceRef source, CFRunLoopMode mode)
+{
+        return item_is_in(loop, &source->item, mode);
 }
 
 void CFRunLoopAddTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode)
@@ -280,6 +341,11 @@ void CFRunLoopAddTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode
 void CFRunLoopRemoveTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode)
 {
         item_remove(loop, &timer->item, mode);
+}
+
+Boolean CFRunLoopContainsTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode)
+{
+        return item_is_in(loop, &timer->item, mode);
 }
 
 /* --- sources --- */
@@ -315,8 +381,10 @@ CFRunLoopSourceRef CFRunLoopSourceCreate(CFAllocatorRef allocator, CFIndex order
         if (fd < 0)
                 return NULL;
         source = source_new(fd, true, context->perform, context->info);
-        if (source)
+        if (source) {
+                item_context(&source->item, context->retain, context->release);
                 fd = -1;
+        }
         return source;
 }
 
@@ -372,8 +440,31 @@ CFRunLoopTimerRef CFRunLoopTimerCreate(CFAllocatorRef allocator, CFAbsoluteTime 
         timer->interval = interval > 0 && interval <= 6e9 ? (uint64_t)(interval * 1e9) : 0;
         timer->callback = callback;
         timer->item.info = context ? context->info : NULL;
+        if (context)
+                item_context(&timer->item, context->retain, context->release);
         atomic_store(&timer->item.valid, true);
         return timer;
+}
+
+/* The way back from the clock that does not jump. */
+CFAbsoluteTime CFRunLoopTimerGetNextFireDate(CFRunLoopTimerRef timer)
+{
+        uint64_t next;
+
+        pthread_mutex_lock(&amb_run_loop_lock);
+        next = timer->next;
+        pthread_mutex_unlock(&amb_run_loop_lock);
+        return next == NEVER ? 0 : CFAbsoluteTimeGetCurrent() + ((double)next - (double)amb_time_now()) / 1e9;
+}
+
+CFTimeInterval CFRunLoopTimerGetInterval(CFRunLoopTimerRef timer)
+{
+        return (double)timer->interval / 1e9;
+}
+
+Boolean CFRunLoopTimerDoesRepeat(CFRunLoopTimerRef timer)
+{
+        return timer->interval > 0;
 }
 
 void CFRunLoopTimerSetNextFireDate(CFRunLoopTimerRef timer, CFAbsoluteTime fire_date)
@@ -496,9 +587,11 @@ static void pass_wait(CFRunLoopRef loop, struct pass *pass, uint64_t deadline)
 
         left = until > now ? until - now : 0;
         span = (struct timespec){ (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
+        atomic_store(&loop->waiting, true);
         if (ppoll(pass->fds, pass->count + 2, until == NEVER ? NULL : &span, NULL) < 0)
                 for (size_t i = 0; i <= pass->count + 1; i++)
                         pass->fds[i].revents = 0;
+        atomic_store(&loop->waiting, false);
         if (pass->fds[0].revents)
                 (void)!read(loop->wake, &count, sizeof(count));
 }
@@ -531,13 +624,8 @@ static bool pass_call(CFRunLoopRef loop, struct pass *pass)
         return handled;
 }
 
-CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval seconds, Boolean return_after_source_handled)
+static CFRunLoopRunResult loop_run(CFRunLoopRef loop, CFStringRef mode, uint64_t deadline, bool until_handled)
 {
-        CFRunLoopRef loop = CFRunLoopGetCurrent();
-        uint64_t deadline = deadline_after(seconds);
-
-        if (!loop)
-                return kCFRunLoopRunFinished;
         for (;;) {
                 AMB_CLEANUP(pass_end) struct pass pass = { .first = NEVER };
                 bool handled;
@@ -547,7 +635,7 @@ CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval seconds
                 if (!atomic_load(&loop->stopped)) {
                         pass_wait(loop, &pass, deadline);
                         handled = pass_call(loop, &pass);
-                        if (handled && return_after_source_handled && !atomic_load(&loop->stopped))
+                        if (handled && until_handled && !atomic_load(&loop->stopped))
                                 return kCFRunLoopRunHandledSource;
                 }
                 if (atomic_exchange(&loop->stopped, false))
@@ -555,6 +643,48 @@ CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval seconds
                 if (deadline != NEVER && amb_time_now() >= deadline)
                         return kCFRunLoopRunTimedOut;
         }
+}
+
+/* The mode before; runs may be inside runs. */
+static CFStringRef loop_set_mode(CFRunLoopRef loop, CFStringRef mode)
+{
+        CFStringRef before;
+
+        pthread_mutex_lock(&amb_run_loop_lock);
+        before = loop->mode;
+        loop->mode = mode;
+        pthread_mutex_unlock(&amb_run_loop_lock);
+        return before;
+}
+
+CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval seconds, Boolean return_after_source_handled)
+{
+        CFRunLoopRef loop = CFRunLoopGetCurrent();
+        uint64_t deadline = deadline_after(seconds);
+        CFRunLoopRunResult result;
+        CFStringRef before;
+
+        if (!loop)
+                return kCFRunLoopRunFinished;
+        before = loop_set_mode(loop, mode);
+        result = loop_run(loop, mode, deadline, return_after_source_handled);
+        loop_set_mode(loop, before);
+        return result;
+}
+
+CFRunLoopMode CFRunLoopCopyCurrentMode(CFRunLoopRef loop)
+{
+        CFStringRef mode;
+
+        pthread_mutex_lock(&amb_run_loop_lock);
+        mode = loop->mode ? CFRetain(loop->mode) : NULL;
+        pthread_mutex_unlock(&amb_run_loop_lock);
+        return mode;
+}
+
+Boolean CFRunLoopIsWaiting(CFRunLoopRef loop)
+{
+        return atomic_load(&loop->waiting);
 }
 
 void CFRunLoopRun(void)

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include <CoreFoundation/CoreFoundation.h>
 #include <dispatch/dispatch.h>
 
 #define PATIENCE dispatch_time(DISPATCH_TIME_NOW, 20 * NSEC_PER_SEC)
@@ -60,6 +61,51 @@ START_TEST(test_once)
 }
 END_TEST
 
+static int counted;
+
+START_TEST(test_run_loop)
+{
+        CFRunLoopRef loop = CFRunLoopGetCurrent();
+        CFRunLoopTimerRef timer;
+        __block int times = 0;
+        void (^block)(void) = Block_copy(^{
+                counted++;
+        });
+        int mine = references(block);
+
+        CFRunLoopPerformBlock(loop, kCFRunLoopDefaultMode, block);
+        CFRunLoopPerformBlock(loop, CFSTR("another mode"), block);
+        ck_assert_int_eq(CFRunLoopRunInMode(kCFRunLoopDefaultMode, 0.001, false), kCFRunLoopRunFinished);
+        ck_assert_int_eq(counted, 1);
+        CFRunLoopRunInMode(CFSTR("another mode"), 0.001, false);
+        ck_assert_int_eq(counted, 2);
+        ck_assert_int_eq(references(block), mine);
+        Block_release(block);
+        timer = CFRunLoopTimerCreateWithHandler(NULL, CFAbsoluteTimeGetCurrent(), 0.001, 0, 0, ^(CFRunLoopTimerRef fired) {
+                if (++times == 3)
+                        CFRunLoopTimerInvalidate(fired);
+        });
+        CFRunLoopAddTimer(loop, timer, kCFRunLoopDefaultMode);
+        CFRunLoopRun();         /* until nothing is left to wait for */
+        ck_assert_int_eq(times, 3);
+        CFRelease(timer);
+        dispatch_queue_t queue = dispatch_queue_create("loop", DISPATCH_QUEUE_SERIAL);
+        dispatch_async(queue, ^{
+                CFRunLoopPerformBlock(loop, kCFRunLoopCommonModes, ^{
+                        CFRunLoopStop(loop);
+                });
+        });
+        timer = CFRunLoopTimerCreateWithHandler(NULL, CFAbsoluteTimeGetCurrent() + 20, 0, 0, 0, ^(CFRunLoopTimerRef unused) {
+                ck_abort_msg("the block of the other thread did not come");
+        });
+        CFRunLoopAddTimer(loop, timer, kCFRunLoopDefaultMode);
+        CFRunLoopRun();
+        CFRunLoopTimerInvalidate(timer);
+        CFRelease(timer);
+        dispatch_release(queue);
+}
+END_TEST
+
 int main(void)
 {
         Suite *suite = suite_create("client-block");
@@ -69,6 +115,7 @@ int main(void)
 
         tcase_set_timeout(tcase, 60);
         tcase_add_test(tcase, test_blocks);
+        tcase_add_test(tcase, test_run_loop);
         tcase_add_test(tcase, test_once);
         suite_add_tcase(suite, tcase);
         srunner_run_all(runner, CK_ENV);
