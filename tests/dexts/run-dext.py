@@ -103,6 +103,7 @@ def run_client(arguments, work, bundle, client):
     command = [arguments.build / "src/cli/ambidext", "run", *options, "--dext", bundle, "--", client]
     environment = dict(os.environ)
     environment["ASAN_OPTIONS"] = environment.get("ASAN_OPTIONS", "abort_on_error=1:handle_sigbus=0") + ":detect_leaks=1"
+    environment["AMBIDEXT_HID_RECORDER"] = str(work / "hid")    # clients of HID dexts listen there
     with open(log, "wb") as output:
         process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                    cwd=work, env=environment)
