@@ -72,18 +72,7 @@ static inline void *amb_malloc_array(size_t count, size_t size, bool zero)
  */
 void IOSleep(uint64_t milliseconds);
 void IODelay(uint64_t microseconds);
-#ifndef NSEC_PER_SEC
-#define NSEC_PER_SEC 1000000000ull
-#endif
-#ifndef NSEC_PER_MSEC
-#define NSEC_PER_MSEC 1000000ull
-#endif
-#ifndef NSEC_PER_USEC
-#define NSEC_PER_USEC 1000ull
-#endif
-#ifndef USEC_PER_SEC
-#define USEC_PER_SEC 1000000ull
-#endif
+/* NSEC_PER_SEC and its relatives: <mach/clock_types.h>. */
 #define kNanosecondScale 1ull
 #define kMicrosecondScale 1000ull
 #define kMillisecondScale 1000000ull

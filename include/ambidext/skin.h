@@ -42,6 +42,14 @@
 
 #define OSObjectSafeReleaseNULL(pointer) OSSafeReleaseNULL(pointer)
 
+/* What a kernel extension says of a class beside its declaration; here the interface says it. */
+#define OSDeclareDefaultStructors(Class)
+#define OSDeclareAbstractStructors(Class)
+#define OSDeclareFinalStructors(Class)
+#define OSDefineMetaClassAndStructors(Class, Super)
+#define OSDefineMetaClassAndAbstractStructors(Class, Super)
+#define OSDefineMetaClassAndFinalStructors(Class, Super)
+
 /* Attributes of interfaces mean nothing to a compiler. */
 #ifndef __IIG
 #define NATIVE

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include <mach/clock_types.h>
 #include <mach/kern_return.h>
 
 #ifdef __cplusplus
