@@ -11,6 +11,9 @@
 
 #include <DriverKit/DriverKit.h>
 #include <DriverKit/IOEventLink.h>
+#if __cplusplus >= 201703L
+#include <DriverKit/OSSharedPtr.h>
+#endif
 #include <DriverKit/IOWorkGroup.h>
 #include <ambidext/interrupt.h>
 #include <os/log.h>
@@ -144,6 +147,36 @@ static void checkReentrant()
     queue->release();
 }
 
+#if __cplusplus >= 201703L
+/* Objects in OSSharedPtr, also captured ones, which a block's copy holds. */
+static void checkShared()
+{
+    OSSharedPtr<IODispatchQueue> queue;
+    static Events done = EVENTS_NONE, go = EVENTS_NONE;
+
+    OK(IODispatchQueue::Create("shared", 0, 0, queue.attach()));
+    OSSharedPtr<OSString> text = OSSharedPtr(OSString::withCString("text"), OSNoRetain);
+    OSString * plain = text.get();
+    plain->retain();
+    { /* the block itself goes at the end of this */
+        queue->DispatchAsync(^{
+            go.wait(1);
+            CHECK(text->getLength() == 4 && text.get() == plain);
+            done.add();
+        });
+    }
+    text.reset();
+    CHECK(plain->getRetainCount() == 2);
+    go.add();
+    done.wait(1);
+    /* The copy goes after the block has run: before what comes later on the queue. */
+    queue->DispatchSync(^{
+        CHECK(plain->getRetainCount() == 1);
+    });
+    plain->release();
+}
+#endif
+
 static unsigned logged;
 
 static int countLines(const char * format, ...)
@@ -236,6 +269,52 @@ static void checkTimer()
     seen.freed.wait(2);
 }
 
+/* Waiting for a callback, and for the end of them. Tock is known by its ids alone here, as two public drivers have it. */
+static void checkAction()
+{
+    Queues * service = makeService();
+    IODispatchQueue * queue = makeQueue("action", 0);
+    IOTimerDispatchSource * timer = nullptr;
+    OSAction * action = nullptr, * named = nullptr;
+    OSString * name = OSString::withCString("OSAction_Queues_Tock");
+    static Events aborted = EVENTS_NONE, cancelled = EVENTS_NONE;
+    void * token = nullptr;
+    unsigned before = seen.tocks.now();
+
+    OK(OSAction::Create(service, Queues_Tock_ID, IOTimerDispatchSource_TimerOccurred_ID, 0, &action));
+    CHECK(strcmp(action->GetClassName(), "OSAction") == 0 && !action->GetReference());
+    OK(OSAction::CreateWithTypeName(service, Queues_Tock_ID, IOTimerDispatchSource_TimerOccurred_ID, 16, name, &named));
+    CHECK(strcmp(named->GetClassName(), "OSAction_Queues_Tock") == 0 && named->GetReference());
+    CHECK(OSAction::Create(service, 0x1234, IOTimerDispatchSource_TimerOccurred_ID, 0, &action) == kIOReturnBadArgument);
+    OK(IOTimerDispatchSource::Create(queue, &timer));
+    OK(timer->SetHandler(named));
+    OK(named->SetAbortedHandler(^{
+        aborted.add();
+    }));
+    OK(named->WillWait(&token));
+    CHECK(named->Wait(token, kIOTimerClockUptimeRaw, 1) == kIOReturnTimeout);
+    OK(timer->WakeAtTime(kIOTimerClockRealTime, 1, 0));
+    OK(named->Wait(token, 0, 0));
+    CHECK(seen.tocks.now() == before + 1);
+    OK(named->EndWait(token));
+    OK(timer->SetHandler(nullptr));
+    aborted.wait(1);
+    OK(named->Cancel(^{
+        cancelled.add();
+    }));
+    OK(action->Cancel(^(void) {
+        cancelled.add();
+    }));
+    cancelled.wait(2);
+    timer->release();
+    named->release();
+    action->release();
+    name->release();
+    queue->release();
+    service->release();
+    seen.freed.wait(3);
+}
+
 static void interrupt(int fd, uint64_t count)
 {
     CHECK(write(fd, &count, sizeof(count)) == sizeof(count));
@@ -282,7 +361,7 @@ static void checkInterrupt()
     queue->release();
     provider->release();
     service->release();
-    seen.freed.wait(3);
+    seen.freed.wait(4);
     close(fd);
 }
 
@@ -369,7 +448,7 @@ static void checkDataQueue()
     arrived->release();
     serviced->release();
     service->release();
-    seen.freed.wait(4);
+    seen.freed.wait(5);
 }
 
 /* --- changes of services --- */
@@ -408,7 +487,7 @@ static void checkState()
     items->release();
     queue->release();
     service->release();
-    seen.freed.wait(5);
+    seen.freed.wait(6);
 }
 
 /* As the host starts a service; it is inside of the runtime. */
@@ -449,7 +528,7 @@ static void checkNotification()
     matching->release();
     queue->release();
     service->release();
-    seen.freed.wait(6);
+    seen.freed.wait(7);
 }
 
 /* --- links, groups --- */
@@ -533,9 +612,13 @@ int main()
     checkBlocks();
     checkCancel();
     checkReentrant();
+#if __cplusplus >= 201703L
+    checkShared();
+#endif
     checkLog();
     checkLife();
     checkTimer();
+    checkAction();
     checkInterrupt();
     checkDataQueue();
     checkState();
