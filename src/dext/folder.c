@@ -189,6 +189,7 @@ static struct dext_target *target_new(const struct survey *survey, const char *p
         target->entitlements = entitlements_of(survey, folder, target->name);
         add_sources(target, survey, folder, 0, report);
         dext_target_add_folders(target, folder);
+        dext_list_add_new(&target->folders, folder);    /* "Core/Engine.hpp", from wherever */
         add_include_folders(target, folder, 0);
         add_include_folders(target, repository_of(folder), 0);
         return target;
