@@ -73,10 +73,10 @@ static inline void *amb_malloc_array(size_t count, size_t size, bool zero)
 void IOSleep(uint64_t milliseconds);
 void IODelay(uint64_t microseconds);
 /* NSEC_PER_SEC and its relatives: <mach/clock_types.h>. */
-#define kNanosecondScale 1ull
-#define kMicrosecondScale 1000ull
-#define kMillisecondScale 1000000ull
-#define kSecondScale 1000000000ull
+#define kNanosecondScale UINT64_C(1)
+#define kMicrosecondScale UINT64_C(1000)
+#define kMillisecondScale UINT64_C(1000000)
+#define kSecondScale UINT64_C(1000000000)
 
 /*
  * --- locks ---

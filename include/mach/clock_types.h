@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* A time as seconds and nanoseconds, and how many of the one are in the other. */
+/*
+ * A time as seconds and nanoseconds, and how many of the one are in the other: of type uint64_t, as on Darwin, so that std::min and its kind
+ * take them beside such.
+ */
 #include <mach/mach_types.h>
 
 #ifndef NSEC_PER_USEC
-#define NSEC_PER_USEC 1000ull
+#define NSEC_PER_USEC UINT64_C(1000)
 #endif
 #ifndef USEC_PER_SEC
-#define USEC_PER_SEC 1000000ull
+#define USEC_PER_SEC UINT64_C(1000000)
 #endif
 #ifndef NSEC_PER_SEC
-#define NSEC_PER_SEC 1000000000ull
+#define NSEC_PER_SEC UINT64_C(1000000000)
 #endif
 #ifndef NSEC_PER_MSEC
-#define NSEC_PER_MSEC 1000000ull
+#define NSEC_PER_MSEC UINT64_C(1000000)
 #endif
