@@ -32,7 +32,13 @@ struct Before {
 #include <os/lock.h>
 #include <os/overflow.h>
 #include <sys/cdefs.h>
+#include <sys/queue.h>
 #include <time.h>
+
+#if __cplusplus >= 201703L
+#include <DriverKit/OSSharedPtr.h>
+#include <algorithm>
+#endif
 
 #if !TARGET_OS_DRIVERKIT || TARGET_OS_OSX || TARGET_OS_IPHONE
 #error "a driver is compiled"
@@ -129,6 +135,30 @@ static void dma()
         OSSafeReleaseNULL(buffer);
         OSSafeReleaseNULL(command);
 }
+
+#if __cplusplus >= 201703L
+/* Out-parameters of shared pointers. */
+static void shared_pointers()
+{
+        OSSharedPtr<IOBufferMemoryDescriptor> buffer;
+        OSSharedPtr<IOMemoryDescriptor> part;
+        OSSharedPtr<IODMACommand> command;
+        OSSharedPtr<IOMemoryMap> map;
+        IODMACommandSpecification specification{ kIODMACommandSpecificationNoOptions, 0, {} };
+        IOAddressSegment segment{};
+        uint64_t flags = 0;
+        uint32_t count = 1;
+
+        CHECK(IOBufferMemoryDescriptor::Create(kIOMemoryDirectionInOut, 100, 0, buffer.attach()) == kIOReturnSuccess);
+        CHECK(IOMemoryDescriptor::CreateSubMemoryDescriptor(kIOMemoryDirectionInOut, 50, 50, buffer.get(), part.attach()) == kIOReturnSuccess);
+        CHECK(buffer->CreateMapping(0, 0, 0, 0, 0, map.attach()) == kIOReturnSuccess && map->GetLength() == 100);
+        CHECK(IODMACommand::Create(nullptr, 0, &specification, command.attach()) == kIOReturnSuccess);
+        CHECK(command->PrepareForDMA(0, part.get(), 0, 0, &flags, &count, &segment) == kIOReturnSuccess && segment.length == 50);
+        bytes_at(segment.address)[0] = 8;
+        CHECK(bytes_at(map->GetAddress())[50] == 8);
+        CHECK(std::min(uint64_t(5), NSEC_PER_SEC) == 5 && std::max(kSecondScale, uint64_t(5)) == NSEC_PER_SEC);
+}
+#endif
 
 /* --- IOLib.h --- */
 
@@ -318,6 +348,30 @@ static void taken_for_granted()
         CHECK(attributes(1, 2) == 1 && sizeof(Before) > 8);
 }
 
+struct Element {
+        int number;
+        TAILQ_ENTRY(Element) link;
+};
+
+static void queues()
+{
+        TAILQ_HEAD(Elements, Element) head;
+        Element elements[3] = {}, *element, *next;
+        int sum = 0;
+
+        TAILQ_INIT(&head);
+        for (int i = 0; i < 3; i++) {
+                elements[i].number = i + 1;
+                TAILQ_INSERT_TAIL(&head, &elements[i], link);
+        }
+        TAILQ_FOREACH_SAFE(element, &head, link, next) {
+                sum = 10 * sum + element->number;
+                TAILQ_REMOVE(&head, element, link);
+                memset(element, 0xff, sizeof(*element));
+        }
+        CHECK(sum == 123 && TAILQ_EMPTY(&head));
+}
+
 static void lines()
 {
         IOLog("a line of %s\n", "IOLog");
@@ -330,6 +384,9 @@ int main()
         buffers();
         joined();
         dma();
+#if __cplusplus >= 201703L
+        shared_pointers();
+#endif
         allocations();
         locks();
         once_and_keys();
@@ -337,6 +394,7 @@ int main()
         arguments_and_numbers();
         byte_orders();
         taken_for_granted();
+        queues();
         lines();
         return 0;
 }
