@@ -256,3 +256,31 @@ static inline int run_tests(const char *name, const TTest *const *tests, size_t 
         srunner_free(runner);
         return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
+
+/* --- a registry that serves --- */
+
+#define ID "com.example.driver.x"
+
+/* A registry with one driver in service, in host 1. */
+static inline AMB_UNUSED struct amb_registry *started(uint64_t *ret_entry)
+{
+        struct amb_registry *registry = new_registry(NULL);
+
+        add_bundle(registry, INFO(ID, "<key>x</key>" PERSONALITY("Sensors", "")));
+        drain(registry);
+        *ret_entry = run_driver(registry, 1, ID, 0);
+        return registry;
+}
+
+/* Opens and lets the driver agree; returns the connection. */
+static inline AMB_UNUSED uint64_t opened(struct amb_registry *registry, uint64_t entry, uint64_t host)
+{
+        struct amb_open open;
+
+        ck_assert_int_eq(open_as(registry, entry, 1000, ENTITLED(ID), &open), kIOReturnSuccess);
+        drain(registry);
+        ck_assert_uint_eq(nth(AMB_ACTION_NEW_USER_CLIENT, 0)->connection, open.connection);
+        open_done(registry, host, open.connection, kIOReturnSuccess, USER_CLIENT(""));
+        ck_assert_int_eq(nth(AMB_ACTION_OPEN_RESULT, 0)->code, kIOReturnSuccess);
+        return open.connection;
+}
