@@ -89,12 +89,13 @@ void IODelay(uint64_t microseconds);
 typedef struct IOLock IOLock;
 #define kIOLockAssertOwned 1
 #define kIOLockAssertNotOwned 2
+typedef int IOLockAssertState;
 IOLock *IOLockAlloc(void);
 void IOLockFree(IOLock *lock);
 void IOLockLock(IOLock *lock);
 void IOLockUnlock(IOLock *lock);
 bool IOLockTryLock(IOLock *lock);               /* never waits; true: locked */
-void IOLockAssert(IOLock *lock, int type);
+void IOLockAssert(IOLock *lock, IOLockAssertState type);
 #define IOLockFreeZero(lock)                                                                                            \
         do {                                                                                                            \
                 IOLockFree(lock);                                                                                       \

@@ -4,6 +4,7 @@
  * The C library's lists and queues of macros, with those of Darwin's that it lacks: walks during which the element at hand may be removed,
  * and some short ones. Contract: iig-language 6.1 (headers that sources of drivers take for granted).
  */
+#pragma GCC system_header           /* #include_next is no matter of the program's warnings */
 #include_next <sys/queue.h>
 
 #ifndef SLIST_FOREACH_SAFE
