@@ -16,4 +16,17 @@
 #include <TargetConditionals.h>
 #include <ambidext/cdefs.h>
 #include <libkern/OSByteOrder.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+extern char *program_invocation_short_name;
+/* The program's name without its directory; lives as long as the process. */
+static inline __attribute__((__unused__)) const char *getprogname(void)
+{
+        return program_invocation_short_name;
+}
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -74,6 +74,16 @@ enum {
         DISPATCH_QUEUE_PRIORITY_LOW = -2,
         DISPATCH_QUEUE_PRIORITY_BACKGROUND = -32768
 };
+/* Classes of work, taken as priorities: they make no difference. */
+typedef enum {
+        QOS_CLASS_USER_INTERACTIVE = 0x21,
+        QOS_CLASS_USER_INITIATED = 0x19,
+        QOS_CLASS_DEFAULT = 0x15,
+        QOS_CLASS_UTILITY = 0x11,
+        QOS_CLASS_BACKGROUND = 0x09,
+        QOS_CLASS_UNSPECIFIED = 0x00
+} qos_class_t;
+typedef qos_class_t dispatch_qos_class_t;
 
 /* label: copied, may be NULL. One reference for the caller; NULL: no memory. */
 dispatch_queue_t dispatch_queue_create(const char *label, dispatch_queue_attr_t attribute);

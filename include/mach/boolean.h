@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* boolean_t, TRUE and FALSE. */
+/* Another name for <mach/mach_types.h>; nothing of its own. Contract: real-code 3 'Headers included by client programs'. */
 #include <mach/mach_types.h>

@@ -7,6 +7,7 @@
  */
 #include <stdint.h>
 
+#include <mach/clock_types.h>
 #include <mach/kern_return.h>
 
 typedef uint32_t natural_t;
@@ -36,9 +37,3 @@ typedef uint64_t mach_vm_size_t;
 #ifndef FALSE
 #define FALSE 0
 #endif
-
-/* A time span: seconds and nanoseconds (0 to 999999999). */
-typedef struct mach_timespec {
-        unsigned int tv_sec;
-        int tv_nsec;
-} mach_timespec_t;
