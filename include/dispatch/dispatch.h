@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <mach/clock_types.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -49,12 +51,6 @@ void dispatch_release(dispatch_object_t object);
 
 /* --- points in time --- */
 
-#ifndef NSEC_PER_SEC
-#define NSEC_PER_SEC 1000000000ull
-#define NSEC_PER_MSEC 1000000ull
-#define USEC_PER_SEC 1000000ull
-#define NSEC_PER_USEC 1000ull
-#endif
 /* Nanoseconds of the clock that does not jump; 0 is now. */
 typedef uint64_t dispatch_time_t;
 #define DISPATCH_TIME_NOW (0ull)
