@@ -25,6 +25,8 @@ static const char help[] =
         "  -D NAME[=VALUE]          a macro\n"
         "  -I DIR                   a folder of headers\n"
         "      --sanitize LIST      with address, undefined, address,undefined or thread\n"
+        "      --fuzz               a program NAME-fuzz instead of the bundle, which calls the driver with what libFuzzer thinks "
+                "of\n"
         "  -j N                     so many compilers at once\n"
         "  -v, --verbose            show the commands\n"
         "      --json               results and failures as JSON\n";
@@ -99,6 +101,7 @@ static int take(struct build_options *options, int option, char **argv)
         case 'D': dext_list_add(&request->defines, optarg); return CLI_OK;
         case 'I': dext_list_add(&request->includes, absolute(optarg)); return CLI_OK;
         case 'z': return add_sanitizers(request, optarg);
+        case 'f': request->fuzz = true; return CLI_OK;
         case 'j': return set_jobs(request, optarg);
         case 'v': request->verbose = true; return CLI_OK;
         case 'J': options->json = true; return CLI_OK;
@@ -112,7 +115,9 @@ static int parse(struct build_options *options, int argc, char **argv)
                 { "output", required_argument, NULL, 'o' }, { "target", required_argument, NULL, 't' },
                 { "configuration", required_argument, NULL, 'c' }, { "set", required_argument, NULL, 'e' },
                 { "std", required_argument, NULL, 's' }, { "sanitize", required_argument, NULL, 'z' },
-                { "jobs", required_argument, NULL, 'j' }, { "verbose", no_argument, NULL, 'v' }, { "json", no_argument, NULL, 'J' },
+                { "fuzz", no_argument, NULL, 'f' }, { "jobs", required_argument, NULL, 'j' }, { "verbose", no_argument, NULL,
+                                                                                                'v' }, { "json", no_argument, NULL,
+                                                                                                         'J' },
                 { 0 },
         };
         int option, status;
@@ -121,6 +126,12 @@ static int parse(struct build_options *options, int argc, char **argv)
                 status = take(options, option, argv);
                 if (status != CLI_OK)
                         return status;
+        }
+        if (options->request.fuzz && options->request.sanitizers.count)
+                return cli_say_usage(&cli_build, "--fuzz has the sanitizers address and undefined, and no others");
+        if (options->request.fuzz) {
+                dext_list_add(&options->request.sanitizers, "address");
+                dext_list_add(&options->request.sanitizers, "undefined");
         }
         if (argc - optind > 1)
                 return cli_say_usage(&cli_build, "expected one DIR");
@@ -153,11 +164,11 @@ static void print_member(const char *before, const char *name, const char *text)
         cli_json_string(stdout, text);
 }
 
-static void print_json(const struct dext_result *result, const struct dext_report *report)
+static void print_json(const struct dext_result *result, const struct dext_report *report, bool fuzz)
 {
-        fputs("{\"bundles\": [", stdout);
+        printf("{\"%s\": [", fuzz ? "fuzzers" : "bundles");
         for (size_t i = 0; i < result->count; i++) {
-                print_member(i ? ", {" : "{", "bundle", result->built[i].bundle);
+                print_member(i ? ", {" : "{", fuzz ? "fuzzer" : "bundle", result->built[i].path);
                 print_member(", ", "identifier", result->built[i].identifier);
                 print_member(", ", "target", result->built[i].target);
                 fputs("}", stdout);
@@ -191,10 +202,10 @@ static int build(const struct build_options *options)
         if (status != 0)
                 return say_failures(options->json, &report);
         if (options->json)
-                print_json(&result, &report);
+                print_json(&result, &report, options->request.fuzz);
         else
                 for (size_t i = 0; i < result.count; i++)
-                        puts(result.built[i].bundle);
+                        puts(result.built[i].path);
         return CLI_OK;
 }
 

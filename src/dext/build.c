@@ -63,12 +63,15 @@ static int make_job(struct build *build, size_t index, struct dext_target *targe
 
         job->target = target;
         job->derived = dext_format("%s/derived", folder);
-        job->objects = dext_format("%s/objects", folder);
-        job->product = dext_format("%s/%s", folder, target->executable);
+        /* A fuzzer's are others; both may be wanted in turns. */
+        job->objects = dext_format("%s/%s", folder, build->request->fuzz ? "fuzz-objects" : "objects");
+        job->product = dext_format("%s/%s%s", folder, target->executable, build->request->fuzz ? "-fuzz" : "");
         dext_flags_make(&job->flags, target, build->request, &build->tools, job->derived, build->report);
         const char *headers = dext_format("%s/%s", job->derived, target->product);
         const char *made = dext_format("%s/templates", job->derived);
         if (make_directory(build, headers) != 0 || make_directory(build, made) != 0 || make_directory(build, job->objects) != 0)
+                return DEXT_FAILED;
+        if (build->request->fuzz && dext_fuzz_add(job, &build->infos[index], &build->tools, build->report) != 0)
                 return DEXT_FAILED;
         link_name(job->derived, target->product, target->name);
         link_name(job->derived, target->product, dext_settings_text(&target->settings, "PRODUCT_MODULE_NAME"));
@@ -99,7 +102,7 @@ static int make_jobs(struct build *build)
                         status = DEXT_FAILED;
         if (status != 0 || check_names(build) != 0 || make_output(build) != 0)
                 return DEXT_FAILED;
-        if (build->request->sanitizers.count) {
+        if (build->request->sanitizers.count && !build->request->fuzz) {
                 build->tools.sanitizer = dext_tools_sanitizer(&build->tools, &build->request->sanitizers, build->report);
                 if (!build->tools.sanitizer)
                         return DEXT_FAILED;
@@ -139,6 +142,17 @@ static int check_classes(struct build *build, size_t index)
         return dext_info_check_classes(&build->infos[index], job->target, &names, build->report);
 }
 
+static int make_fuzzer(struct build *build, size_t index, struct dext_built *built)
+{
+        const struct dext_target *target = build->jobs[index].target;
+        const char *path = dext_format("%s/%s-fuzz", build->output, target->product);
+
+        if (check_classes(build, index) != 0 || copy_program(build, build->jobs[index].product, path) != 0)
+                return DEXT_FAILED;
+        *built = (struct dext_built){ target->name, target->identifier, path };
+        return 0;
+}
+
 static int make_bundle(struct build *build, size_t index, struct dext_built *built)
 {
         const struct dext_target *target = build->jobs[index].target;
@@ -169,7 +183,7 @@ static int run(struct build *build, struct dext_result *result)
                 return dext_fail(build->report, "not everything could be compiled; the lines above say where");
         result->built = dext_allocate(build->count * sizeof(*result->built));
         for (size_t i = 0; i < build->count; i++)
-                if (make_bundle(build, i, &result->built[i]) != 0)
+                if ((build->request->fuzz ? make_fuzzer : make_bundle)(build, i, &result->built[i]) != 0)
                         status = DEXT_FAILED;
         result->count = build->count;
         return status;

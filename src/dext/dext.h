@@ -17,6 +17,7 @@
  *      flags.c         the compilers' arguments
  *      ninja.c         build.ninja
  *      elf.c           the classes of a shared object
+ *      fuzz.c          what a fuzzer has besides the driver
  *      build.c         all of it, in order
  *
  * The plan is made anew each time, from the files that are there; ninja does what is out of date, and knows of included headers.
@@ -39,12 +40,14 @@ struct dext_request {
         struct dext_list includes;      /* directories, absolute */
         struct dext_list settings;      /* NAME=VALUE */
         struct dext_list sanitizers;    /* "address", "undefined", "thread" */
+        bool fuzz;                      /* NAME-fuzz, a program of libFuzzer, instead of NAME.dext */
         const char *jobs;               /* NULL: as many as ninja thinks right */
         bool verbose;
 };
 
 struct dext_built {
-        const char *target, *identifier, *bundle;
+        const char *target, *identifier;
+        const char *path;               /* of the bundle, or of the fuzzer */
 };
 
 struct dext_result {
@@ -66,8 +69,9 @@ struct dext_tools {
         const char *clang, *clangxx, *ninja, *iig;      /* absolute */
         struct dext_list headers;       /* directories of the public headers */
         struct dext_list libraries;     /* arguments for linking */
-        const char *library_folder;     /* where libambidext-driver.so lies; may be NULL */
         const char *prefix_header;      /* <ambidext/dext.h>; NULL: not there */
+        struct dext_list client_libraries;      /* likewise, for programs that call drivers */
+        const char *harness;            /* the folder of what a fuzzer is made of besides; may be NULL */
         const char *sanitizer;          /* dext_tools_sanitizer()'s, where one is wanted */
 };
 int dext_tools_find(struct dext_tools *tools, const char *self, struct dext_report *report);
@@ -109,10 +113,16 @@ struct dext_job {
         struct dext_flags flags;
         const char *derived;            /* where generated headers go: DERIVED/NAME/X.h, DERIVED/templates/X.h */
         const char *objects;            /* a directory */
-        const char *product;            /* the shared object */
+        const char *product;            /* the shared object, or the program */
+        struct dext_list more;          /* further C sources, ours */
 };
 int dext_ninja_write(const char *file, const struct dext_job *jobs, size_t count, const struct dext_tools *tools,
                      struct dext_report *report);
+
+/* --- fuzz.c --- */
+struct dext_info;
+/* The harness, and a source with the text of Info.plist, which is written into job->objects. 0; DEXT_FAILED: said. */
+int dext_fuzz_add(struct dext_job *job, const struct dext_info *info, const struct dext_tools *tools, struct dext_report *report);
 
 /* --- elf.c --- */
 /* NAME of each defined gNAMEMetaClass. 0 or -errno; -ENOEXEC: no ELF shared object of this machine. */

@@ -194,6 +194,23 @@ static void make_common(struct dext_flags *flags, const struct dext_target *targ
         add_includes(flags, target, request, tools, derived, report);
 }
 
+static void make_fuzz_link(struct dext_flags *flags, const char *sanitize, const struct dext_tools *tools)
+{
+        const struct dext_list *lists[] = { &tools->libraries, &tools->client_libraries };
+
+        dext_list_add(&flags->link, dext_format("%s,fuzzer", sanitize));
+        /* The driver's classes are found by their symbols. */
+        dext_list_add(&flags->link, "-rdynamic");
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(lists); i++)
+                for (size_t k = 0; k < lists[i]->count; k++) {
+                        dext_list_add(&flags->link, lists[i]->items[k]);
+                        if (strncmp(lists[i]->items[k], "-L", 2) == 0)
+                                dext_list_add(&flags->link, dext_format("-Wl,-rpath,%s", lists[i]->items[k] + 2));
+                }
+        dext_list_add(&flags->link, "-lpthread");
+        dext_list_add(&flags->link, "-lm");
+}
+
 /*
  * What is missing is said when the bundle is linked, and not when it is loaded. A sanitizer's run-time library is not linked into
  * it: the host has it (daemon/sanitizer.c). So its names are missing on purpose, and a second link, with that library, looks for
@@ -230,6 +247,8 @@ void dext_flags_make(struct dext_flags *flags, const struct dext_target *target,
         if (sanitize) {
                 dext_list_add(&base, sanitize);
                 dext_list_add(&base, "-fno-omit-frame-pointer");
+                if (request->fuzz)
+                        dext_list_add(&base, "-fsanitize=fuzzer-no-link");
         }
         dext_list_add(&flags->cxx, dext_format("-std=%s", cxx_standard(target, request)));
         /* DriverKit has none; and the objects' vtables are filled in by hand. */
@@ -243,5 +262,8 @@ void dext_flags_make(struct dext_flags *flags, const struct dext_target *target,
                 add_others(both[i], target, i ? "OTHER_CFLAGS" : "OTHER_CPLUSPLUSFLAGS");
                 add_all(both[i], &flags->common);
         }
-        make_link(flags, sanitize, tools);
+        if (request->fuzz)
+                make_fuzz_link(flags, sanitize, tools);
+        else
+                make_link(flags, sanitize, tools);
 }

@@ -124,6 +124,8 @@ static void write_job(struct dext_text *out, const struct dext_job *job, const s
                 write_source(out, job, derived_path(job, target->interfaces.items[i], ".iig.cpp"), index++, &objects);
         for (size_t i = 0; i < target->sources.count; i++)
                 write_source(out, job, target->sources.items[i], index++, &objects);
+        for (size_t i = 0; i < job->more.count; i++)
+                write_source(out, job, job->more.items[i], index++, &objects);
         if (job->flags.check.count) {
                 dext_text_add(out, "\nbuild %s: link", path_text(dext_format("%s/complete", job->objects)));
                 for (size_t i = 0; i < objects.count; i++)

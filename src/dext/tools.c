@@ -121,41 +121,51 @@ static const char *cut_end(const char *path, const char *end)
 }
 
 /* Of an installation, whose libraries may lie in several places; of a build tree. */
-static int find_pc(struct pc *pc, const char *self)
+static int find_pc(struct pc *pc, const char *self, const char *name)
 {
         static const char *const folders[] = { DEXT_LIBDIR, "lib", "lib64" };
         const char *prefix = cut_end(self, "/bin/ambidext"), *built = cut_end(self, "/src/cli/ambidext");
         for (size_t i = 0; prefix && i < AMB_ARRAY_LENGTH(folders); i++)
-                if (pc_read(pc, dext_format("%s/%s/pkgconfig/ambidext-driver.pc", prefix, folders[i]), prefix) == 0)
+                if (pc_read(pc, dext_format("%s/%s/pkgconfig/%s.pc", prefix, folders[i], name), prefix) == 0)
                         return 0;
-        return built ? pc_read(pc, dext_format("%s/meson-uninstalled/ambidext-driver-uninstalled.pc", built), NULL) : -ENOENT;
+        return built ? pc_read(pc, dext_format("%s/meson-uninstalled/%s-uninstalled.pc", built, name), NULL) : -ENOENT;
+}
+
+static void find_headers(struct dext_tools *tools, const struct pc *pc)
+{
+        struct dext_list words = { 0 };
+        pc_words(pc, &words, pc->cflags);
+        for (size_t i = 0; i < words.count; i++)
+                if (strncmp(words.items[i], "-I", 2) == 0)
+                        dext_list_add_new(&tools->headers, words.items[i] + 2);
+        for (size_t i = 0; i < tools->headers.count && !tools->prefix_header; i++) {
+                const char *path = dext_path_join(tools->headers.items[i], "ambidext/dext.h");
+                tools->prefix_header = dext_is_file(path) ? path : NULL;
+        }
+}
+
+static const char *find_harness(const char *self)
+{
+        const char *prefix = cut_end(self, "/bin/ambidext"), *built = cut_end(self, "/src/cli/ambidext");
+        return prefix ? dext_format("%s/share/ambidext/fuzz", prefix) : built ? dext_format("%s/share/fuzz", built) : NULL;
 }
 
 static int find_ours(struct dext_tools *tools, const char *self, struct dext_report *report)
 {
-        struct pc pc = { 0 };
-        struct dext_list words = { 0 };
+        struct pc pc = { 0 }, client = { 0 };
         AMB_FREE char *iig = amb_program_path_from(self, "iig");
 
         if (!iig)
                 return dext_fail(report, "there is no iig beside this program; is the installation (or the build) whole?");
         tools->iig = dext_copy(iig, strlen(iig));
-        if (find_pc(&pc, self) < 0)
-                return dext_fail(report, "ambidext-driver's pkg-config file, which says where its headers and libraries are, is "
-                                 "not beside "
-                                         "this program; is the installation whole?");
-        pc_words(&pc, &words, pc.cflags);
-        for (size_t i = 0; i < words.count; i++)
-                if (strncmp(words.items[i], "-I", 2) == 0)
-                        dext_list_add(&tools->headers, words.items[i] + 2);
+        if (find_pc(&pc, self, "ambidext-driver") < 0 || find_pc(&client, self, "ambidext") < 0)
+                return dext_fail(report, "the pkg-config files of Ambidext's libraries, which say where headers and libraries "
+                                 "are, are not "
+                                         "beside this program; is the installation whole?");
+        find_headers(tools, &pc);
         pc_words(&pc, &tools->libraries, pc.libraries);
-        for (size_t i = 0; i < tools->libraries.count; i++)
-                if (strncmp(tools->libraries.items[i], "-L", 2) == 0)
-                        tools->library_folder = tools->libraries.items[i] + 2;
-        for (size_t i = 0; i < tools->headers.count && !tools->prefix_header; i++) {
-                const char *path = dext_path_join(tools->headers.items[i], "ambidext/dext.h");
-                tools->prefix_header = dext_is_file(path) ? path : NULL;
-        }
+        pc_words(&client, &tools->client_libraries, client.libraries);
+        tools->harness = find_harness(self);
         return 0;
 }
 

@@ -362,12 +362,26 @@ class Folders(Case):
         self.fails("bell", "--sanitize=address", says="missing()")
 
 
+    def test_fuzzer(self):
+        self.bell()
+        if not (BUILD / "share/fuzz").is_dir():
+            self.fails("bell", "--fuzz", says="the harness that --fuzz needs (share/ambidext/fuzz) is not beside this program")
+            return
+        program, _ = self.build("bell", "--fuzz")
+        self.assertEqual(program, self.work / "bell/build/bell-fuzz")
+        done = subprocess.run([program, "-runs=20"], env=self.environment, cwd=self.work, timeout=100, text=True, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("Done 2", done.stdout)
+
+
 class Mistakes(Case):
     def test_command_line(self):
         self.fails("none", says="none: No such file or directory; build wants the folder of a driver's sources")
         self.fails("bell", "more", status=2, says="expected one DIR")
         self.fails("--sanitize", "memory", status=2, says="there is no sanitizer 'memory'")
         self.fails("--sanitize", "thread,address", status=2, says="exclude one another")
+        self.fails("--fuzz", "--sanitize=thread", status=2, says="--fuzz has the sanitizers address and undefined")
         self.fails("--set", "X", status=2, says="NAME=VALUE")
         self.fails("-j", "0", status=2, says="-j wants a number")
         self.fails("--std", "pascal", status=2, says="'pascal' is no standard")
