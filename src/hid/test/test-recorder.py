@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""test-recorder.py RECORDER: what ambidext-hid-recorder prints of devices, tells them, and does with bad ones and bad lines."""
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+
+DESTROY, START, OPEN, OUTPUT, GET, GET_REPLY, CREATE2, INPUT2, SET, SET_REPLY = 1, 2, 4, 6, 9, 10, 11, 12, 13, 14
+EVENT_SIZE = 4380
+
+
+def check(condition, *what):
+    if not condition:
+        sys.exit(f"not so: {what}")
+
+
+class Recorder:
+    def __init__(self, program, directory):
+        self.path = os.path.join(directory, "hid")
+        self.process = subprocess.Popen([program, self.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+        check(self.line() == {"record": "listening"}, "the first line")
+
+    def connect(self):
+        device = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        device.settimeout(20)
+        device.connect(self.path)
+        return device
+
+    def line(self):
+        return json.loads(self.process.stdout.readline())
+
+    def tell(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+
+def create(name=b"Pad \"1\"\n", descriptor=b"\x05\x01", size=None):
+    return struct.pack("<I128s64s64sHHIIII", CREATE2, name, b"phys", b"uniq", len(descriptor) if size is None else size, 3, 1, 2, 3, 4) \
+        + descriptor
+
+
+def type_of(device):
+    record = device.recv(EVENT_SIZE + 1)
+    check(len(record) == EVENT_SIZE, len(record))
+    return struct.unpack_from("<I", record)[0], record
+
+
+def obliging(recorder):
+    device = recorder.connect()
+    device.send(create())
+    line = recorder.line()
+    check(line == {"device": 1, "record": "create", "name": "Pad \"1\"\n", "phys": "phys", "uniq": "uniq", "bus": 3, "vendor": 1,
+                   "product": 2, "version": 3, "country": 4, "descriptor": "0501"}, line)
+    check(type_of(device)[0] == START and type_of(device)[0] == OPEN, "it starts devices")
+    device.send(struct.pack("<IH", INPUT2, 3) + b"\x01\xab\x00")
+    check(recorder.line() == {"device": 1, "record": "input", "bytes": "01ab00"}, "input")
+
+    recorder.tell("set 1 feature 0x2 02ff")
+    kind, record = type_of(device)
+    check(kind == SET and record[4:14] == b"\x01\0\0\0\x02\x00\x02\x00\x02\xff", record[4:14])
+    device.send(struct.pack("<IIH", SET_REPLY, 1, 0))
+    check(recorder.line() == {"device": 1, "record": "set-reply", "id": 1, "error": 0}, "set-reply")
+    recorder.tell("get 1 input 7")
+    kind, record = type_of(device)
+    check(kind == GET and record[4:10] == b"\x02\0\0\0\x07\x02", record[4:10])
+    device.send(struct.pack("<IIHH", GET_REPLY, 2, 0, 2) + b"\x07\x08")
+    check(recorder.line() == {"device": 1, "record": "get-reply", "id": 2, "error": 0, "bytes": "0708"}, "get-reply")
+    recorder.tell("output 1 05")
+    kind, record = type_of(device)
+    check(kind == OUTPUT and record[4] == 5 and record[4 + 4096:4 + 4099] == b"\x01\x00\x01", "output")
+    return device
+
+
+def bad_lines(recorder, device):
+    """They change nothing; the one after them is carried out."""
+    for line in ["", "   ", "rubbish", "get", "get 1 feature", "get 1 other 1", "get 1 feature 256", "get 1 feature -1", "set 1 output 1 0",
+                 "set 1 output 1 zz", "output 9 00", "output 0 00", "output 99999999999999999999 00", "output 1 " + "00" * 4097,
+                 "x" * 40000, "get 1 feature 1 1 1 1 1"]:
+        recorder.tell(line)
+    recorder.tell("output 1 06")
+    kind, record = type_of(device)
+    check(kind == OUTPUT and record[4] == 6, "the first good line after bad ones")
+
+
+def bad_devices(recorder, device):
+    for number, record in enumerate([b"\x0b", create(size=4097), struct.pack("<IH", INPUT2, 4097), b"\0" * (EVENT_SIZE + 1),
+                                     struct.pack("<IIHH", GET_REPLY, 1, 0, 0xFFFF)]):
+        bad = recorder.connect()
+        bad.send(record)
+        check(recorder.line() == {"device": number + 2, "record": "end"}, record[:8])
+        check(bad.recv(1) == b"", "hung up on")
+        bad.close()
+    device.send(struct.pack("<I", 99))
+    check(recorder.line() == {"device": 1, "record": "other", "type": 99}, "other")
+    device.send(struct.pack("<I", DESTROY))
+    check(recorder.line() == {"device": 1, "record": "destroy"}, "destroy")
+    device.close()
+    check(recorder.line() == {"device": 1, "record": "end"}, "end")
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="amb-recorder-") as directory:
+        recorder = Recorder(sys.argv[1], directory)
+        device = obliging(recorder)
+        bad_lines(recorder, device)
+        bad_devices(recorder, device)
+        recorder.process.stdin.close()
+        recorder.process.send_signal(signal.SIGTERM)
+        said = recorder.process.stderr.read()
+        check(recorder.process.wait(20) == 0, "the end")
+        check(not os.path.exists(recorder.path), "nothing is left")
+        check("there is no device 9" in said and "is none of" in said, said)
+        second = subprocess.run([sys.argv[1], "/nowhere/at/all"], capture_output=True, text=True, check=False)
+        check(second.returncode == 1 and "cannot listen at /nowhere/at/all" in second.stderr, second)
+
+
+main()
