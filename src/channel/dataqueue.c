@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "channel/dataqueue.h"
+
+#include "base/sanitizer.h"
 #include "channel/layout.h"
 
 void amb_dataqueue_padded(struct amb_dataqueue *queue, void *memory, uint32_t size)
@@ -70,6 +72,7 @@ int amb_dataqueue_reserve(const struct amb_dataqueue *queue, uint32_t size, stru
                 .head = head,
                 .tail = tail,
         };
+        amb_race_after(queue->head);
         return 0;
 }
 
@@ -80,6 +83,7 @@ bool amb_dataqueue_publish(const struct amb_dataqueue *queue, const struct amb_d
                 amb_dataqueue_word_store(queue->ring + place->tail, (place->size + queue->rounding) & ~queue->rounding);
         amb_dataqueue_word_store(queue->ring + place->at, place->size);
         /* Release: entry and size are there before the reader sees the new tail. */
+        amb_race_before(queue->tail);
         amb_store_release(queue->tail, place->next);
         if (place->tail == place->head)
                 return true;
@@ -134,6 +138,7 @@ int amb_dataqueue_front(const struct amb_dataqueue *queue, struct amb_dataqueue_
                 return AMB_DATAQUEUE_BROKEN;
         if (!entry_at(queue, head, head < tail ? tail : queue->size, &entry) && (head < tail || !entry_at(queue, 0, tail, &entry)))
                 return AMB_DATAQUEUE_BROKEN;
+        amb_race_after(queue->tail);
         entry.last = entry.next == tail;
         *ret = entry;
         return 0;
@@ -142,6 +147,7 @@ int amb_dataqueue_front(const struct amb_dataqueue *queue, struct amb_dataqueue_
 void amb_dataqueue_consume(const struct amb_dataqueue *queue, const struct amb_dataqueue_entry *entry)
 {
         /* Release: we are done with the bytes that the writer may now use. */
+        amb_race_before(queue->head);
         amb_store_release(queue->head, entry->next);
         if (entry->last)
                 __atomic_thread_fence(__ATOMIC_SEQ_CST);        /* against the one of publish */
