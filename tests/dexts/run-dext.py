@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""run-dext.py DIRECTORY --source SOURCE --build BUILD [--sanitize WHAT] [--keep]
+"""run-dext.py DIRECTORY --source SOURCE --build BUILD [--sanitize WHAT] [--races] [--keep]
 
 Builds a dext as its developer would, builds its client, and runs the client against it in a private registry.
 
@@ -12,6 +12,7 @@ Builds a dext as its developer would, builds its client, and runs the client aga
                           log.expected         may be there: regular expressions, one a line, that the log must match in this order
   --source, --build   where Ambidext's sources lie and where it has been built
   --sanitize WHAT     as `clang -fsanitize=WHAT` ("none": nothing), for dext and client; BUILD must have been built with it
+  --races             builds the dext alone with ThreadSanitizer, for the host that BUILD has; not with --sanitize
   --keep              leaves the directory with bundle, client and log, and says where it is
 
 The bundle's identifier is org.ambidext.test.NAME. The test fails when the client does, when it does not end, and when a sanitizer
@@ -63,7 +64,8 @@ def product_directory(directory):
 def build_dext(arguments, product, work):
     standard = arguments.directory / "standard"
     options = ["--std", standard.read_text().strip()] if standard.exists() else []
-    options += [] if arguments.sanitize == "none" else ["--sanitize", arguments.sanitize]
+    sanitize = "thread" if arguments.races else arguments.sanitize
+    options += [] if sanitize == "none" else ["--sanitize", sanitize]
     said = run("ambidext build", [arguments.build / "src/cli/ambidext", "build", "--output", work / "made", *options, "--set",
                                   f"PRODUCT_BUNDLE_IDENTIFIER=org.ambidext.test.{arguments.directory.name}", product])
     bundle = work / "made" / f"{product.name}.dext"
@@ -139,6 +141,7 @@ def main():
     parser.add_argument("--source", type=lambda path: pathlib.Path(path).resolve(), required=True)
     parser.add_argument("--build", type=lambda path: pathlib.Path(path).resolve(), required=True)
     parser.add_argument("--sanitize", default="none")
+    parser.add_argument("--races", action="store_true")
     parser.add_argument("--keep", action="store_true")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))       # so that the directory goes
