@@ -327,35 +327,44 @@ struct classes {
         int status;
 };
 
-static void check_class(struct classes *classes, const char *name, const char *where)
+/*
+ * A personality's class must be there, or no driver starts. One that a dictionary inside of it names is asked for by Create,
+ * perhaps never: drivers carry dictionaries that their code has forgotten.
+ */
+static void check_class(struct classes *classes, const char *name, const char *where, bool inside)
 {
         struct dext_text known = { 0 };
         if (dext_list_has(classes->names, name))
                 return;
         for (size_t i = 0; i < classes->names->count; i++)
                 dext_text_add(&known, "%s%s", i ? ", " : "", classes->names->items[i]);
-        classes->status = dext_fail(classes->report, "%s: %s: IOUserClass \"%s\" is no class of the driver; it has %s",
-                                    classes->target->info_plist, where, name, known.length ? known.data : "none");
+        const char *what = dext_format("%s: %s: IOUserClass \"%s\" is no class of the driver; it has %s",
+                                       classes->target->info_plist, where, name, known.length ? known.data : "none");
+        if (inside)
+                dext_note(classes->report, "%s; Create will refuse", what);
+        else
+                classes->status = dext_fail(classes->report, "%s", what);
 }
 
-static void check_classes_in(struct classes *classes, OSObject *value, const char *where)
+/* depth 1 are the personalities. */
+static void check_classes_in(struct classes *classes, OSObject *value, const char *where, unsigned int depth)
 {
         OSDictionary *dictionary = value ? OSDynamicCast(OSDictionary, value) : NULL;
         if (!dictionary)
                 return;
         const char *name = OSDictionaryGetStringValue(dictionary, "IOUserClass");
         if (name)
-                check_class(classes, name, where);
+                check_class(classes, name, where, depth > 1);
         for (size_t i = 0; i < OSDictionaryGetCount(dictionary); i++)
                 check_classes_in(classes, OSDictionaryGetValueAt(dictionary, i),
-                                 dext_format("%s, %s", where, OSDictionaryGetKeyAt(dictionary, i)));
+                                 dext_format("%s, %s", where, OSDictionaryGetKeyAt(dictionary, i)), depth + 1);
 }
 
 int dext_info_check_classes(const struct dext_info *info, const struct dext_target *target, const struct dext_list *names,
                             struct dext_report *report)
 {
         struct classes classes = { target, names, report, 0 };
-        check_classes_in(&classes, OSDictionaryGetValue(info->info, "IOKitPersonalities"), "IOKitPersonalities");
+        check_classes_in(&classes, OSDictionaryGetValue(info->info, "IOKitPersonalities"), "IOKitPersonalities", 0);
         return classes.status;
 }
 

@@ -412,7 +412,7 @@ class Mistakes(Case):
             "CFBundleExecutable \"a/b\" must be a file name": {**INFO, "CFBundleExecutable": "a/b"},
             "the key CFBundleIdentifier is missing or empty": {**INFO, "CFBundleIdentifier": "$(NOTHING)"},
             'IOUserClass "Gong" is no class of the driver; it has Bell':
-                {**INFO, "IOKitPersonalities": {"Bell": {**PERSONALITY, "More": {"IOUserClass": "Gong"}}}},
+                {**INFO, "IOKitPersonalities": {"Bell": {**PERSONALITY, "IOUserClass": "Gong"}}},
             **{keys.format(key): {**INFO, "IOKitPersonalities": {"Bell": without(PERSONALITY, key)}}
                for key in ("IOClass", "IOProviderClass", "IOUserClass")},
         }
@@ -422,6 +422,12 @@ class Mistakes(Case):
         number = text[:text.index("<key>IOKitPersonalities")].count("\n") + 1
         self.fails(self.bell(**{"Info.plist": text.replace("<key>IOKitPersonalities", "<kay>IOKitPersonalities")}),
                    says=f"bell/Info.plist: line {number}")
+
+    def test_class_that_nobody_asks_for(self):
+        more = {**PERSONALITY, "More": {"IOClass": "IOUserUserClient", "IOUserClass": "Gong"}}
+        self.bell(**{"Info.plist": {**INFO, "IOKitPersonalities": {"Bell": more}}})
+        _, said = self.build("bell")
+        self.assertIn('Bell, More: IOUserClass "Gong" is no class of the driver; it has Bell; Create will refuse', said)
 
     def test_entitlements(self):
         self.bell(**{"Bell.entitlements": {"com.apple.developer.driverkit": False}})
