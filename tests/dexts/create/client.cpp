@@ -87,6 +87,7 @@ static void check_types()
 
     CHECK_OK(open_rack(kRackClientTypeControl, &control));
     CHECK_CODE(open_rack(kRackClientTypeControl, &again), kIOReturnExclusiveAccess);
+    CHECK_CODE(open_rack(kRackClientTypeBroken, &again), kIOReturnUnsupported);
     CHECK_CODE(open_rack(kRackClientTypeMissing, &again), kIOReturnBadArgument);
     CHECK_CODE(open_rack(77, &again), kIOReturnError);
 

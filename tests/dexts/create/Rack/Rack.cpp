@@ -103,6 +103,9 @@ kern_return_t IMPL(Rack, NewUserClient)
                 ivars->monitors++;
             }
             break;
+        case kRackClientTypeBroken:
+            client = copyClient("NoSuchClassProperties", &ret);
+            break;
         case kRackClientTypeMissing:
             client = copyClient("NoSuchProperties", &ret);
             break;

@@ -7,6 +7,7 @@
 enum RackClientType : uint32_t {
     kRackClientTypeControl = 0,         // one at a time
     kRackClientTypeMonitor = 'moni',    // any number
+    kRackClientTypeBroken  = 'brok',    // names a class that the driver does not have
     kRackClientTypeMissing = 'miss',    // names a dictionary that is not there
 };
 
