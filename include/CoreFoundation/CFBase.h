@@ -27,6 +27,34 @@ extern "C" {
 #endif
 #define CF_INLINE static inline
 
+/* What declarations say to Darwin's analysers and to other languages: nothing here. */
+#define CF_RETURNS_RETAINED
+#define CF_RETURNS_NOT_RETAINED
+#define CF_CONSUMED
+#define CF_RELEASES_ARGUMENT
+#define CF_NOESCAPE
+#define CF_IMPLICIT_BRIDGING_ENABLED
+#define CF_IMPLICIT_BRIDGING_DISABLED
+#define CF_ASSUME_NONNULL_BEGIN
+#define CF_ASSUME_NONNULL_END
+#define CF_BRIDGED_TYPE(type)
+#define CF_BRIDGED_MUTABLE_TYPE(type)
+#define CF_SWIFT_NAME(name)
+#define CF_REFINED_FOR_SWIFT
+#define CF_AVAILABLE(...)
+#define CF_AVAILABLE_MAC(...)
+#define CF_DEPRECATED(...)
+#ifdef __cplusplus
+#define CF_EXTERN_C_BEGIN extern "C" {
+#define CF_EXTERN_C_END }
+#else
+#define CF_EXTERN_C_BEGIN
+#define CF_EXTERN_C_END
+#endif
+/* typedef CF_ENUM(UInt32, Mode) { kModeOne, ... }; a type of that width, and constants. */
+#define CF_ENUM(type, name) type name; enum
+#define CF_OPTIONS(type, name) type name; enum
+
 typedef unsigned char Boolean;
 typedef unsigned char UInt8;
 typedef signed char SInt8;
@@ -44,6 +72,7 @@ typedef UInt32 UTF32Char;
 typedef UInt32 FourCharCode;
 typedef FourCharCode OSType;
 typedef SInt16 OSErr;
+enum { noErr = 0 };
 
 typedef unsigned long CFTypeID;
 typedef unsigned long CFOptionFlags;

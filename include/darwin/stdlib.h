@@ -20,10 +20,11 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-extern char *program_invocation_short_name;
 /* The program's name without its directory; lives as long as the process. */
 static inline __attribute__((__unused__)) const char *getprogname(void)
 {
+        extern char *program_invocation_short_name;
+
         return program_invocation_short_name;
 }
 #ifdef __cplusplus

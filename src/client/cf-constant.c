@@ -13,10 +13,20 @@ const void *kCFBooleanFalse;
 const void *kCFRunLoopDefaultMode;
 const void *kCFRunLoopCommonModes;
 
+extern const void *kCFBundleIdentifierKey, *kCFBundleExecutableKey, *kCFBundleNameKey, *kCFBundleVersionKey;
+const void *kCFBundleIdentifierKey;
+const void *kCFBundleExecutableKey;
+const void *kCFBundleNameKey;
+const void *kCFBundleVersionKey;
+
 __attribute__((constructor(101))) static void constants_fill(void)
 {
         kCFBooleanTrue = kOSBooleanTrue;
         kCFBooleanFalse = kOSBooleanFalse;
         kCFRunLoopDefaultMode = __CFStringMakeConstantString("kCFRunLoopDefaultMode");
         kCFRunLoopCommonModes = __CFStringMakeConstantString("kCFRunLoopCommonModes");
+        kCFBundleIdentifierKey = __CFStringMakeConstantString("CFBundleIdentifier");
+        kCFBundleExecutableKey = __CFStringMakeConstantString("CFBundleExecutable");
+        kCFBundleNameKey = __CFStringMakeConstantString("CFBundleName");
+        kCFBundleVersionKey = __CFStringMakeConstantString("CFBundleVersion");
 }

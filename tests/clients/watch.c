@@ -122,7 +122,7 @@ int main(int argc, const char *argv[])
     className = CFStringCreateWithCString(kCFAllocatorDefault, argc > 1 ? argv[1] : "echo", kCFStringEncodingUTF8);
     propertyDict = CFDictionaryCreateMutable(kCFAllocatorDefault, 0, &kCFTypeDictionaryKeyCallBacks, &kCFTypeDictionaryValueCallBacks);
     CFDictionarySetValue(propertyDict, CFSTR("IOUserClass"), className);
-    CFDictionarySetValue(propertyDict, CFSTR("CFBundleIdentifier"), CFSTR("org.ambidext.echo"));
+    CFDictionarySetValue(propertyDict, kCFBundleIdentifierKey, CFSTR("org.ambidext.echo"));
     CFDictionarySetValue(matchingDict, CFSTR(kIOPropertyMatchKey), propertyDict);
     CFRelease(propertyDict);
     CFRelease(className);
