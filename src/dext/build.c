@@ -202,6 +202,8 @@ int dext_build(const struct dext_request *request, struct dext_result *result, s
                 status = make_jobs(&build);
         if (status == 0)
                 status = run(&build, result);
+        if (status != 0 && build.targets && build.targets->next)
+                dext_note(report, "there are several driver extensions; --target NAME builds one of them");
         for (size_t i = 0; i < build.count; i++)
                 dext_info_end(&build.infos[i]);
         return status;

@@ -102,6 +102,8 @@ static void add_setting_paths(struct dext_flags *flags, const struct dext_target
                         path = dext_copy(path, strlen(path) - 3);
                 if (!*paths.items[i] || (is_system_path(path) && !dext_path_below(path, target->root)))
                         continue;
+                const char *there = dext_path_any_case(path);
+                path = there ? there : path;
                 if (!dext_is_directory(path))
                         dext_note(report, "target %s: %s has %s, which is no folder here", target->name, name, path);
                 else if (recursive)

@@ -12,6 +12,7 @@
 enum { DEPTH_MAX = 12, SOURCE_BYTES = 8 << 20 };
 
 struct survey {
+        const char *directory;
         struct dext_list drivers, broken, others, entitlements;         /* property lists */
         struct dext_list interfaces;
 };
@@ -30,6 +31,18 @@ static void survey_plist(struct survey *survey, const char *path)
         }
 }
 
+/* A template of a driver's Info.plist that nobody has filled in: it counts as what it becomes. */
+static void survey_template(struct survey *survey, const char *path)
+{
+        const char *made = dext_copy(path, strlen(path) - strlen(".in"));
+        AMB_FREE char *bytes = NULL;
+        size_t length;
+        if (dext_is_file(made) || amb_file_read(AT_FDCWD, path, SOURCE_BYTES, &bytes, &length) < 0)
+                return;
+        if (strstr(bytes, "IOKitPersonalities"))
+                dext_list_add(&survey->drivers, made);
+}
+
 static void survey_folder(struct survey *survey, const char *path, int depth)
 {
         static const char *const plists[] = { "plist", "entitlements", NULL }, *const interfaces[] = { "iig", NULL };
@@ -42,6 +55,8 @@ static void survey_folder(struct survey *survey, const char *path, int depth)
                                 survey_folder(survey, inner, depth + 1);
                 } else if (dext_path_has_extension(inner, plists))
                         survey_plist(survey, inner);
+                else if (dext_text_ends(inner, ".plist.in"))
+                        survey_template(survey, inner);
                 else if (dext_path_has_extension(inner, interfaces))
                         dext_list_add(&survey->interfaces, inner);
         }
@@ -190,6 +205,7 @@ static struct dext_target *target_new(const struct survey *survey, const char *p
         add_sources(target, survey, folder, 0, report);
         dext_target_add_folders(target, folder);
         dext_list_add_new(&target->folders, folder);    /* "Core/Engine.hpp", from wherever */
+        dext_target_add_folders(target, survey->directory);
         add_include_folders(target, folder, 0);
         add_include_folders(target, repository_of(folder), 0);
         return target;
@@ -205,7 +221,7 @@ static struct dext_target *only_target(const struct survey *survey, const char *
 
 struct dext_target *dext_folder_read(const char *directory, struct dext_report *report)
 {
-        struct survey survey = { 0 };
+        struct survey survey = { .directory = directory };
         struct dext_target *targets = NULL, **place = &targets;
 
         survey_folder(&survey, directory, 0);

@@ -205,7 +205,9 @@ static void complete(OSDictionary *info, const struct dext_target *target)
         complete_generated(info, &target->settings);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(keys); i++) {
                 const char *value = dext_settings_expand(&target->settings, keys[i][1], NULL);
-                if (!OSDictionaryGetValue(info, keys[i][0]) && *value)
+                const char *given = OSDictionaryGetStringValue(info, keys[i][0]);
+                /* Also what variables of another build system have left empty. */
+                if ((!OSDictionaryGetValue(info, keys[i][0]) || (given && !*given)) && *value)
                         set_text(info, keys[i][0], value);
         }
 }

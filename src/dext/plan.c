@@ -105,7 +105,13 @@ static void find_entitlements(struct dext_target *target, struct dext_report *re
 {
         static const char *const extensions[] = { "entitlements", "plist", NULL };
         struct dext_list folders = { 0 }, found = { 0 };
+        const char *named = target->entitlements;
 
+        if (named && (dext_is_file(named) || dext_is_file(dext_format("%s.in", named))))
+                return;
+        if (named)
+                dext_note(report, "%s: the project names these entitlements, but they are not there", named);
+        target->entitlements = NULL;
         list_folders(&folders, target);
         for (size_t i = 0; i < folders.count; i++) {
                 struct dext_list names = { 0 };
@@ -140,7 +146,10 @@ static int check_target(const struct dext_target *target, struct dext_report *re
 static const char *path_in(const struct dext_target *target, const char *name, const char *fallback)
 {
         const char *value = dext_settings_text(&target->settings, name);
-        return *value ? dext_path_join(target->root, value) : fallback;
+        if (!*value)
+                return fallback;
+        const char *path = dext_path_join(target->root, value), *there = dext_path_any_case(path);
+        return there ? there : path;
 }
 
 static void apply_settings(struct dext_target *target, const struct dext_list *settings)
@@ -163,8 +172,7 @@ int dext_plan(struct dext_target **ret_targets, const struct dext_request *reque
                 status = choose(&targets, request->target, report);
         for (struct dext_target *target = targets; target && status == 0; target = target->next) {
                 apply_settings(target, &request->settings);
-                if (!target->entitlements)
-                        find_entitlements(target, report);
+                find_entitlements(target, report);
                 status = check_target(target, report);
         }
         *ret_targets = targets;

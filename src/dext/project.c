@@ -93,6 +93,8 @@ static const char *path_of(const struct project *project, const struct object *o
 static void add_file(const struct project *project, struct dext_target *target, const char *path)
 {
         static const char *const unknown[] = { "m", "mm", "swift", "s", "S", NULL };
+        const char *there = dext_path_any_case(path);
+        path = there ? there : path;
         if (dext_path_has_extension(path, unknown))
                 dext_note(project->report, "%s: this kind of source is not compiled", path);
         else if (!dext_is_file(path))

@@ -28,6 +28,7 @@ struct scan {
         const struct dext_list *searched;
         struct dext_list visited;               /* also what is yet to be visited, in order */
         struct dext_list told;                  /* families and headers */
+        struct dext_list missing;               /* <names> that are nowhere, in whatever capitals */
         struct dext_report *report;
         int status;
 };
@@ -104,11 +105,56 @@ static const char *make_of_template(struct scan *scan, const char *file, const c
         return text ? path : NULL;
 }
 
+/* A name in other capitals: of a header that is there, or of one that iig will make. */
+static const char *find_any_case(const struct scan *scan, const char *file, const char *name, bool quoted)
+{
+        const struct dext_list *interfaces = &scan->target->interfaces;
+        const char *path = quoted ? dext_path_any_case(dext_path_join(dext_path_directory(file), name)) : NULL;
+        for (size_t i = 0; !path && i < interfaces->count; i++) {
+                const char *header = dext_format("%s.h", dext_path_stem(interfaces->items[i]));
+                if (strcmp(header, name) == 0)
+                        return NULL;
+                if (strcasecmp(header, name) == 0)
+                        return dext_format("%s/%s/%s", dext_path_directory(scan->made), scan->target->product, header);
+        }
+        for (size_t i = 0; !path && i < scan->searched->count; i++)
+                path = dext_path_any_case(dext_path_join(scan->searched->items[i], name));
+        return path;
+}
+
+/* Under the name that is written: a link to it. Names of the system's headers and ours are let alone. */
+static const char *link_any_case(struct scan *scan, const char *file, const char *name, bool quoted)
+{
+        const char *link = dext_path_join(scan->made, name), *path;
+        /* <vector> and its like are looked for a thousand times. */
+        if (!quoted && (!strchr(name, '.') || dext_list_has(&scan->missing, name)))
+                return NULL;
+        if (find_in(&scan->tools->headers, name) || access(dext_format("/usr/include/%s", name), F_OK) == 0 ||
+            !dext_path_below(link, scan->made))
+                return NULL;
+        path = find_any_case(scan, file, name, quoted);
+        if (!path) {
+                if (!quoted)
+                        dext_list_add(&scan->missing, name);
+                return NULL;
+        }
+        unlink(link);
+        int r = dext_directory_make(dext_path_directory(link));
+        if (r == 0 && symlink(path, link) < 0)
+                r = amb_errno();
+        if (r < 0)
+                return NULL;
+        dext_note(scan->report, "%s includes %s, which is called %s: capitals matter here", file, name, dext_path_name(path));
+        return link;
+}
+
 static void follow(struct scan *scan, const char *file, const char *name, bool quoted)
 {
         const char *path = find_included(scan, file, name, quoted);
         if (!path)
                 path = make_of_template(scan, file, name, quoted);
+        if (!path)
+                path = link_any_case(scan, file, name, quoted);
         if (path && scan->visited.count < FILES_MAX)
                 dext_list_add_new(&scan->visited, path);
 }

@@ -247,6 +247,24 @@ bool dext_is_file(const char *path)
         return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+/* Macs do not look at capitals. */
+const char *dext_path_any_case(const char *path)
+{
+        if (access(path, F_OK) == 0)
+                return path;
+        if (strcmp(path, "/") == 0 || !strchr(path, '/'))
+                return NULL;
+        const char *folder = dext_path_any_case(dext_path_directory(path)), *name = dext_path_name(path);
+        struct dext_list names = { 0 };
+        if (!folder)
+                return NULL;
+        dext_directory_list(&names, folder);
+        for (size_t i = 0; i < names.count; i++)
+                if (strcasecmp(names.items[i], name) == 0)
+                        return dext_path_join(folder, names.items[i]);
+        return NULL;
+}
+
 /* --- files --- */
 
 int dext_directory_make(const char *path)

@@ -47,6 +47,8 @@ bool dext_path_below(const char *path, const char *directory);          /* or th
 const char *dext_path_seen(const char *path, const char *directory);
 bool dext_text_ends(const char *text, const char *end);
 bool dext_path_has_extension(const char *path, const char *const *extensions);      /* NULL ends them; without a dot */
+/* The path, or, if nothing is there, one that differs in capitals alone and is there; NULL: nothing. */
+const char *dext_path_any_case(const char *path);
 bool dext_is_directory(const char *path);
 bool dext_is_file(const char *path);
 

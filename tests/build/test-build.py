@@ -344,6 +344,35 @@ class Folders(Case):
         self.fails(folder, says="Bell.cpp")
         self.assertEqual(before, (bundle / "bell").read_bytes())        # a bundle is whole, or not touched
 
+    def test_capitals(self):
+        """Written on a file system that does not look at them."""
+        self.bell(**{"Info.plist": None, "Bell.cpp": None, "Sources/common/Ring.h": "#pragma once\n",
+                     "Sources/Bell.cpp": '#include "Common/ring.h"\n' + BELL.replace("Bell.h", "bell.h")})
+        self.write("bell/support/INFO.plist", INFO)
+        objects = """
+            G = {isa = PBXGroup; children = (F1, F2, ); sourceTree = "<group>"; };
+            S = {isa = PBXSourcesBuildPhase; files = (B1, B2, ); };
+            B1 = {isa = PBXBuildFile; fileRef = F1; }; B2 = {isa = PBXBuildFile; fileRef = F2; };
+            F1 = {isa = PBXFileReference; path = bell.iig; sourceTree = "<group>"; };
+            F2 = {isa = PBXFileReference; path = sources/bell.cpp; sourceTree = "<group>"; };"""
+        settings = {"INFOPLIST_FILE": "Support/Info.plist", "CODE_SIGN_ENTITLEMENTS": "none.entitlements",
+                    "PRODUCT_BUNDLE_IDENTIFIER": "a.b"}
+        self.write("bell/Bell.xcodeproj/project.pbxproj", project("Bell", settings, objects, "S"))
+        bundle, said = self.build("bell")
+        self.assertIn("Bell.cpp includes Common/ring.h, which is called Ring.h: capitals matter here", said)
+        self.assertIn("Bell.cpp includes bell.h, which is called Bell.h: capitals matter here", said)
+        self.assertIn("none.entitlements: the project names these entitlements, but they are not there", said)
+        self.start(bundle, "ls")
+        self.build("bell")
+
+    def test_template_of_another_build_system(self):
+        text = plistlib.dumps({**INFO, "CFBundleIdentifier": "${SOME_IDENTIFIER}", "CFBundleVersion": "@PROJECT_VERSION@"}).decode()
+        self.bell(**{"Info.plist": None, "res/Info.plist.in": text})
+        bundle, said = self.build("bell")
+        self.assertEqual(self.info(bundle)["CFBundleIdentifier"], "local.bell")
+        self.assertEqual(self.info(bundle)["CFBundleVersion"], "1.0")
+        self.assertIn("nothing says what $(SOME_IDENTIFIER) is", said)
+
     def test_names_with_blanks(self):
         folder = self.bell("my $HOME folder/it's")
         bundle, _ = self.build(folder)
@@ -410,7 +439,6 @@ class Mistakes(Case):
             "the key IOKitPersonalities is no dictionary": {**INFO, "IOKitPersonalities": "Bell"},
             "IOKitPersonalities, Bell: not a dictionary": {**INFO, "IOKitPersonalities": {"Bell": "Bell"}},
             "CFBundleExecutable \"a/b\" must be a file name": {**INFO, "CFBundleExecutable": "a/b"},
-            "the key CFBundleIdentifier is missing or empty": {**INFO, "CFBundleIdentifier": "$(NOTHING)"},
             'IOUserClass "Gong" is no class of the driver; it has Bell':
                 {**INFO, "IOKitPersonalities": {"Bell": {**PERSONALITY, "IOUserClass": "Gong"}}},
             **{keys.format(key): {**INFO, "IOKitPersonalities": {"Bell": without(PERSONALITY, key)}}
@@ -418,6 +446,7 @@ class Mistakes(Case):
         }
         for says, info in cases.items():
             self.fails(self.bell(**{"Info.plist": info}), says=["Info.plist: ", says])
+        self.fails(self.bell(), "--set", "PRODUCT_BUNDLE_IDENTIFIER=", says="the key CFBundleIdentifier is missing or empty")
         text = plistlib.dumps(INFO).decode()
         number = text[:text.index("<key>IOKitPersonalities")].count("\n") + 1
         self.fails(self.bell(**{"Info.plist": text.replace("<key>IOKitPersonalities", "<kay>IOKitPersonalities")}),
