@@ -8,7 +8,8 @@
  * as *the application's memory itself*, also where mappings of the same descriptor are snapshots: what the application stores later the
  * device sees, and the other way round where the direction lets the device write; also after the call has returned, as long as the
  * command or anybody else keeps the descriptor. In pages that the argument does not fill, and in memory that cannot be shared, when
- * a call begins or returns (ambidext-memory(7)). A structure input can only be read.
+ * a call begins or returns (ambidext-memory(7)). A structure input can be read; written too, if the application can and lets the driver
+ * name its memory (entitlement org.ambidext.client-memory, or developer mode): existing drivers have devices write it.
  *
  * One command has one preparation at a time. Any thread; calls for one command wait for each other. The first preparation of an
  * application's memory waits for the application.

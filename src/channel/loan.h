@@ -19,7 +19,8 @@
  *
  * options: direction and kIOMemoryDisableCopyOnWrite, as the driver sees them; of the app's own tickets its own word counts (a
  * structure output is shared: In and kIOMemoryDisableCopyOnWrite), but that a host which asks for an input with
- * kIOMemoryDisableCopyOnWrite gets the memory itself, to read: it is for a device. From then on the ticket stays that. Extents lie end to end: the first begins at the range's
+ * kIOMemoryDisableCopyOnWrite gets the memory itself: it is for a device. From then on the ticket stays that. It is lent to be written
+ * only to hosts that may name any memory of the app's, and asked for In; the ANSWER's options say so. Extents lie end to end: the first begins at the range's
  * place inside its page, junctions are on page borders. Without kIOMemoryDisableCopyOnWrite the host makes a snapshot: it
  * copies the files' bytes, unless the file is SEALED, which nobody can change any more.
  *

@@ -393,6 +393,19 @@ static int lend_and_answer(struct amb_loans *loans, struct ticket *ticket, uint3
         return r;
 }
 
+/*
+ * Of an input a device gets the memory itself. It may write it too where the app can, if its driver may name any memory of the app's: a host
+ * that may not has what the call said, to read.
+ */
+static void ticket_for_device(struct amb_loans *loans, struct ticket *ticket, uint32_t options)
+{
+        if (!(options & AMB_LOAN_SHARED) || (ticket->options & AMB_LOAN_SHARED))
+                return;
+        ticket->options |= AMB_LOAN_SHARED | (loans->named ? options & AMB_LOAN_IN : 0);
+        if ((ticket->options & AMB_LOAN_IN) && lend(loans, ticket) < 0)
+                ticket->options &= ~(uint32_t)AMB_LOAN_IN;
+}
+
 /* False: cut off. */
 static bool borrow(struct amb_loans *loans, const struct amb_loan_message *m)
 {
@@ -406,8 +419,7 @@ static bool borrow(struct amb_loans *loans, const struct amb_loan_message *m)
         /* A file for this ticket alone has been sent once; who asks again gets it made again. */
         if (ticket->is_shared)
                 ticket_unlend(loans, ticket);
-        /* Of an input a device gets the memory itself. What the host may do to it stays what the call said. */
-        ticket->options |= m->options & AMB_LOAN_SHARED;
+        ticket_for_device(loans, ticket, m->options);
         r = lend_and_answer(loans, ticket, m->serial, &lent);
         if (!lent) {
                 if (ticket->id & AMB_LOAN_HOST_TICKET)

@@ -110,7 +110,7 @@ START_TEST(tickets_that_are_not)
 }
 END_TEST
 
-/* An input can be read, as a copy or as what it is, whatever the host says of it; and its place and length are the app's word. */
+/* An input can be read, as a copy or as what it is, whatever a host says of it that may not name memory; and its place and length are the app's word. */
 START_TEST(other_options)
 {
         size_t size = 4 * page_bytes();
@@ -123,6 +123,7 @@ START_TEST(other_options)
         setup();
         strcpy(at, canary);
         strcpy(at + 5 * page_bytes(), canary);
+        lender.connection->loans.named = false;
         ck_assert_int_eq(amb_loan_begin(lender.connection, wanted, size, INPUT, &range), 0);
         ticket = range.id;
         for (int i = 0; i < 3; i++) {

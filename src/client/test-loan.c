@@ -344,19 +344,21 @@ static void check_hoard_closed(struct borrower *b)
 }
 
 /*
- * An input that a device works on: asked for as what it is, it is the memory itself, to read, whatever the host says besides. It stays
- * that after the call when the driver keeps it, and is private memory again afterwards.
+ * An input that a device works on: asked for as what it is, it is the memory itself; to write only where the host may name any memory of
+ * the app's. It stays that after the call when the driver keeps it.
  */
-static void check_input_itself(char *at, size_t length)
+static void check_input_itself(char *at, size_t length, bool named)
 {
         struct borrowed snapshot, itself;
 
+        lender.connection->loans.named = named;
         memset(at, 'a', length);
         lend(&lender, at, length, INPUT, &snapshot);
         ck_assert_mem_eq(snapshot.memory, at, length);
         ck_assert(borrower_borrow(lender.borrower, snapshot.ticket, AMB_LOAN_IN | AMB_LOAN_OUT | AMB_LOAN_SHARED, NULL, 0, &itself));
         ck_assert_int_eq(itself.code, 0);
         ck_assert_uint_eq(itself.length, length);
+        ck_assert_uint_eq(itself.options, AMB_LOAN_OUT | AMB_LOAN_SHARED | (named ? AMB_LOAN_IN : 0));
         amb_loan_end(lender.connection, itself.ticket, true);
         for (size_t i = 0; i < length; i += 777) {
                 at[i] = 'b';
@@ -366,6 +368,11 @@ static void check_input_itself(char *at, size_t length)
         at[length - 1] = 'c';
         border(&lender);
         ck_assert_int_eq(itself.memory[length - 1], 'c');
+        if (named) {
+                itself.memory[1] = itself.memory[length / 2] = 'd';
+                border(&lender);
+                ck_assert(at[1] == 'd' && at[length / 2] == 'd');
+        }
         borrowed_unmap(&snapshot);
         borrower_return(lender.borrower, &itself);
         ck_assert_int_eq(at[0], 'b');
@@ -379,10 +386,10 @@ START_TEST(input_itself)
 
         setup();
         for (int use = 0; use < 2; use++) {
-                check_input_itself(block, 8 * page_bytes());            /* whole pages */
-                check_input_itself(block + 100, 5000);                  /* a small one: the host has the file that it is copied to */
-                check_input_itself(heap + 1, 19000);
-                check_input_itself(huge, big);                          /* the second time exchanged for the snapshot */
+                check_input_itself(block, 8 * page_bytes(), false);            /* whole pages */
+                check_input_itself(block + 100, 5000, false);                  /* a small one: the host has the file that it is copied to */
+                check_input_itself(heap + 1, 19000, false);
+                check_input_itself(huge, big, false);                          /* the second time exchanged for the snapshot */
         }
         /* Whole pages are seen at once. */
         lend(&lender, block, 2 * page_bytes(), INPUT, &borrowed);
@@ -392,6 +399,17 @@ START_TEST(input_itself)
         ck_assert_int_eq(borrowed.memory[5], 'd');
         unlend(&lender, &borrowed);
         check_hoard_closed(lender.borrower);
+        check_input_itself(block, 8 * page_bytes(), true);
+        check_input_itself(heap + 1, 19000, true);
+        check_input_itself(huge, big, true);
+        /* What the app cannot write itself is to be read, whoever asks. */
+        lend(&lender, rodata, sizeof(rodata), INPUT, &borrowed);
+        borrowed_unmap(&borrowed);
+        ck_assert(borrower_borrow(lender.borrower, borrowed.ticket, AMB_LOAN_IN | AMB_LOAN_SHARED, NULL, 0, &borrowed));
+        ck_assert_int_eq(borrowed.code, 0);
+        ck_assert_uint_eq(borrowed.options, INPUT | AMB_LOAN_SHARED);
+        ck_assert_mem_eq(borrowed.memory, rodata, sizeof(rodata));
+        unlend(&lender, &borrowed);
         lender_close(&lender);
         ck_assert(is_private(block));
         free(heap);

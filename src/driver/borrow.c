@@ -327,6 +327,9 @@ static void take_message(struct question *q, const struct amb_loan_message *m, i
         } else if (m->kind == AMB_LOAN_ANSWER && fd < 0 && m->serial == serial && !q->answered && m->count <= AMB_LOAN_EXTENTS_MAX) {
                 q->answered = true;
                 q->expected = m->code == 0 ? m->count : 0;
+                /* For a device: the application says whether it may write. */
+                if (q->borrow->of && q->borrow->count == 0)
+                        q->borrow->options &= m->options | ~(uint64_t)AMB_LOAN_IN;
                 q->result = m->code == 0 && m->count > 0 ? 0 : -EFAULT;
                 if (m->code == AMB_LOAN_NOT_PERMITTED)
                         q->result = -EPERM;
@@ -655,6 +658,8 @@ int amb_borrow_itself(IOMemoryDescriptor *memory, IOMemoryDescriptor **ret)
         }
         plan = (struct borrow){ .ticket = borrow->ticket, .count = borrow->count, .options = borrow->options | AMB_LOAN_SHARED,
                                 .offset = borrow->offset, .length = borrow->length, .of = borrow };
+        if (borrow->count == 0)
+                plan.options |= AMB_LOAN_IN;
         pthread_mutex_lock(&borrow->connection->borrows.lock);
         if (!borrow->itself)
                 r = borrow_new(borrow->connection, &plan, borrow->segments, &borrow->itself);

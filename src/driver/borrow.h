@@ -52,7 +52,8 @@ int amb_borrow_named(struct amb_connection *connection, const struct amb_loan_se
 /* The driver keeps an argument: it will be given back. Before the reply that says so. */
 void amb_borrow_keep(IOMemoryDescriptor *memory);
 /*
- * For a device: *ret is the application's memory itself, also where mappings of the descriptor are snapshots; with the same rights, and
- * borrowed when it is mapped for the first time. It belongs to the descriptor, and is that one where it is no snapshot. -ENOMEM.
+ * For a device: *ret is the application's memory itself, also where mappings of the descriptor are snapshots, and is borrowed when it is
+ * mapped for the first time. An argument can be written if the application lends it so, though its descriptor says no such thing: the
+ * device of an existing driver does (real-code 1.1). It belongs to the descriptor, and is that one where it is no snapshot. -ENOMEM.
  */
 int amb_borrow_itself(IOMemoryDescriptor *memory, IOMemoryDescriptor **ret);

@@ -20,7 +20,7 @@
 struct piece {
         uint8_t *at;
         uint64_t length;
-        bool writable;
+        bool writable;                  /* by PerformOperation */
         IOMemoryMap *map;               /* NULL: a buffer's own view */
 };
 
@@ -66,16 +66,18 @@ static bool is_below(const uint8_t *at, uint64_t length, uint64_t bits)
         return bits >= ADDRESS_BITS || ((uint64_t)(uintptr_t)at + length - 1) >> bits == 0;
 }
 
-/* A place for that many bytes below the limit that is free now, `inside` bytes behind the begin of a page. 0: there is none. */
-static uint64_t free_place(uint64_t inside, uint64_t length, uint64_t bits)
+/* A place for that many bytes below the limit that is free now, `inside` bytes behind an aligned address. 0: there is none. */
+static uint64_t free_place(uint64_t inside, uint64_t length, uint64_t bits, uint64_t alignment)
 {
-        uint64_t size = (inside + length + IOVMPageSize - 1) & ~(IOVMPageSize - 1), end = 1ull << bits, step;
+        uint64_t size = (inside + length + IOVMPageSize - 1) & ~(IOVMPageSize - 1), end = 1ull << bits, first, step;
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
 
-        if (size > end - end / 16)
+        first = (end / 16 + alignment - 1) & ~(alignment - 1);
+        if (size > end || first > end - size)
                 return 0;
-        step = ((end - end / 16 - size) / PLACES) & ~(IOVMPageSize - 1);
-        for (uint64_t i = 0, place = end / 16 & ~(IOVMPageSize - 1); i < PLACES; i++, place += step) {
+        step = ((end - first - size) / PLACES) & ~(alignment - 1);
+        for (uint64_t i = 0; i < PLACES; i++) {
+                uint64_t place = first + i * step;
                 void *at = mmap((void *)(uintptr_t)place, size, PROT_NONE, flags, -1, 0);
 
                 if (at == MAP_FAILED)
@@ -88,39 +90,54 @@ static uint64_t free_place(uint64_t inside, uint64_t length, uint64_t bits)
 }
 
 /* Maps it below the limit. Somebody may take the place that was free: some attempts. */
-static kern_return_t map_below(IOMemoryDescriptor *memory, uint64_t offset, uint64_t length, uint64_t inside, uint64_t bits,
-                               IOMemoryMap **ret)
+static kern_return_t map_below(IOMemoryDescriptor *memory, uint64_t options, uint64_t offset, uint64_t length, uint64_t inside,
+                               uint64_t bits, IOMemoryMap **ret)
 {
+        uint64_t alignment = memory->ivars->alignment > IOVMPageSize && offset == 0 ? memory->ivars->alignment : IOVMPageSize;
+
+        options |= kIOMemoryMapFixedAddress;
         for (int i = 0; i < 8; i++) {
-                uint64_t place = free_place(inside, length, bits);
+                uint64_t place = free_place(inside, length, bits, alignment);
 
                 if (place == 0)
                         break;
-                if (IOMemoryDescriptor_CreateMapping(memory, kIOMemoryMapFixedAddress, place, offset, length, 0, ret) == kIOReturnSuccess)
+                if (IOMemoryDescriptor_CreateMapping(memory, options, place, offset, length, 0, ret) == kIOReturnSuccess)
                         return kIOReturnSuccess;
         }
         return kIOReturnNoSpace;
 }
 
-static kern_return_t piece_mapped(IOMemoryDescriptor *memory, uint64_t offset, uint64_t length, uint64_t bits, struct piece *ret)
+/* May only be read: joined memory by its direction; an application's by what it lends. */
+static uint64_t map_options(IOMemoryDescriptor *memory)
 {
         const struct IOMemoryDescriptor_ivars *d = memory->ivars;
-        kern_return_t code = IOMemoryDescriptor_CreateMapping(memory, 0, 0, offset, length, 0, &ret->map);
-        uint64_t address;
+        bool closed = false;
+
+        if (d->kind == AMB_MEMORY_ORIGIN && amb_memory_resolve(memory) == 0) {
+                pthread_mutex_lock(&amb_maps_lock);
+                closed = !d->backing.writable;
+                pthread_mutex_unlock(&amb_maps_lock);
+        }
+        return closed ? kIOMemoryMapReadOnly : 0;
+}
+
+static kern_return_t piece_mapped(IOMemoryDescriptor *memory, uint64_t offset, uint64_t length, uint64_t bits, struct piece *ret)
+{
+        uint64_t options = map_options(memory), address;
+        kern_return_t code = IOMemoryDescriptor_CreateMapping(memory, options, 0, offset, length, 0, &ret->map);
 
         if (code != kIOReturnSuccess)
                 return code;
         address = IOMemoryMap_GetAddress(ret->map);
         if (!is_below((uint8_t *)(uintptr_t)address, length, bits)) {
                 OSObject_release(amb_steal(ret->map));
-                code = map_below(memory, offset, length, address % IOVMPageSize, bits, &ret->map);
+                code = map_below(memory, options, offset, length, address % IOVMPageSize, bits, &ret->map);
                 if (code != kIOReturnSuccess)
                         return code;
                 address = IOMemoryMap_GetAddress(ret->map);
         }
         ret->at = (uint8_t *)(uintptr_t)address;
         ret->length = length;
-        ret->writable = d->kind == AMB_MEMORY_BUFFER || d->direction != kIOMemoryDirectionOut;
         return kIOReturnSuccess;
 }
 
@@ -135,7 +152,7 @@ static bool piece_of_buffer(IOMemoryDescriptor *memory, uint64_t offset, uint64_
         pthread_mutex_lock(&amb_maps_lock);
         fine = amb_memory_whole(d) == 0 && is_below(d->whole.at + offset, length, bits);
         if (fine)
-                *ret = (struct piece){ d->whole.at + offset, length, true, NULL };
+                *ret = (struct piece){ .at = d->whole.at + offset, .length = length };
         pthread_mutex_unlock(&amb_maps_lock);
         return fine;
 }
@@ -151,6 +168,7 @@ static kern_return_t prepare_part(struct preparation *p, const struct amb_memory
                 return kIOReturnNoMemory;
         if (!piece_of_buffer(itself, part->offset, part->length, bits, &piece))
                 code = piece_mapped(itself, part->offset, part->length, bits, &piece);
+        piece.writable = part->whose->ivars->kind == AMB_MEMORY_BUFFER || part->whose->ivars->direction != kIOMemoryDirectionOut;
         return code == kIOReturnSuccess ? piece_add(p, &piece) : code;
 }
 
@@ -163,6 +181,7 @@ static bool prepare_joined(struct preparation *p, const struct amb_memory_part *
         for (uint32_t i = 0; i < count; i++)
                 if (amb_borrow_itself(parts[i].whose, &itself) < 0 || itself != parts[i].whose)
                         return false;
+        piece.writable = p->memory->ivars->direction != kIOMemoryDirectionOut;
         return piece_mapped(p->memory, p->offset, p->length, bits, &piece) == kIOReturnSuccess &&
                piece_add(p, &piece) == kIOReturnSuccess;
 }

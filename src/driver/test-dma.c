@@ -229,7 +229,7 @@ static void check_structure_input(bool mapped_first)
         }
         at = prepare(dma, d, kIOMemoryDirectionOut, 5000);
         ck_assert_uint_eq((uintptr_t)at % P, 0x123);
-        ck_assert_uint_eq(lender.last.options, AMB_LOAN_OUT | AMB_LOAN_SHARED);
+        ck_assert_uint_eq(lender.last.options, AMB_LOAN_IN | AMB_LOAN_OUT | AMB_LOAN_SHARED);
         if (!mapped_first)
                 copy = map(d, &m);
         /* The map is made of what the device has: the application has not been asked to lend it another time. */
@@ -267,6 +267,31 @@ END_TEST
 START_TEST(structure_input_prepared_first)
 {
         check_structure_input(false);
+}
+END_TEST
+
+/* Existing drivers let devices write what their applications call an input: it is, if the application lends it so. */
+START_TEST(structure_input_written)
+{
+        struct lender lender;
+        struct amb_connection *c = borrower(&lender);
+        uint8_t *memory = lender_offer(&lender, 1, AMB_LOAN_WRITABLE, 0x10, 5000), *at;
+        IODMACommand *dma = command(64);
+        IOMemoryDescriptor *d;
+        IOMemoryMap *m;
+
+        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 0x10, .length = 5000 }, AMB_LOAN_OUT, &d), 0);
+        at = prepare(dma, d, kIOMemoryDirectionOut, 5000);
+        ck_assert_ptr_ne(map(d, &m), at);
+        at[1] = 7;
+        ck_assert_int_eq(memory[0x11], 7);
+        ck_assert(faults(map(d, &m), true));
+        ck_assert_int_eq(IODMACommand_PerformOperation(dma, kIODMACommandPerformOperationOptionZero, 1, 1, 0, NULL), kIOReturnUnderrun);
+        OSObject_release(m);
+        OSObject_release(m);
+        OSObject_release(dma);
+        OSObject_release(d);
+        borrower_end(c, &lender);
 }
 END_TEST
 
@@ -396,6 +421,12 @@ START_TEST(address_bits)
         ck_assert_int_eq(at[12345 - 5000 - 3000], bytes(b)[12345 - 3000]);
         OSObject_release(part);
         OSObject_release(c);
+        /* Where the buffer is aligned its place below the limit is, too. */
+        OSObject_release(b);
+        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(3, 3 * P, 16 * P, &b), 0);
+        c = command(32);
+        ck_assert_uint_eq((uintptr_t)prepare(c, b, 3, 3 * P) % (16 * P), 0);
+        OSObject_release(c);
         OSObject_release(narrow);
         OSObject_release(wide);
         OSObject_release(small);
@@ -406,7 +437,7 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
-                create_refuses, buffers, misuse, joined, structure_input_mapped_first, structure_input_prepared_first, named, operations,
+                create_refuses, buffers, misuse, joined, structure_input_mapped_first, structure_input_prepared_first, structure_input_written, named, operations,
                 operations_on_input, address_bits,
         };
 

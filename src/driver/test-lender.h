@@ -75,6 +75,7 @@ static inline void lender_answer(struct lender *l, const struct amb_loan_message
         if (offer) {
                 answer.code = 0;
                 answer.count = 1;
+                answer.options = offer->extent.options & AMB_LOAN_WRITABLE ? borrow->options : borrow->options & ~(uint32_t)AMB_LOAN_IN;
         }
         ck_assert_int_eq(amb_loan_send(l->socket, &answer, -1), 0);
         if (!offer)

@@ -111,7 +111,7 @@ static void end(io_connect_t c)
 
 static void check_input(io_connect_t c, uint8_t *buffer, size_t length)
 {
-        uint64_t out[3] = { 0 };
+        uint64_t out[3] = { 0 }, write[2] = { P + 1, 9 };
         uint32_t outs = 3;
 
         memset(buffer, 1, length);
@@ -126,7 +126,12 @@ static void check_input(io_connect_t c, uint8_t *buffer, size_t length)
         check_seen(c, 0, 2, 1);
         check_seen(c, length / 2, 3, 1);
         check_seen(c, length - 1, 4, 1);
+        /* And what the device writes the application finds: existing drivers fill such buffers. */
+        ck_code(IOConnectCallScalarMethod(c, kWrite, write, 2, NULL, NULL), kIOReturnSuccess);
+        ck_assert_uint_eq(buffer[P + 1], 9);
+        check_seen(c, P + 1, 9, 1);
         end(c);
+        ck_assert_uint_eq(buffer[P + 1], 9);
         ck_assert(buffer[0] == 2 && buffer[length / 2] == 3 && buffer[length - 1] == 4);
 }
 
