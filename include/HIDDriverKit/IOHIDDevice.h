@@ -70,8 +70,8 @@ void IOHIDDevice_setProperty(IOHIDDevice *self, OSObject *key, OSObject *value);
 
 /*
  * --- calls ---
- * Answers getReport or setReport, once; a later answer has no effect. actualByteCount: how much of getReport's buffer counts; more than
- * it has is all of it. Any thread.
+ * Answers getReport or setReport, once; a later answer has no effect. actualByteCount: how much of getReport's buffer counts;
+ * more than it has is all of it. Any thread.
  */
 void IOHIDDevice_CompleteReport(IOHIDDevice *self, OSAction *action, IOReturn status, uint32_t actualByteCount);
 #endif

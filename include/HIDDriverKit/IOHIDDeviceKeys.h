@@ -28,7 +28,7 @@
 #define kIOHIDSampleIntervalKey "SampleInterval"
 #define kIOHIDBatchIntervalKey "BatchInterval"
 #define kIOHIDReportDescriptorKey "ReportDescriptor"            /* data; what newReportDescriptor has given */
-#define kIOHIDRequestTimeoutKey "RequestTimeout"                /* number, microseconds: how long getReport and setReport may take */
+#define kIOHIDRequestTimeoutKey "RequestTimeout"                /* number, microseconds: of getReport and setReport */
 #define kIOHIDBuiltInKey "Built-In"
 #define kIOHIDElementKey "Elements"
 #define kIOHIDCategoryKey "Category"

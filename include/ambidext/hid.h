@@ -5,7 +5,8 @@
  * that host drivers; drivers need none of it. Without a call, each device opens /dev/uhid when it starts.
  *
  * $AMBIDEXT_HID_RECORDER, the path of a SOCK_SEQPACKET socket, takes the place of /dev/uhid: each device connects to it, and who
- * listens there plays the kernel, one struct uhid_event (linux/uhid.h) per message, zeros at its end left out. Manual: ambidext-hid(7).
+ * listens there plays the kernel, one struct uhid_event (linux/uhid.h) per message, zeros at its end left out.
+ * Manual: ambidext-hid(7).
  */
 #ifdef __cplusplus
 extern "C" {
@@ -18,7 +19,7 @@ extern "C" {
  */
 int amb_hid_reserve(unsigned int count);
 
-/* Devices of this process appear nowhere. reason: the rest of the sentence "reports go nowhere: ..." for the log; lives for ever. */
+/* Devices of this process appear nowhere. reason: the rest of the sentence "reports go nowhere: ..." in the log; lives for ever. */
 void amb_hid_deny(const char *reason);
 
 #ifdef __cplusplus

@@ -69,13 +69,17 @@ static bool set_default(OSDictionary *dictionary, const char *key, uint32_t valu
 
 OSDictionary *amb_hid_properties(OSDictionary *description, OSData *descriptor, const struct amb_hid_layout *layout)
 {
+        static const char *const sizes[] = {
+                [kIOHIDReportTypeInput] = kIOHIDMaxInputReportSizeKey,
+                [kIOHIDReportTypeOutput] = kIOHIDMaxOutputReportSizeKey,
+                [kIOHIDReportTypeFeature] = kIOHIDMaxFeatureReportSizeKey,
+        };
         OSDictionary *properties = OSDictionaryCreate();
         bool done = properties && OSDictionary_merge(properties, description) &&
                     OSDictionarySetValue(properties, kIOHIDReportDescriptorKey, descriptor);
 
-        done = done && set_number(properties, kIOHIDMaxInputReportSizeKey, amb_hid_report_size_most(layout, kIOHIDReportTypeInput)) &&
-               set_number(properties, kIOHIDMaxOutputReportSizeKey, amb_hid_report_size_most(layout, kIOHIDReportTypeOutput)) &&
-               set_number(properties, kIOHIDMaxFeatureReportSizeKey, amb_hid_report_size_most(layout, kIOHIDReportTypeFeature));
+        for (IOHIDReportType type = 0; done && type < kIOHIDReportTypeCount; type++)
+                done = set_number(properties, sizes[type], amb_hid_report_size_most(layout, type));
         if (done && layout->usage != 0)
                 done = set_default(properties, kIOHIDPrimaryUsagePageKey, layout->usage_page) &&
                        set_default(properties, kIOHIDPrimaryUsageKey, layout->usage);

@@ -76,8 +76,8 @@ AMB_EXPORT void IOHIDDevice_setProperty(IOHIDDevice *self, OSObject *key, OSObje
                 code = IOService_SetProperties(&self->service, properties);
         OSObject_release(properties);
         if (name && value && code != kIOReturnSuccess)
-                amb_log(AMB_LOG_WARNING, "%s: property %s cannot be set: 0x%08x", OSObject_GetClassName(self), OSStringGetStringPtr(name),
-                        (unsigned int)code);
+                amb_log(AMB_LOG_WARNING, "%s: property %s cannot be set: 0x%08x", OSObject_GetClassName(self),
+                        OSStringGetStringPtr(name), (unsigned int)code);
 }
 
 /* --- to the system --- */
@@ -115,8 +115,8 @@ static kern_return_t hold_input(struct IOHIDDevice_ivars *d, const void *bytes, 
                 free(oldest);
                 d->held_count--;
                 if (!d->dropped)
-                        amb_log(AMB_LOG_NOTICE, "HID device \"%s\": the kernel has not started it yet, and more than %d reports wait: "
-                                "the oldest go", d->name, AMB_HID_HELD_MOST);
+                        amb_log(AMB_LOG_NOTICE, "HID device \"%s\": the kernel has not started it yet, and more than %d reports "
+                                "wait: the oldest go", d->name, AMB_HID_HELD_MOST);
                 d->dropped = true;
         }
         amb_list_append(&d->held, &held->link);
@@ -161,7 +161,8 @@ AMB_EXPORT kern_return_t IOHIDDevice_handleReport(IOHIDDevice *self, uint64_t ti
         uint64_t length;
         kern_return_t code;
 
-        if (!report || reportLength == 0 || IOMemoryDescriptor_GetLength(report, &length) != kIOReturnSuccess || reportLength > length)
+        if (!report || reportLength == 0 || IOMemoryDescriptor_GetLength(report, &length) != kIOReturnSuccess ||
+            reportLength > length)
                 return kIOReturnBadArgument;
         if (reportType != kIOHIDReportTypeInput)
                 return kIOReturnUnsupported;
@@ -272,8 +273,8 @@ static void on_timer(OSObject *object)
                 ended = amb_hid_requests_end(d, amb_time_now(), false, kIOReturnTimeout);
                 amb_poll_watch(&d->timer);
                 if (ended > 0)
-                        amb_log(AMB_LOG_WARNING, "HID device \"%s\": the driver has not answered %u requests in %u ms", d->name, ended,
-                                d->time_limit);
+                        amb_log(AMB_LOG_WARNING, "HID device \"%s\": the driver has not answered %u requests in %u ms", d->name,
+                                ended, d->time_limit);
         }
         pthread_mutex_unlock(&d->lock);
         while (ended-- > 0)

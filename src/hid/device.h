@@ -4,9 +4,9 @@
  * Inside of IOHIDDevice: the device's wire, what the system has asked and nobody has answered yet, and the reports that wait until
  * the kernel listens.
  *
- * `lock` guards all of it; it is never held while driver code runs. Events are read on the runtime's poll thread, one at a time: the
- * next one when the driver's method for the last has returned, so that a peer can pile up nothing here. Methods run on the queue of
- * the device's setReport, which is its default queue. Both polls know the device without holding it.
+ * `lock` guards all of it; it is never held while driver code runs. Events are read on the runtime's poll thread, one at a time:
+ * the next one when the driver's method for the last has returned, so that a peer can pile up nothing here. Methods run on the
+ * queue of the device's setReport, which is its default queue. Both polls know the device without holding it.
  *
  * A request (report.c) is the action that a driver gets. It holds the device until it is answered; Stop and the time limit answer
  * for a driver that does not, so that holding is no cycle. Who takes `device` out of it is the one who answers.

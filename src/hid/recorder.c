@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ambidext-hid-recorder: plays the kernel for the HID devices of drivers, where there is no /dev/uhid or none is wanted: prints what the
- * devices say, a line of JSON each, and tells them what it is told on standard input (ambidext-hid(7)).
+ * ambidext-hid-recorder: plays the kernel for the HID devices of drivers, where there is no /dev/uhid or none is wanted: prints
+ * what the devices say, a line of JSON each, and tells them what it is told on standard input (ambidext-hid(7)).
  *
- * One thread around poll. A device's records are believed as little as a kernel would believe them: sizes are checked, text is escaped,
- * a device that breaks the rules is hung up on. Output that nobody takes ends the program.
+ * One thread around poll. A device's records are believed as little as a kernel would believe them: sizes are checked, text is
+ * escaped, a device that breaks the rules is hung up on. Output that nobody takes ends the program.
  */
 #include <ctype.h>
 #include <linux/uhid.h>
@@ -68,8 +68,8 @@ static void print_create(size_t device, const struct uhid_create2_req *create)
         print_text("name", create->name, sizeof(create->name));
         print_text("phys", create->phys, sizeof(create->phys));
         print_text("uniq", create->uniq, sizeof(create->uniq));
-        printf(",\"bus\":%u,\"vendor\":%u,\"product\":%u,\"version\":%u,\"country\":%u", create->bus, create->vendor, create->product,
-               create->version, create->country);
+        printf(",\"bus\":%u,\"vendor\":%u,\"product\":%u,\"version\":%u,\"country\":%u", create->bus, create->vendor,
+               create->product, create->version, create->country);
         print_hex("descriptor", create->rd_data, create->rd_size);
         print_end();
 }
@@ -199,7 +199,9 @@ static bool parse_number(const char *text, unsigned long most, unsigned long *re
 
 static bool parse_type(const char *text, uint8_t *ret_type)
 {
-        static const char *const names[] = { [UHID_FEATURE_REPORT] = "feature", [UHID_OUTPUT_REPORT] = "output", [UHID_INPUT_REPORT] = "input" };
+        static const char *const names[] = {
+                [UHID_FEATURE_REPORT] = "feature", [UHID_OUTPUT_REPORT] = "output", [UHID_INPUT_REPORT] = "input",
+        };
 
         for (uint8_t i = 0; text && i < AMB_ARRAY_LENGTH(names); i++)
                 if (strcmp(text, names[i]) == 0) {
@@ -255,8 +257,8 @@ static void on_line(char *line)
         if (count == 0)
                 return;
         if (count < 2 || !parse_number(words[1], DEVICES_MOST, &device) || !read_command(words, count, &event))
-                fprintf(stderr, "ambidext-hid-recorder: \"%s ...\" is none of: get DEVICE TYPE ID; set DEVICE TYPE ID HEX; output DEVICE HEX\n",
-                        words[0]);
+                fprintf(stderr, "ambidext-hid-recorder: \"%s ...\" is none of: get DEVICE TYPE ID; set DEVICE TYPE ID HEX; "
+                        "output DEVICE HEX\n", words[0]);
         else if (device == 0 || device > recorder.count || recorder.devices[device - 1].fd < 0)
                 fprintf(stderr, "ambidext-hid-recorder: there is no device %lu\n", device);
         else
@@ -351,7 +353,8 @@ int main(int argc, char **argv)
 
         if (argc != 2 || argv[1][0] == '-') {
                 fputs("usage: ambidext-hid-recorder SOCKET\n"
-                      "Then: AMBIDEXT_HID_RECORDER=SOCKET ambidext run --dext NAME.dext -- PROGRAM; see ambidext-hid(7).\n", stderr);
+                      "Then: AMBIDEXT_HID_RECORDER=SOCKET ambidext run --dext NAME.dext -- PROGRAM; see ambidext-hid(7).\n",
+                      stderr);
                 return 2;
         }
         sigemptyset(&ends);

@@ -225,8 +225,8 @@ struct asked {
 };
 
 /*
- * Linux's hidraw puts a 0 in front of reports of devices that have no report ids, and uhid leaves it there; drivers expect the report
- * alone. So a first byte of 0 that makes the report one too long goes.
+ * Linux's hidraw wants a 0 in front of reports of devices that have no report ids, and uhid leaves it there; drivers expect the
+ * report alone. So a first byte of 0 that makes the report one too long goes.
  */
 static void drop_no_id(const struct amb_hid_layout *layout, struct asked *asked)
 {

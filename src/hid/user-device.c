@@ -66,8 +66,8 @@ static kern_return_t make_device(IOUserHIDDevice *self, OSDictionary *descriptio
         if (r == 0)
                 return kIOReturnSuccess;
         if (r == AMB_HID_DESCRIPTOR_BAD) {
-                amb_log(AMB_LOG_ERROR, "%s: what newReportDescriptor returned (%zu bytes) is no HID report descriptor: items are cut off, "
-                        "do not nest, or are too large", name, OSDataGetLength(descriptor));
+                amb_log(AMB_LOG_ERROR, "%s: what newReportDescriptor returned (%zu bytes) is no HID report descriptor: items are "
+                        "cut off, do not nest, or are too large", name, OSDataGetLength(descriptor));
                 return kIOReturnBadArgument;
         }
         return r == -ENOMEM ? kIOReturnNoMemory : kIOReturnDeviceError;

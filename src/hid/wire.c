@@ -195,8 +195,8 @@ int amb_hid_wire_open(struct amb_hid_wire *wire, const char *name, const struct 
         if (recorder && *recorder) {
                 r = connect_recorder(recorder, &wire->fd);
                 if (r < 0) {
-                        amb_log(AMB_LOG_ERROR, "HID device \"%s\": nobody records at %s (" RECORDER_VARIABLE "): %s", name, recorder,
-                                strerror(-r));
+                        amb_log(AMB_LOG_ERROR, "HID device \"%s\": nobody records at %s (" RECORDER_VARIABLE "): %s", name,
+                                recorder, strerror(-r));
                         return r;
                 }
                 wire->way = AMB_HID_RECORDER;

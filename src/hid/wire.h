@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The way of one HID device to the system, in uhid's records (linux/uhid.h): the kernel's /dev/uhid, a recorder's socket, or nowhere.
+ * The way of one HID device to the system, in uhid's records (linux/uhid.h): the kernel's /dev/uhid, a recorder's socket, or
+ * nowhere.
  *
  * The peer: the kernel is believed, a recorder is not. What comes is copied, checked against the sizes that uhid allows, and only
  * then told; a recorder that breaks the rules, does not read for a second, or ends, is let go of, and the device goes on nowhere.

@@ -109,14 +109,14 @@ static kern_return_t deal_with(IOHIDDevice *self, IOMemoryDescriptor *report, IO
         return manner == REFUSE || manner == ANSWER_AND_REFUSE ? kIOReturnBadArgument : kIOReturnSuccess;
 }
 
-static kern_return_t test_get(IOHIDDevice *self, IOMemoryDescriptor *report, IOHIDReportType type, IOOptionBits options, uint32_t limit,
-                              OSAction *action)
+static kern_return_t test_get(IOHIDDevice *self, IOMemoryDescriptor *report, IOHIDReportType type, IOOptionBits options,
+                              uint32_t limit, OSAction *action)
 {
         return deal_with(self, report, type, options, limit, action, true);
 }
 
-static kern_return_t test_set(IOHIDDevice *self, IOMemoryDescriptor *report, IOHIDReportType type, IOOptionBits options, uint32_t limit,
-                              OSAction *action)
+static kern_return_t test_set(IOHIDDevice *self, IOMemoryDescriptor *report, IOHIDReportType type, IOOptionBits options,
+                              uint32_t limit, OSAction *action)
 {
         return deal_with(self, report, type, options, limit, action, false);
 }
@@ -255,6 +255,7 @@ static void expect_get_reply(int fd, uint32_t id, int error, const void *bytes, 
 START_TEST(description)
 {
         OSDictionary *properties;
+        OSData *data;
         struct uhid_event event;
         TestHID *device;
         int fd;
@@ -272,7 +273,8 @@ START_TEST(description)
         ck_assert_mem_eq(event.u.create2.rd_data, plain, sizeof(plain));
         ck_assert_int_eq(IOService_CopyProperties((IOService *)device, &properties), 0);
         ck_assert_str_eq(OSDictionaryGetStringValue(properties, kIOHIDProductKey), "Thing");
-        ck_assert_uint_eq(OSDataGetLength(OSDynamicCast(OSData, OSDictionaryGetValue(properties, kIOHIDReportDescriptorKey))), sizeof(plain));
+        data = OSDynamicCast(OSData, OSDictionaryGetValue(properties, kIOHIDReportDescriptorKey));
+        ck_assert_uint_eq(OSDataGetLength(data), sizeof(plain));
         ck_assert_uint_eq(OSDictionaryGetUInt64Value(properties, kIOHIDMaxInputReportSizeKey), 4);
         ck_assert_uint_eq(OSDictionaryGetUInt64Value(properties, kIOHIDMaxFeatureReportSizeKey), 3);
         ck_assert_uint_eq(OSDictionaryGetUInt64Value(properties, kIOHIDPrimaryUsagePageKey), 0xFF00);
@@ -346,6 +348,11 @@ END_TEST
 
 /* --- input --- */
 
+static kern_return_t handle(TestHID *device, IOMemoryDescriptor *memory, uint32_t length, IOHIDReportType type)
+{
+        return amb_invoke(device, IOHIDDevice, handleReport, mach_absolute_time(), memory, length, type, 0);
+}
+
 START_TEST(input)
 {
         struct uhid_event event;
@@ -365,16 +372,15 @@ START_TEST(input)
         ck_assert_int_eq(post_report(device, "3333", 4), 0);
         expect_input(fd, "3333", 4);
         /* A part of the memory. */
-        ck_assert_int_eq(amb_invoke(device, IOHIDDevice, handleReport, 7, memory, 2, kIOHIDReportTypeInput, 0), 0);
+        ck_assert_int_eq(handle(device, memory, 2, kIOHIDReportTypeInput), 0);
         expect_input(fd, "ab", 2);
-        ck_assert_int_eq(amb_invoke(device, IOHIDDevice, handleReport, 0, memory, 5, kIOHIDReportTypeInput, 0), kIOReturnBadArgument);
-        ck_assert_int_eq(amb_invoke(device, IOHIDDevice, handleReport, 0, memory, 0, kIOHIDReportTypeInput, 0), kIOReturnBadArgument);
-        ck_assert_int_eq(amb_invoke(device, IOHIDDevice, handleReport, 0, NULL, 4, kIOHIDReportTypeInput, 0), kIOReturnBadArgument);
-        ck_assert_int_eq(amb_invoke(device, IOHIDDevice, handleReport, 0, memory, 4, kIOHIDReportTypeOutput, 0), kIOReturnUnsupported);
+        ck_assert_int_eq(handle(device, memory, 5, kIOHIDReportTypeInput), kIOReturnBadArgument);
+        ck_assert_int_eq(handle(device, memory, 0, kIOHIDReportTypeInput), kIOReturnBadArgument);
+        ck_assert_int_eq(handle(device, NULL, 4, kIOHIDReportTypeInput), kIOReturnBadArgument);
+        ck_assert_int_eq(handle(device, memory, 4, kIOHIDReportTypeOutput), kIOReturnUnsupported);
         big = memory_of(zeros, sizeof(zeros));
-        ck_assert_int_eq(amb_invoke(device, IOHIDDevice, handleReport, 0, big, sizeof(zeros), kIOHIDReportTypeInput, 0),
-                         kIOReturnMessageTooLarge);
-        ck_assert_int_eq(amb_invoke(device, IOHIDDevice, handleReport, 0, big, AMB_HID_REPORT_MOST, kIOHIDReportTypeInput, 0), 0);
+        ck_assert_int_eq(handle(device, big, sizeof(zeros), kIOHIDReportTypeInput), kIOReturnMessageTooLarge);
+        ck_assert_int_eq(handle(device, big, AMB_HID_REPORT_MOST, kIOHIDReportTypeInput), 0);
         expect_input(fd, zeros, AMB_HID_REPORT_MOST);
         OSObject_release(big);
         OSObject_release(memory);
@@ -803,9 +809,9 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
-                description, without_a_description, does_not_start, freed_without_stop, input, input_waits_within_limits, set_report,
-                get_report, output, time_limit, stop_answers, too_many_requests, breaks_the_rules, odd_records, recorder_ends,
-                recorder_does_not_read, answers_race, nowhere, kernel,
+                description, without_a_description, does_not_start, freed_without_stop, input, input_waits_within_limits,
+                set_report, get_report, output, time_limit, stop_answers, too_many_requests, breaks_the_rules, odd_records,
+                recorder_ends, recorder_does_not_read, answers_race, nowhere, kernel,
         };
 
         return run_tests("hid-device", tests, AMB_ARRAY_LENGTH(tests));

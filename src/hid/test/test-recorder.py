@@ -41,8 +41,8 @@ class Recorder:
 
 
 def create(name=b"Pad \"1\"\n", descriptor=b"\x05\x01", size=None):
-    return struct.pack("<I128s64s64sHHIIII", CREATE2, name, b"phys", b"uniq", len(descriptor) if size is None else size, 3, 1, 2, 3, 4) \
-        + descriptor
+    size = len(descriptor) if size is None else size
+    return struct.pack("<I128s64s64sHHIIII", CREATE2, name, b"phys", b"uniq", size, 3, 1, 2, 3, 4) + descriptor
 
 
 def type_of(device):
@@ -79,9 +79,9 @@ def obliging(recorder):
 
 def bad_lines(recorder, device):
     """They change nothing; the one after them is carried out."""
-    for line in ["", "   ", "rubbish", "get", "get 1 feature", "get 1 other 1", "get 1 feature 256", "get 1 feature -1", "set 1 output 1 0",
-                 "set 1 output 1 zz", "output 9 00", "output 0 00", "output 99999999999999999999 00", "output 1 " + "00" * 4097,
-                 "x" * 40000, "get 1 feature 1 1 1 1 1"]:
+    for line in ["", "   ", "rubbish", "get", "get 1 feature", "get 1 other 1", "get 1 feature 256", "get 1 feature -1",
+                 "set 1 output 1 0", "set 1 output 1 zz", "output 9 00", "output 0 00", "output 99999999999999999999 00",
+                 "output 1 " + "00" * 4097, "x" * 40000, "get 1 feature 1 1 1 1 1"]:
         recorder.tell(line)
     recorder.tell("output 1 06")
     kind, record = type_of(device)
