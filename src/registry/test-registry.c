@@ -149,6 +149,25 @@ START_TEST(hostile_bundles)                     /* [132, 148, 155] */
 }
 END_TEST
 
+START_TEST(what_a_bundle_holds)
+{
+        struct amb_registry *registry = new_registry(NULL);
+        AMB_FREE char *why = NULL;
+
+        ck_assert(!amb_registry_bundle_holds(registry, ID, "com.apple.developer.driverkit"));
+        ck_assert_int_eq(add_bundle_with(registry, INFO(ID, "<key>good</key>" PERSONALITY("X", "")),
+                                         "<dict>" DRIVERKIT "<key>a</key><true/><key>b</key><false/><key>c</key><string>true</string></dict>",
+                                         &why), kIOReturnSuccess);
+        ck_assert(amb_registry_bundle_holds(registry, ID, "com.apple.developer.driverkit"));
+        ck_assert(amb_registry_bundle_holds(registry, ID, "a"));
+        ck_assert(!amb_registry_bundle_holds(registry, ID, "b"));
+        ck_assert(!amb_registry_bundle_holds(registry, ID, "c"));
+        ck_assert(!amb_registry_bundle_holds(registry, ID, "d"));
+        ck_assert(!amb_registry_bundle_holds(registry, "another", "a"));
+        amb_registry_free(registry);
+}
+END_TEST
+
 START_TEST(too_deep_and_too_big)
 {
         struct amb_registry *registry = new_registry(NULL);
@@ -595,8 +614,8 @@ END_TEST
 
 int main(void)
 {
-        const TTest *tests[] = { starts_a_driver, start_fails, categories, hostile_bundles, too_deep_and_too_big, properties,
-                                 create_service, terminate_order, stop_forms, relaunch, no_relaunch, one_process,
+        const TTest *tests[] = { starts_a_driver, start_fails, categories, hostile_bundles, what_a_bundle_holds, too_deep_and_too_big,
+                                 properties, create_service, terminate_order, stop_forms, relaunch, no_relaunch, one_process,
                                  wrong_check_in, driver_entitlements, resource_wait, notifications, subscription_limit, busy,
                                  shutdown_is_one_way, ids_and_generation };
 

@@ -680,6 +680,54 @@ START_TEST(odd_records)
 }
 END_TEST
 
+static uint32_t chance(uint64_t *seed, uint32_t most)
+{
+        *seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+        return (uint32_t)(*seed >> 33) % most;
+}
+
+/* Any records, until the recorder is let go of; then the next device. The driver does this and that with what reaches it. */
+START_TEST(any_records)
+{
+        static const uint32_t types[] = { UHID_OUTPUT, UHID_GET_REPORT, UHID_SET_REPORT, UHID_START, UHID_STOP, UHID_OPEN, 99 };
+        uint64_t seed = 20261122;
+        unsigned int records = 0, answered = 0;
+
+        world_begin();
+        driver.time_limit_us = 1000;
+        while (records < 3000) {
+                struct uhid_event event;
+                uint8_t *bytes = (uint8_t *)&event;
+                TestHID *device;
+                int fd;
+
+                device = device_start(&fd, &event);
+                for (bool there = true; there && records < 3000; records++) {
+                        size_t size = chance(&seed, 4) ? sizeof(event) : chance(&seed, sizeof(event)) + 1;
+
+                        for (size_t i = 0; i < sizeof(event); i++)
+                                bytes[i] = (uint8_t)chance(&seed, 256);
+                        event.type = types[chance(&seed, AMB_ARRAY_LENGTH(types))];
+                        if (chance(&seed, 8))
+                                event.u.set_report.size = (uint16_t)chance(&seed, UHID_DATA_MAX + 1);
+                        if (chance(&seed, 8))
+                                event.u.output.size = (uint16_t)chance(&seed, UHID_DATA_MAX + 1);
+                        if (chance(&seed, 2))
+                                event.u.set_report.rtype = event.u.output.rtype = (uint8_t)chance(&seed, 3);
+                        driver.manner = chance(&seed, 2) ? ANSWER : REFUSE;
+                        there = send(fd, &event, size, MSG_NOSIGNAL) == (ssize_t)size;
+                        while (recv(fd, &event, sizeof(event), MSG_DONTWAIT) > 0)
+                                answered++;
+                }
+                close(fd);
+                device_stop(device, -1);
+        }
+        ck_assert_uint_gt(answered, 100);
+        ck_assert_int_gt(signal_count(&driver.asked), 100);
+        world_end();
+}
+END_TEST
+
 START_TEST(recorder_ends)
 {
         struct uhid_event event;
@@ -810,7 +858,7 @@ int main(void)
 {
         const TTest *const tests[] = {
                 description, without_a_description, does_not_start, freed_without_stop, input, input_waits_within_limits,
-                set_report, get_report, output, time_limit, stop_answers, too_many_requests, breaks_the_rules, odd_records,
+                set_report, get_report, output, time_limit, stop_answers, too_many_requests, breaks_the_rules, odd_records, any_records,
                 recorder_ends, recorder_does_not_read, answers_race, nowhere, kernel,
         };
 
