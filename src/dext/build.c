@@ -16,6 +16,7 @@ struct build {
         struct dext_job *jobs;
         struct dext_info *infos;
         size_t count;
+        int lock;                               /* on `work`, from where it is made to the end */
         const char *output, *work;              /* OUTPUT/ambidext.build */
 };
 
@@ -43,6 +44,11 @@ static int make_output(struct build *build)
         static const char everything[] = "*\n";
         bool there = dext_is_directory(build->output);
         int status = make_directory(build, build->work);
+        if (status == 0) {
+                build->lock = open(build->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                if (build->lock < 0 || flock(build->lock, LOCK_EX) < 0)
+                        status = dext_fail(build->report, "%s: %s", build->work, strerror(errno));
+        }
         if (status == 0 && !there)
                 dext_file_write(dext_format("%s/.gitignore", build->output), everything, sizeof(everything) - 1);
         return status;
@@ -168,17 +174,17 @@ static int make_bundle(struct build *build, size_t index, struct dext_built *bui
 
 static int run(struct build *build, struct dext_result *result)
 {
-        AMB_FD lock = open(build->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         const char *commands = dext_format("%s/compile_commands.json", build->output);
+        bool known = dext_is_file(commands);
         int status = 0;
 
-        if (lock < 0 || flock(lock, LOCK_EX) < 0)
-                return dext_fail(build->report, "%s: %s", build->work, strerror(errno));
         if (dext_ninja_write(dext_format("%s/build.ninja", build->work), build->jobs, build->count, &build->tools,
                              build->report) != 0)
                 return DEXT_FAILED;
         if (dext_tools_write_commands(&build->tools, build->work, commands) == 0)
                 result->compile_commands = commands;
+        if (result->compile_commands && !known)
+                dext_note(build->report, "editors find the compilers' arguments in %s", commands);
         if (dext_tools_run_ninja(&build->tools, build->work, build->request, build->report) != 0)
                 return dext_fail(build->report, "not everything could be compiled; the lines above say where");
         result->built = dext_allocate(build->count * sizeof(*result->built));
@@ -191,9 +197,12 @@ static int run(struct build *build, struct dext_result *result)
 
 int dext_build(const struct dext_request *request, struct dext_result *result, struct dext_report *report)
 {
-        struct build build = { .request = request, .report = report };
+        struct build build = { .request = request, .report = report, .lock = -1 };
 
-        build.output = request->output ? request->output : dext_path_join(request->directory, "build");
+        const char *directory = request->directory;
+        if (dext_text_ends(directory, ".xcodeproj"))
+                directory = dext_path_directory(directory);
+        build.output = request->output ? request->output : dext_path_join(directory, "build");
         build.work = dext_path_join(build.output, "ambidext.build");
         int status = dext_plan(&build.targets, request, report);
         if (status == 0)
@@ -204,6 +213,7 @@ int dext_build(const struct dext_request *request, struct dext_result *result, s
                 status = run(&build, result);
         if (status != 0 && build.targets && build.targets->next)
                 dext_note(report, "there are several driver extensions; --target NAME builds one of them");
+        amb_fd_close(build.lock);
         for (size_t i = 0; i < build.count; i++)
                 dext_info_end(&build.infos[i]);
         return status;

@@ -199,7 +199,9 @@ static struct dext_target *target_new(const struct survey *survey, const char *p
         struct dext_target *target = dext_allocate(sizeof(*target));
         *target = (struct dext_target){ .name = name_of(plist, folder), .root = folder, .info_plist = plist };
         dext_target_defaults(target, target->name);
-        const char *identifier = dext_format("local.%s", dext_rfc1034_identifier(target->name));
+        const char *identifier = dext_plist_server(plist);
+        if (!identifier)
+                identifier = dext_format("local.%s", dext_rfc1034_identifier(target->name));
         dext_settings_set(&target->settings, DEXT_LEVEL_DEFAULT, "PRODUCT_BUNDLE_IDENTIFIER", identifier);
         target->entitlements = entitlements_of(survey, folder, target->name);
         add_sources(target, survey, folder, 0, report);

@@ -69,6 +69,22 @@ enum dext_plist_kind dext_plist_look(const char *path)
         return kind;
 }
 
+const char *dext_plist_server(const char *path)
+{
+        const char *why, *found = NULL;
+        OSDictionary *dictionary = read_dictionary(path, &why);
+        OSDictionary *personalities = dictionary ? OSDictionaryGetDictionaryValue(dictionary, "IOKitPersonalities") : NULL;
+
+        for (size_t i = 0; personalities && !found && i < OSDictionaryGetCount(personalities); i++) {
+                OSDictionary *personality = OSDynamicCast(OSDictionary, OSDictionaryGetValueAt(personalities, i));
+                const char *name = personality ? OSDictionaryGetStringValue(personality, "IOUserServerName") : NULL;
+                if (name && *name && !strchr(name, '$'))
+                        found = dext_copy(name, strlen(name));
+        }
+        OSObject_release((OSObject *)dictionary);
+        return found;
+}
+
 const char *dext_plist_text(const char *path, const char *key)
 {
         const char *why;

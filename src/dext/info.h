@@ -38,5 +38,7 @@ enum dext_plist_kind {
         DEXT_PLIST_ENTITLEMENTS,        /* those of a driver */
 };
 enum dext_plist_kind dext_plist_look(const char *path);
+/* IOUserServerName of a personality, if it has no variables: by custom the bundle's identifier. NULL: none. */
+const char *dext_plist_server(const char *path);
 /* The string that stands under this key in the dictionary at `path`, as it is written, or NULL. */
 const char *dext_plist_text(const char *path, const char *key);

@@ -277,7 +277,8 @@ static void pass_on(FILE *said, bool verbose)
         size_t room = 0;
         bool command = false;
         while (getline(&line, &room, said) >= 0) {
-                bool failed = strncmp(line, "FAILED: ", 8) == 0;
+                const char *word = strstr(line, "FAILED: ");            /* with colours around it, or none */
+                bool failed = word && word - line < 8;
                 bool progress = line[0] == '[' && isdigit((unsigned char)line[1]) && strchr(line, ']');
                 bool ninjas = strncmp(line, "ninja: ", 7) == 0 && strncmp(line, "ninja: error", 12) != 0;
                 if (verbose || !(failed || progress || ninjas || command))
@@ -299,6 +300,9 @@ int dext_tools_run_ninja(const struct dext_tools *tools, const char *directory, 
         }
         if (request->verbose)
                 arguments[count++] = "-v";
+        /* It takes colours out of what goes to a pipe. */
+        if (isatty(STDERR_FILENO))
+                setenv("CLICOLOR_FORCE", "1", 0);
         arguments[count++] = "-k";
         arguments[count++] = "0";
         int fd = start(arguments, true, &pid);

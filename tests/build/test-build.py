@@ -169,6 +169,8 @@ class Projects(Case):
     def test_project_itself_and_target(self):
         bundle, _ = self.build(self.root / "Lamp.xcodeproj", "-o", "out", "--target", "LampDriver")
         self.assertEqual(bundle, self.work / "out/com.example.lamp.driver.dext")
+        bundle, _ = self.build(self.root / "Lamp.xcodeproj")
+        self.assertEqual(bundle, self.root / "build/com.example.lamp.driver.dext")
         self.fails(self.root, "--target", "Lamp", says='there is no driver extension "Lamp"; there is LampDriver')
 
     def test_compile_commands(self):
@@ -314,10 +316,18 @@ class Folders(Case):
         self.assertTrue((bundle / "ringer").is_file())
         self.start(bundle, "ls")
 
+    def test_identifier_of_the_server(self):
+        """Where no project says what the bundle is called, the name of its server does, if it is one."""
+        self.bell(**{"Info.plist": {**INFO, "IOKitPersonalities": {"Bell": {**PERSONALITY,
+                                                                            "IOUserServerName": "org.example.bell"}}}})
+        self.assertEqual(self.info(self.build("bell")[0])["CFBundleIdentifier"], "org.example.bell")
+
     def test_c(self):
         shutil.copytree(SOURCE / "drivers/echo", self.work / "echo")
         bundle, said = self.build("echo", "--std", "gnu11", "-O", "0")
-        self.assertEqual((bundle.name, said), ("echo.dext", ""))
+        self.assertEqual((bundle.name, len(said.splitlines())), ("echo.dext", 1))
+        self.assertIn(f"editors find the compilers' arguments in {self.work}/echo/build/compile_commands.json", said)
+        self.assertEqual(self.build("echo", "--std", "gnu11", "-O", "0")[1], "")
         self.start(bundle, "call", "echo", "0")
 
     def test_options(self):
