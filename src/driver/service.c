@@ -229,8 +229,8 @@ kern_return_t amb_service_start(IOService *service, IOService *provider)
         amb_queue_leave(&frame);
         OSObject_release(queue);
         if (send) {
-                amb_notify_published(service);
                 amb_uplink_register(entry);
+                amb_notify_published(service);
         }
         return code;
 }
@@ -354,10 +354,10 @@ AMB_EXPORT kern_return_t IOService_RegisterService(IOService *self)
         s->registered |= send;
         entry = s->entry;
         pthread_mutex_unlock(&s->lock);
+        if (send)
+                amb_uplink_register(entry);
         if (send && !s->foreign)
                 amb_notify_published(self);
-        if (send && entry != 0)
-                amb_uplink_register(entry);
         return kIOReturnSuccess;
 }
 

@@ -226,7 +226,10 @@ kern_return_t amb_uplink_terminate(uint64_t entry)
 
 void amb_uplink_register(uint64_t entry)
 {
-        tell(REGISTER, entry);
+        struct ask ask = { .operation = REGISTER, .entry = entry };
+
+        if (entry)
+                ask_and_wait(&ask);
 }
 
 void amb_uplink_did_stop(uint64_t entry)

@@ -11,8 +11,9 @@ kern_return_t amb_uplink_create(uint64_t parent, OSDictionary *properties, uint6
 kern_return_t amb_uplink_set_properties(uint64_t entry, OSDictionary *changes, OSArray *removed);
 kern_return_t amb_uplink_set_name(uint64_t entry, const char *name);
 kern_return_t amb_uplink_terminate(uint64_t entry);
-/* These do not wait. */
+/* Returns when the registry has it: who hears of the service afterwards finds it there. */
 void amb_uplink_register(uint64_t entry);
+/* Does not wait. */
 void amb_uplink_did_stop(uint64_t entry);
 
 /* Which daemon it is, counted from 1; 0: there was none yet. */
