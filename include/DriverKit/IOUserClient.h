@@ -106,6 +106,9 @@ AMB_SIZE(IOUserClientMethodDispatch, 32);
 
 #define IOUserClient_ExternalMethod_ID 0x494f556300000001ull
 #define IOUserClient_CopyClientMemoryForType_ID 0x494f556300000002ull
+/* Kinds of callbacks: void method(void *self, OSAction *action, IOReturn status, const uint64_t *asyncData, uint32_t count) */
+#define IOUserClient_AsyncCompletion_ID 0x494f556300000003ull
+#define IOUserClient_KernelCompletion_ID 0x494f556300000004ull
 
 #if defined(__IIG)
 #include <DriverKit/IOUserClient.iig>
@@ -171,7 +174,8 @@ kern_return_t IOUserClient_CopyClientMemoryForType(IOUserClient *self, uint64_t 
  * Sends a completion: the application's callback gets status and asyncData[0 .. asyncDataCount - 1]. Any number of times for
  * one action, from any thread, also after the connection was closed, as long as the driver holds the action. Returns when the
  * completion is on its way; never blocks; reports nothing. More than 16 values: nothing is sent. asyncData may be NULL with a
- * count of 0.
+ * count of 0. An action that the driver has made itself, of the kind IOUserClient_AsyncCompletion_ID, calls its method, later,
+ * on the method's queue.
  */
 void IOUserClient_AsyncCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
                                   uint32_t asyncDataCount);

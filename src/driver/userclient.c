@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ambidext/remote.h>
+
 #include "driver/action.h"
 #include "driver/borrow.h"
 #include "driver/connection.h"
@@ -110,6 +112,50 @@ AMB_EXPORT void IOUserClient_AsyncCompletion(IOUserClient *self, OSAction *actio
                 IOUserClient_KernelCompletion(self, action, status, asyncData, asyncDataCount);
 }
 
+/* --- completions of an action that the driver has made itself: its own method gets them --- */
+
+struct notice {
+        OSAction *action;
+        IOReturn status;
+        uint32_t count;
+        uint64_t values[kIOUserClientAsyncArgumentsCountMax];
+};
+
+static void notice_call(void *context, void (*method)(void), OSObject *target)
+{
+        typedef void (*completed)(OSObject *self, OSAction *action, IOReturn status, const uint64_t *values, uint32_t count);
+        struct notice *notice = context;
+
+        ((completed)method)(target, notice->action, notice->status, notice->values, notice->count);
+}
+
+static void notice_end(void *context)
+{
+        struct notice *notice = context;
+
+        OSObject_release(notice->action);
+        free(notice);
+}
+
+static void complete_here(OSAction *action, IOReturn status, const uint64_t *values, uint32_t count)
+{
+        uint64_t kind = amb_action_msgid(action);
+        struct notice *notice;
+
+        if (kind != IOUserClient_AsyncCompletion_ID && kind != IOUserClient_KernelCompletion_ID)
+                return;
+        notice = calloc(1, sizeof(*notice));
+        if (!notice)
+                return;
+        OSObject_retain(action);
+        notice->action = action;
+        notice->status = status;
+        notice->count = count;
+        if (count > 0)
+                memcpy(notice->values, values, count * sizeof(values[0]));
+        amb_action_post(action, kind, notice, notice_call, notice_end);
+}
+
 AMB_EXPORT void IOUserClient_KernelCompletion(IOUserClient *self, OSAction *action, IOReturn status, const uint64_t *asyncData,
                                               uint32_t asyncDataCount)
 {
@@ -122,6 +168,8 @@ AMB_EXPORT void IOUserClient_KernelCompletion(IOUserClient *self, OSAction *acti
         connection = amb_action_completion(action, &port, &reference);
         if (connection)
                 amb_connection_complete(connection, port, reference, status, asyncData, asyncDataCount);
+        else
+                complete_here(action, status, asyncData, asyncDataCount);
 }
 
 void amb_client_set_connection(IOUserClient *client, struct amb_connection *connection)
