@@ -158,6 +158,20 @@ static void check_payload(io_connect_t connect)
     CHECK_CODE(IOConnectCallStructMethod(connect, kCourierPayload, bytes, sizeof(bytes), NULL, NULL), kIOReturnBadArgument);
 }
 
+/* By way of an action of the driver's own. */
+static void check_returned(io_connect_t connect)
+{
+    for (uint64_t values = 0; values <= 16; values += 4) {
+        struct inbox inbox = { 0 };
+        const uint64_t in[] = { values, 0xe00002d5 };
+        CHECK_OK(ask(connect, kCourierReturn, &inbox, values, in, 2));
+        wait_for(&inbox, 1);
+        CHECK(inbox.values == values && inbox.status == kIOReturnBusy);
+        for (uint64_t i = 0; i < values; i++)
+            CHECK(inbox.data[i] == i * i);
+    }
+}
+
 /* More than fit anywhere, and in order: the last is the last. */
 static void check_storm(io_connect_t connect)
 {
@@ -195,6 +209,7 @@ int main(void)
     check_kept(connect);
     check_codes(connect);
     check_payload(connect);
+    check_returned(connect);
     check_storm(connect);
     check_after_close(connect);
     CHECK_OK(ask(connect, kCourierKeep, &kept, 1, &slot, 1)); /* never completed: Stop lets it go */

@@ -17,6 +17,7 @@ enum {
     kCourierLeave,          // async. slot: keeps the completion in the service, for other connections
     kCourierCollect,        // slot, value: completes what was left, then lets it go
     kCourierStorm,          // async. completions: from the own queue, each with its number, and the last with kCourierStormOver
+    kCourierReturn,         // async. values, status: completes an action of the driver's own first, which passes it on
     kCourierMethods
 };
 

@@ -16,6 +16,8 @@ struct CourierUserClient_IVars {
     Courier * courier;
     IODispatchQueue * queue;
     OSAction * kept[kCourierSlots];
+    OSAction * returned;        // our own
+    OSAction * sender;          // the application's, while something is to come back
 };
 
 bool
@@ -35,6 +37,8 @@ CourierUserClient::free()
     if (ivars) {
         for (auto & action : ivars->kept)
             OSSafeReleaseNULL(action);
+        OSSafeReleaseNULL(ivars->returned);
+        OSSafeReleaseNULL(ivars->sender);
         OSSafeReleaseNULL(ivars->queue);
     }
     IOSafeDeleteNULL(ivars, CourierUserClient_IVars, 1);
@@ -55,9 +59,11 @@ CourierUserClient::Start_Impl(IOService * provider)
         return kIOReturnError;
 
     ret = IODispatchQueue::Create("CourierOut", 0, 0, &ivars->queue);
-    if (ret != kIOReturnSuccess)
+    if (ret != kIOReturnSuccess) {
         LOG("no queue: 0x%08x", ret);
-    return ret;
+        return ret;
+    }
+    return CreateActionReturned(0, &ivars->returned);
 }
 
 kern_return_t
@@ -68,6 +74,7 @@ CourierUserClient::Stop_Impl(IOService * provider)
         for (int i = 0; i < kCourierSlots; i++)
             OSSafeReleaseNULL(ivars->kept[i]);
     });
+    ivars->returned->Cancel(NULL);      // it has us as its target
     return Stop(provider, SUPERDISPATCH);
 }
 
@@ -166,6 +173,34 @@ CourierUserClient::collect(IOUserClientMethodArguments * args)
 }
 
 kern_return_t
+CourierUserClient::sendBack(IOUserClientMethodArguments * args)
+{
+    uint64_t values[kIOUserClientAsyncArgumentsCountMax];
+
+    if (ivars->sender)
+        return kIOReturnBusy;
+    for (uint64_t i = 0; i < kIOUserClientAsyncArgumentsCountMax; i++)
+        values[i] = i * i;
+    ivars->sender = args->completion;
+    ivars->sender->retain();
+    AsyncCompletion(ivars->returned, (IOReturn)args->scalarInput[1], values, (uint32_t)args->scalarInput[0]);
+    memset(values, 0xff, sizeof(values));       // they have been copied
+    return kIOReturnSuccess;
+}
+
+void
+CourierUserClient::Returned_Impl(OSAction * action, IOReturn status, const uint64_t * asyncData, uint32_t asyncDataCount)
+{
+    OSAction * sender = ivars->sender;
+
+    if (action != ivars->returned || !sender)
+        return;
+    ivars->sender = NULL;
+    AsyncCompletion(sender, status, asyncData, asyncDataCount);
+    sender->release();
+}
+
+kern_return_t
 CourierUserClient::storm(IOUserClientMethodArguments * args)
 {
     __block uint64_t number = 0;
@@ -208,6 +243,7 @@ CourierUserClient::ExternalMethod(
         [kCourierLeave]         = { NULL, true, 1, 0, 0, 0 },
         [kCourierCollect]       = { NULL, false, 2, 0, 0, 0 },
         [kCourierStorm]         = { NULL, true, 1, 0, 0, 0 },
+        [kCourierReturn]        = { NULL, true, 2, 0, 0, 0 },
     };
     kern_return_t ret;
 
@@ -228,6 +264,7 @@ CourierUserClient::ExternalMethod(
     case kCourierLeave:         return ivars->courier->leave((uint32_t)arguments->scalarInput[0], arguments->completion);
     case kCourierCollect:       return collect(arguments);
     case kCourierStorm:         return storm(arguments);
+    case kCourierReturn:        return sendBack(arguments);
     default:                    return kIOReturnUnsupported;
     }
 }
