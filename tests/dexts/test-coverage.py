@@ -3,11 +3,12 @@
 """test-coverage.py SOURCE DEXT...
 
 Which dext of tests/dexts shows which part of the interface language, and uses which part of the API: the acceptance list, the
-translator tests and the inventory of the contract (iig-language.md 7, F1 to F45; 8, L1 to L30; 10). Prints the table, and fails when a
-row has nobody, so that a dext can be changed without losing what only it had; and when a dext lies there that no list names.
+translator tests and the inventory of the contract (iig-language.md 7, F1 to F45; 8, L1 to L30; 10). Prints the table, and fails
+when a row has nobody, so that a dext can be changed without losing what only it had; and when a dext lies there that no list
+names.
 
-F rows are looked for in the interfaces of all dexts, the inventory in interfaces and sources, both without comments. L rows name the
-place that tests them: a test of which the pattern is a part, and which fails when the row does not hold.
+F rows are looked for in the interfaces of all dexts, the inventory in interfaces and sources, both without comments. L rows name
+the place that tests them: a test of which the pattern is a part, and which fails when the row does not hold.
 """
 import pathlib
 import re
@@ -53,7 +54,8 @@ FEATURES = {
     "F34": ("const methods", r"\)\s*const\s+LOCALONLY"),
     "F35": ("static inline R M() LOCALONLY", r"static inline\s[^;{}]*\)\s*LOCALONLY"),
     "F36": ("C++ standard headers", r"#include <[a-z_]+>"),
-    "F37": ("a class's pointer returned", rf"(RingBase|Catalog|IOBufferMemoryDescriptor|RingDevice) ?\*\s*{NAME}\([^()]*\)[^;]*LOCALONLY"),
+    "F37": ("a class's pointer returned",
+            rf"(RingBase|Catalog|IOBufferMemoryDescriptor|RingDevice) ?\*\s*{NAME}\([^()]*\)[^;]*LOCALONLY"),
     "F38": ("TARGET, TYPE() on parameters", rf"OSAction \*\s*{NAME} TARGET[^$]*OSAction \*\s*{NAME} TYPE\("),
     "F39": ("QUEUENAME(Q)", r"\bQUEUENAME\("),
     "F40": ("class without access label", lambda text: any(
@@ -113,39 +115,41 @@ TESTS = {
 
 # What public dexts use, hardware families left out: the most used first. Words, unless they are patterns.
 INVENTORY = [
-    "kIOReturnSuccess", r"Start\(\w+, SUPERDISPATCH\)", r"super::Start\(\w+, SUPERDISPATCH\)", "super::init", "ivars->", "RegisterService",
-    r"struct \w+_IVars", "IONewZero", "OSDynamicCast", r"Stop\(\w+, SUPERDISPATCH\)", "super::free", "os_log", "OS_LOG_DEFAULT",
-    "IOSafeDeleteNULL", r"[^:]Create\(this,", "kIOReturnBadArgument", "kIOReturnError", "os/log.h", "OSObject", "DriverKit/IOLib.h",
-    "ExternalMethod", "IOBufferMemoryDescriptor", "IOUserClient", "IOUserClientMethodArguments", "IOUserClientMethodDispatch",
-    "NewUserClient", "OSAction", "OSSafeReleaseNULL", r"\bIMPL\(", "LOCALONLY", "memcpy", "memset", "bcopy", "bzero", r"->release\(\)",
-    r"->retain\(\)", "DriverKit/DriverKit.h", "IOBufferMemoryDescriptor::Create", "IODispatchQueue", "kIOReturnNoMemory", "OSData",
-    "IOMemoryDescriptor", "IOMemoryMap", "scalarInput", r"::\w+_Impl\(", r"\^\{", r"CreateAction\w+\(", "DriverKit/IOUserServer.h",
-    "kIOMemoryDirectionInOut", "kIOMemoryDirectionOutIn", "getBytesNoCopy", "OSDictionary", "OSString", "scalarOutput", "CreateMapping",
-    "kIOReturnUnsupported", "OSData::withBytes", "OSNumber", "structureInput", "__block", "getLength", "IOAddressSegment", "GetAddress",
-    r"super::ExternalMethod\(", "mach_absolute_time", "OSString::withCString", "setObject", r"\bTYPE\(", "getCount",
-    "IOTimerDispatchSource", "OSDictionary::withCapacity", "OSNumber::withNumber", "SetHandler", "GetAddressRange", "getObject",
-    r"->Cancel\(", "kIOReturnNoDevice", "kIOReturnNoResources", "kOSBooleanTrue", "kOSBooleanFalse", "OSArray", "SetEnable",
-    "structureOutput", "CopyDispatchQueue", "DispatchSync", "IOTimerDispatchSource::Create", "OSArray::withCapacity",
-    "DriverKit/OSCollections.h", "OSSharedPtr", r"\.get\(\)", "SetName", "structureInputDescriptor", "WakeAtTime",
-    "arguments->completion", "getCStringNoCopy", "IODispatchQueue::Create", "IODMACommand", "GetLength", r"->Map\(",
-    "kIOMemoryDirectionOut", "kIOReturnNotFound", "kIOReturnNotReady", "mach_timebase_info", r"NewUserClient\(.*SUPERDISPATCH\)",
-    "OSNoRetain", "OSRetain", r"\.reset\(", "OSTypeAlloc", "AsyncCompletion", "CompleteDMA", "CopyClientMemoryForType",
-    "IODataQueueDispatchSource", "IOSleep", "IOUserClientMethodFunction", "kIOReturnNoSpace", r"\.attach\(\)", "PrepareForDMA",
-    "structureOutputDescriptor", "structureOutputMaximumSize", "checkCompletionExists", "Enqueue", "Dequeue", r"\bIOFree\(",
-    "kIOMemoryDirectionIn", "kIOReturnAborted", "kIOTimerClockMachAbsoluteTime", "SetLength", "clock_gettime_nsec_np", "CopyProperties",
-    "DispatchAsync", r"\bIODelete\(", "kIOReturnBusy", "kIOReturnNotPermitted", "kIOReturnUnderrun", "kIOTimerClockUptimeRaw",
-    "kIOTimerClockMonotonicRaw", "namespace", "template", "OSBoolean", "appendBytes", "OSData::withCapacity", "SetDataAvailableHandler",
-    "unsigned32BitValue", "GetProvider", "IODelay", "IOLockAlloc", "IOLockLock", "IOLockUnlock", "IOMallocZero", r"\bIONew\(",
-    "IOUserClientAsyncArgumentsArray", r"kIOMemoryMapCacheMode\w+", "kIOMemoryMapReadOnly", "kIOReturnExclusiveAccess",
-    "kIOReturnTimeout", "kIOServiceDefaultQueueName", "kIOUserClientMemoryReadOnly", "kIOUserClientVariableStructureSize",
-    "OSAction::Create", "GetReference", "OSData::withBytesNoCopy", "OSDictionarySetValue", "SetDispatchQueue", "SetEnableWithCompletion",
-    "SetPowerState", "SetProperties", "Terminate", "CopyClientEntitlements", "CreateSubMemoryDescriptor", "CreateWithMemoryDescriptors",
-    "GetRegistryEntryID", "IODataQueueDispatchSource::Create", "IOLockFree", "IOLockTryLock", r"\bIOLog\(", "IOParseBootArg",
-    "IOServiceNotificationDispatchSource", "iterateObjects", "kIOReturnOverrun", "OSRequiredCast", r"\bQUEUENAME\(", "SearchProperty",
-    "strlcpy", r"\bTARGET\b",
+    "kIOReturnSuccess", r"Start\(\w+, SUPERDISPATCH\)", r"super::Start\(\w+, SUPERDISPATCH\)", "super::init", "ivars->",
+    "RegisterService", r"struct \w+_IVars", "IONewZero", "OSDynamicCast", r"Stop\(\w+, SUPERDISPATCH\)", "super::free", "os_log",
+    "OS_LOG_DEFAULT", "IOSafeDeleteNULL", r"[^:]Create\(this,", "kIOReturnBadArgument", "kIOReturnError", "os/log.h", "OSObject",
+    "DriverKit/IOLib.h", "ExternalMethod", "IOBufferMemoryDescriptor", "IOUserClient", "IOUserClientMethodArguments",
+    "IOUserClientMethodDispatch", "NewUserClient", "OSAction", "OSSafeReleaseNULL", r"\bIMPL\(", "LOCALONLY", "memcpy", "memset",
+    "bcopy", "bzero", r"->release\(\)", r"->retain\(\)", "DriverKit/DriverKit.h", "IOBufferMemoryDescriptor::Create",
+    "IODispatchQueue", "kIOReturnNoMemory", "OSData", "IOMemoryDescriptor", "IOMemoryMap", "scalarInput", r"::\w+_Impl\(",
+    r"\^\{", r"CreateAction\w+\(", "DriverKit/IOUserServer.h", "kIOMemoryDirectionInOut", "kIOMemoryDirectionOutIn",
+    "getBytesNoCopy", "OSDictionary", "OSString", "scalarOutput", "CreateMapping", "kIOReturnUnsupported", "OSData::withBytes",
+    "OSNumber", "structureInput", "__block", "getLength", "IOAddressSegment", "GetAddress", r"super::ExternalMethod\(",
+    "mach_absolute_time", "OSString::withCString", "setObject", r"\bTYPE\(", "getCount", "IOTimerDispatchSource",
+    "OSDictionary::withCapacity", "OSNumber::withNumber", "SetHandler", "GetAddressRange", "getObject", r"->Cancel\(",
+    "kIOReturnNoDevice", "kIOReturnNoResources", "kOSBooleanTrue", "kOSBooleanFalse", "OSArray", "SetEnable", "structureOutput",
+    "CopyDispatchQueue", "DispatchSync", "IOTimerDispatchSource::Create", "OSArray::withCapacity", "DriverKit/OSCollections.h",
+    "OSSharedPtr", r"\.get\(\)", "SetName", "structureInputDescriptor", "WakeAtTime", "arguments->completion", "getCStringNoCopy",
+    "IODispatchQueue::Create", "IODMACommand", "GetLength", r"->Map\(", "kIOMemoryDirectionOut", "kIOReturnNotFound",
+    "kIOReturnNotReady", "mach_timebase_info", r"NewUserClient\(.*SUPERDISPATCH\)", "OSNoRetain", "OSRetain", r"\.reset\(",
+    "OSTypeAlloc", "AsyncCompletion", "CompleteDMA", "CopyClientMemoryForType", "IODataQueueDispatchSource", "IOSleep",
+    "IOUserClientMethodFunction", "kIOReturnNoSpace", r"\.attach\(\)", "PrepareForDMA", "structureOutputDescriptor",
+    "structureOutputMaximumSize", "checkCompletionExists", "Enqueue", "Dequeue", r"\bIOFree\(", "kIOMemoryDirectionIn",
+    "kIOReturnAborted", "kIOTimerClockMachAbsoluteTime", "SetLength", "clock_gettime_nsec_np", "CopyProperties", "DispatchAsync",
+    r"\bIODelete\(", "kIOReturnBusy", "kIOReturnNotPermitted", "kIOReturnUnderrun", "kIOTimerClockUptimeRaw",
+    "kIOTimerClockMonotonicRaw", "namespace", "template", "OSBoolean", "appendBytes", "OSData::withCapacity",
+    "SetDataAvailableHandler", "unsigned32BitValue", "GetProvider", "IODelay", "IOLockAlloc", "IOLockLock", "IOLockUnlock",
+    "IOMallocZero", r"\bIONew\(", "IOUserClientAsyncArgumentsArray", r"kIOMemoryMapCacheMode\w+", "kIOMemoryMapReadOnly",
+    "kIOReturnExclusiveAccess", "kIOReturnTimeout", "kIOServiceDefaultQueueName", "kIOUserClientMemoryReadOnly",
+    "kIOUserClientVariableStructureSize", "OSAction::Create", "GetReference", "OSData::withBytesNoCopy", "OSDictionarySetValue",
+    "SetDispatchQueue", "SetEnableWithCompletion", "SetPowerState", "SetProperties", "Terminate", "CopyClientEntitlements",
+    "CreateSubMemoryDescriptor", "CreateWithMemoryDescriptors", "GetRegistryEntryID", "IODataQueueDispatchSource::Create",
+    "IOLockFree", "IOLockTryLock", r"\bIOLog\(", "IOParseBootArg", "IOServiceNotificationDispatchSource", "iterateObjects",
+    "kIOReturnOverrun", "OSRequiredCast", r"\bQUEUENAME\(", "SearchProperty", "strlcpy", r"\bTARGET\b",
     # Used by none that was counted, and by others.
-    "CreateMemoryDescriptorFromClient", "kIOUserClientQueueNameExternalMethod", "kIODispatchQueueReentrant", "OnQueue", "RunAction",
-    "OSOrderedSet", "OSSet", "SetDataServicedHandler", "OSDictionary::withObjects", "IORecursiveLockAlloc", "IORWLockAlloc",
+    "CreateMemoryDescriptorFromClient", "kIOUserClientQueueNameExternalMethod", "kIODispatchQueueReentrant", "OnQueue",
+    "RunAction", "OSOrderedSet", "OSSet", "SetDataServicedHandler", "OSDictionary::withObjects", "IORecursiveLockAlloc",
+    "IORWLockAlloc",
 ]
 
 
