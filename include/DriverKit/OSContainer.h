@@ -46,6 +46,7 @@ typedef OSString *OSStringPtr;
 typedef OSData *OSDataPtr;
 typedef OSNumber *OSNumberPtr;
 typedef OSBoolean *OSBooleanPtr;
+typedef OSContainer *OSContainerPtr;
 typedef OSCollection *OSCollectionPtr;
 typedef OSArray *OSArrayPtr;
 typedef OSDictionary *OSDictionaryPtr;

@@ -3,8 +3,9 @@
 /*
  * What stands in front of every source of a driver: `ambidext build` compiles with -include ambidext/dext.h. It is what sources
  * written for Darwin take for granted without including anything: that a driver is what is compiled (TARGET_OS_DRIVERKIT),
- * numbers and their network order, bool, memory and strings (strlcpy too), Mach's and POSIX's clocks, Darwin's attributes, versions; and
- * __builtin_available, which is always true: what these headers declare is there. C and C++, also when iig reads an interface.
+ * numbers and their network order, bool, memory and strings (strlcpy too), Mach's types, its and POSIX's clocks, Darwin's
+ * attributes, versions; and __builtin_available, which is always true: what these headers declare is there. C and C++, also when
+ * iig reads an interface.
  *
  * Contract: iig-language 6.2, 6.3, 12; real-code 1.10.
  */
@@ -24,6 +25,7 @@
 #include <TargetConditionals.h>
 #include <ambidext/cdefs.h>
 #include <mach/mach_time.h>
+#include <mach/mach_types.h>
 
 #ifndef __ENVIRONMENT_DRIVERKIT_VERSION_MIN_REQUIRED__
 #define __ENVIRONMENT_DRIVERKIT_VERSION_MIN_REQUIRED__ __DRIVERKIT_VERSION_MIN_REQUIRED

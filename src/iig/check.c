@@ -39,7 +39,7 @@ struct iig_method *iig_find_method(struct iig_class *class, const char *name)
 
 static bool same_parameters(const struct iig_method *a, const struct iig_method *b)
 {
-        if (a->count != b->count)
+        if (a->count != b->count || a->is_variadic != b->is_variadic)
                 return false;
         for (size_t i = 0; i < a->count; i++)
                 if (strcmp(a->parameters[i].canonical, b->parameters[i].canonical) != 0)
@@ -244,6 +244,9 @@ static void check_method(struct iig_file *file, struct iig_method *method)
         const struct iig_method *first = method->overridden;
 
         check_attributes(file, method);
+        if (method->is_variadic && (method->kind != IIG_KIND_LOCAL || iig_is_native(method->owner)))
+                WRONG("%s::%s takes a variable number of arguments, which only a LOCALONLY method of a class in C++ can", method->owner->name,
+                      method->name);
         if (method->kind == IIG_KIND_LOCAL && !iig_is_native(method->owner))
                 return;
         if (method->kind == IIG_KIND_LOCAL) {

@@ -131,6 +131,8 @@ static const char *local_declaration(const struct iig_method *m)
         for (size_t i = 0; i < m->count; i++)
                 iig_add(&text, "%s%s%s%s", i > 0 ? ", " : "", m->parameters[i].declaration, m->parameters[i].initializer ? " = " : "",
                         m->parameters[i].initializer ? m->parameters[i].initializer : "");
+        if (m->is_variadic)
+                iig_add(&text, "%s...", m->count > 0 ? ", " : "");
         iig_add(&text, ")%s", m->is_const ? " const" : "");
         return text.data;
 }

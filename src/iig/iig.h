@@ -80,7 +80,7 @@ struct iig_method {
         const char *name;
         const char *result;             /* as written */
         bool result_is_void, result_is_code, result_is_scalar;
-        bool is_static, is_virtual, is_const;
+        bool is_static, is_virtual, is_const, is_variadic;
         unsigned int attributes;
         const char *type;               /* of TYPE */
         const char *queue;              /* of QUEUENAME */

@@ -467,6 +467,7 @@ static void read_method(struct parse *p, CXCursor cursor)
         method->is_static = clang_CXXMethod_isStatic(cursor);
         method->is_virtual = clang_CXXMethod_isVirtual(cursor);
         method->is_const = clang_CXXMethod_isConst(cursor);
+        method->is_variadic = clang_Cursor_isVariadic(cursor);
         method->count = (size_t)clang_Cursor_getNumArguments(cursor);
         method->parameters = iig_alloc(method->count * sizeof(*method->parameters) + 1);
         read_result(method, clang_getCursorResultType(cursor));

@@ -22,6 +22,7 @@
 struct Dial_IVars
 {
     int32_t                  position;
+    boolean_t                stopping;      /* Mach's types come with DriverKit */
     IOTimerDispatchSource  * timer;
     OSAction               * action;
     DialUserClient         * listener;
@@ -98,6 +99,7 @@ IMPL(Dial, Stop)
 {
     __block _Atomic uint32_t cancelCount = 0;
 
+    ivars->stopping = TRUE;
     if (ivars->timer != NULL) {
         ++cancelCount;
     }
@@ -169,6 +171,9 @@ IMPL(Dial, turnLater)
 void
 IMPL(Dial, TimeIsUp)
 {
+    if (ivars->stopping) {
+        return;
+    }
     turn(100);
     if (ivars->listener != NULL) {
         ivars->listener->ringBell(getPosition());

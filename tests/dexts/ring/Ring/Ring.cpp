@@ -78,6 +78,16 @@ uint32_t RingBase::pull(uint8_t * bytes, uint32_t count, struct RingSlot * slot)
     return count;
 }
 
+uint32_t RingBase::note(char * text, uint32_t size, const char * format, ...) const
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    int length = vsnprintf(text, size, format, arguments);
+    va_end(arguments);
+    return (uint32_t)length;
+}
+
 bool RingBase::state(RingState & state) const
 {
     state.used = used();

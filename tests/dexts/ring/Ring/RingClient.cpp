@@ -122,6 +122,8 @@ uint64_t RingClient::check()
     RingConfig config;
     config.parity = 9;
     add(config.baud == kRingDefaultBaud && ring->Configure(config, "") == -1);
+    char text[32];
+    add(ring->note(text, sizeof(text), "%s of %u", ring->label(), ring->capacity()) == 13 && strcmp(text, "device of 128") == 0);
     OSSafeReleaseNULL(next);
     return bits;
 }

@@ -17,7 +17,7 @@ enum {
     kRingReset,
     kRingSelectors
 };
-#define kRingChecks 14
+#define kRingChecks 15
 
 struct RingConfigure {
     uint32_t baud;
