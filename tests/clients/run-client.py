@@ -8,10 +8,10 @@ there is for its language; runs each program against the bundles in a private re
   SOURCE              NAME.c or NAME.cpp. Beside it may lie: NAME.in, its standard input; NAME.sh, what is run in its place, by bash,
                       with $CLIENT and $AMBIDEXT; NAME.args, its arguments. NAME.out is what it prints: a line that begins with ~ is
                       a regular expression for the rest. clients.entitlements is what it may do.
-  --compile-only      no program is made and nothing is run: SOURCE must compile. "run-client: COMPILER... -OPTION..." in it says by
-                      which compilers and with what
+  --compile-only      no program is made and nothing is run: SOURCE must compile
   --sanitize WHAT     as `clang -fsanitize=WHAT` ("none": nothing); then clang alone compiles
 
+A line "run-client: COMPILER... -OPTION..." in SOURCE says by which compilers it is compiled, and with what besides.
 The test fails when a program's status is not 0, when it prints something else, or when a sanitizer complained.
 """
 import argparse
@@ -26,6 +26,7 @@ import sys
 import tempfile
 
 PATIENCE = 100      # seconds for a program
+SKIPPED = 77        # what meson takes for that
 COMPLAINTS = re.compile(r"(ERROR|WARNING): \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
 
@@ -106,7 +107,11 @@ def compare(wanted, said):
 
 def test(arguments, work):
     arguments.flags = package_flags(arguments.build)
-    for compiler in compilers(arguments.source, arguments.sanitize):
+    with_these = compilers(arguments.source, arguments.sanitize)
+    if not with_these:
+        print(f"{arguments.source.name}: no compiler for it")
+        return SKIPPED
+    for compiler in with_these:
         program = work / f"{arguments.source.stem}-{compiler}"
         compile_client(arguments, compiler, program)
         if not arguments.compile_only:
@@ -116,6 +121,7 @@ def test(arguments, work):
             else:
                 compare(arguments.source.with_suffix(".out").read_text().splitlines(), said)
         print(f"{arguments.source.name}: {compiler}", file=sys.stderr if arguments.show else sys.stdout)
+    return 0
 
 
 def main():
@@ -131,13 +137,12 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))       # so that the directory goes
     work = pathlib.Path(tempfile.mkdtemp(prefix="amb-client-"))
     try:
-        test(arguments, work)
+        return test(arguments, work)
     except Failure as failure:
         print(f"FAILED: {arguments.source.name}: {failure}")
         return 1
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return 0
 
 
 if __name__ == "__main__":
