@@ -172,6 +172,19 @@ out:
         return code;
 }
 
+void amb_bundle_add_program(void)
+{
+        static struct bundle program;
+
+        pthread_mutex_lock(&bundles_lock);
+        if (!program.handle) {
+                program.path = (char *)"the program";
+                program.handle = dlopen(NULL, RTLD_NOW);
+                amb_list_append(&bundles, &program.link);
+        }
+        pthread_mutex_unlock(&bundles_lock);
+}
+
 static bool is_identifier(const char *name)
 {
         size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");

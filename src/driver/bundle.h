@@ -11,6 +11,9 @@
 /* kIOReturnNotFound, kIOReturnUnsupported, kIOReturnNoMemory: then *ret_message (malloc, or NULL) is a sentence for people. */
 kern_return_t amb_bundle_load(const char *path, char **ret_message);
 
+/* The program itself, with the libraries it was linked with, counts as a bundle. */
+void amb_bundle_add_program(void);
+
 /*
  * The class `name` of a loaded bundle: the symbol gNAMEMetaClass. NULL: then *ret_message says which symbol is missing in
  * which file, and what to write there.

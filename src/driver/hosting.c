@@ -11,6 +11,7 @@
 #include "control/bus.h"
 #include "control/value.h"
 #include "driver/bundle.h"
+#include "driver/opening.h"
 #include "driver/pool.h"
 #include "driver/queue.h"
 #include "driver/server.h"
@@ -141,42 +142,18 @@ static int on_load_module(sd_bus_message *call, void *userdata, sd_bus_error *er
 
 /* --- Start --- */
 
-/* An instance of the class that the personality names. */
-static kern_return_t make_service(struct job *job, IOService **ret_service)
-{
-        const OSMetaClass *meta = amb_bundle_class(job->user_class, &job->message);
-        OSObject *object;
-
-        if (!meta) {
-                amb_log(AMB_LOG_ERROR, "%s", job->message ? job->message : "no memory");
-                return kIOReturnUnsupportedMode;
-        }
-        object = amb_object_new(meta);
-        if (!object || !OSDynamicCast(IOService, object)) {
-                amb_log(AMB_LOG_ERROR, "class %s %s", job->user_class, object ? "is no IOService" : "refused to be initialised");
-                OSObject_release(object);
-                return object ? kIOReturnUnsupportedMode : kIOReturnError;
-        }
-        *ret_service = (IOService *)object;
-        return kIOReturnSuccess;
-}
-
 static void start_work(struct job *job)
 {
         IOService *provider = amb_table_find(job->provider), *service = NULL;
 
-        job->code = make_service(job, &service);
+        job->code = amb_opening_make(job->user_class, &service, &job->message);
         if (job->code == kIOReturnSuccess && !provider &&
             amb_service_new_foreign(job->provider, job->name, job->provider_properties, &provider) < 0)
                 job->code = kIOReturnNoMemory;
         if (job->code == kIOReturnSuccess && amb_service_attach(service, job->entry, provider, job->properties, job->user_class) < 0)
                 job->code = kIOReturnNoMemory;
-        if (job->code == kIOReturnSuccess) {
-                amb_table_add(service);
-                job->code = amb_service_start(service, provider);
-                if (job->code != kIOReturnSuccess)
-                        amb_service_discard(service);
-        }
+        if (job->code == kIOReturnSuccess)
+                job->code = amb_opening_start(service, provider);
         OSObject_release(service);
         OSObject_release(provider);
 }
@@ -230,53 +207,6 @@ static void on_ended(void *userdata, struct amb_connection *connection)
         amb_server_run(job->server, &job->post);
 }
 
-/* The driver's NewUserClient on the service's default queue. The object's number is known from its creation on. */
-static kern_return_t ask_driver(struct job *job, IOService *service, IOUserClient **ret_client)
-{
-        IODispatchQueue *queue = amb_service_queue(service);
-        struct amb_queue_frame frame;
-        IOUserClient *client = NULL;
-        kern_return_t code = kIOReturnNotReady;
-
-        if (amb_queue_enter(queue, &frame)) {
-                pthread_mutex_lock(&service->ivars->lock);
-                service->ivars->opening = job->entry;
-                service->ivars->opening_entitlements = job->properties;
-                pthread_mutex_unlock(&service->ivars->lock);
-                code = amb_invoke(service, IOService, NewUserClient, job->type, &client);
-                pthread_mutex_lock(&service->ivars->lock);
-                service->ivars->opening = 0;
-                service->ivars->opening_entitlements = NULL;
-                pthread_mutex_unlock(&service->ivars->lock);
-                amb_queue_leave(&frame);
-        }
-        OSObject_release(queue);
-        if (code != kIOReturnSuccess)
-                return code;
-        if (!client)
-                return kIOReturnError;
-        if (!OSDynamicCast(IOUserClient, client)) {
-                OSObject_release(client);
-                return kIOReturnUnsupported;
-        }
-        *ret_client = client;
-        return kIOReturnSuccess;
-}
-
-/* A client that the driver made in another way than by Create gets its number here; one that is open already has another. */
-static kern_return_t adopt_client(struct job *job, IOService *service, IOUserClient *client)
-{
-        uint64_t entry = amb_service_entry(&client->service);
-
-        if (entry == job->entry)
-                return kIOReturnSuccess;
-        if (entry != 0)
-                return kIOReturnUnsupported;
-        amb_client_set_entitlements(client, job->properties);
-        return amb_service_attach(&client->service, job->entry, service, NULL, OSObject_GetClassName(client)) < 0 ? kIOReturnNoMemory :
-                                                                                                                    kIOReturnSuccess;
-}
-
 static kern_return_t make_connection(struct job *job)
 {
         struct amb_connection_options options = {
@@ -294,27 +224,19 @@ static kern_return_t make_connection(struct job *job)
 
 static kern_return_t open_client(struct job *job, IOService *service)
 {
-        IOService *client = &job->client->service;
-        kern_return_t code = adopt_client(job, service, job->client);
+        const struct amb_opening opening = { .entry = job->entry, .type = job->type, .entitlements = job->properties };
+        kern_return_t code = amb_opening_ask(service, &opening, &job->client);
 
         if (code == kIOReturnSuccess)
                 code = make_connection(job);
-        if (code != kIOReturnSuccess)
-                return code;
-        amb_table_add(client);
-        code = amb_service_start(client, service);
-        if (code != kIOReturnSuccess)
-                amb_service_discard(client);
-        return code;
+        return code == kIOReturnSuccess ? amb_opening_start(&job->client->service, service) : code;
 }
 
 static void new_user_client_work(struct job *job)
 {
         IOService *service = amb_table_find(job->provider);
 
-        job->code = service ? ask_driver(job, service, &job->client) : kIOReturnOffline;
-        if (job->code == kIOReturnSuccess)
-                job->code = open_client(job, service);
+        job->code = service ? open_client(job, service) : kIOReturnOffline;
         /* Its end is the driver's code: here. */
         if (job->code != kIOReturnSuccess)
                 OSObject_release(amb_steal(job->client));

@@ -155,12 +155,29 @@ static void ask_run(struct amb_post *post)
                 ask_done(ask, kIOReturnSuccess);
 }
 
+/* The last number given where there is no registry, which is on purpose: embed.c. 0: there should be one. */
+static _Atomic uint64_t alone;
+
+void amb_uplink_alone(void)
+{
+        uint64_t nobody = 0;
+
+        atomic_compare_exchange_strong(&alone, &nobody, 1);
+}
+
+static uint64_t lone_number(void)
+{
+        return atomic_load(&alone) ? atomic_fetch_add(&alone, 1) + 1 : 0;
+}
+
 static kern_return_t ask_and_wait(struct ask *ask)
 {
         struct amb_server *server = amb_server();
 
-        if (!server)
-                return ask->operation == CREATE ? kIOReturnOffline : kIOReturnSuccess;
+        if (!server) {
+                ask->number = ask->operation == CREATE ? lone_number() : 0;
+                return ask->operation == CREATE && ask->number == 0 ? kIOReturnOffline : kIOReturnSuccess;
+        }
         ask->server = server;
         ask->wait = true;
         ask->post.run = ask_run;

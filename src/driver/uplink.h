@@ -16,6 +16,9 @@ void amb_uplink_register(uint64_t entry);
 /* Does not wait. */
 void amb_uplink_did_stop(uint64_t entry);
 
+/* From now on services are made without a registry, with numbers from 2 on. */
+void amb_uplink_alone(void);
+
 /* Which daemon it is, counted from 1; 0: there was none yet. */
 uint32_t amb_uplink_daemon(void);
 /* The name of this host for the registry ("IOUserServerName"); NULL without a server. Constant once set. */
