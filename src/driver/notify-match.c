@@ -15,11 +15,14 @@ struct subject {
 /* The registry's classes, not the driver's. */
 static bool conforms(const void *context, const char *class_name)
 {
+        static const char *const supers[][2] = { { "IOUserUserClient", "IOUserClient" }, { "AppleUserHIDDevice", "IOHIDDevice" } };
         const struct subject *subject = context;
 
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(supers); i++)
+                if (strcmp(subject->class_name, supers[i][0]) == 0 && strcmp(class_name, supers[i][1]) == 0)
+                        return true;
         return strcmp(class_name, subject->class_name) == 0 || strcmp(class_name, "IOService") == 0 ||
-               strcmp(class_name, "IORegistryEntry") == 0 || strcmp(class_name, "OSObject") == 0 ||
-               (strcmp(class_name, "IOUserClient") == 0 && strcmp(subject->class_name, "IOUserUserClient") == 0);
+               strcmp(class_name, "IORegistryEntry") == 0 || strcmp(class_name, "OSObject") == 0;
 }
 
 static const OSObject *property(const void *context, const char *key)

@@ -54,6 +54,8 @@ static IOService *service_new(uint64_t entry, IOService *provider, const char *n
         IOService *service = (IOService *)amb_object_new(OSTypeID(IOService));
 
         OSDictionarySetStringValue(properties, "kind", name);
+        if (strcmp(name, "keyboard") == 0)
+                OSDictionarySetStringValue(properties, "IOClass", "AppleUserHIDDevice");
         ck_assert_int_eq(amb_service_attach(service, entry, provider, properties, name), 0);
         OSObject_release(properties);
         amb_table_add(service);
@@ -108,21 +110,23 @@ static uint64_t next(IOServiceNotificationDispatchSource *source, IOService *exp
 
 START_TEST(criteria)
 {
-        IOService *parent, *child;
+        IOService *parent, *child, *keyboard;
         IOServiceNotificationDispatchSource *source;
         OSNumber *number = OSNumberCreate(12, 64);
         OSDictionary *by_number = OSDictionaryCreate(), *by_path = dictionary("IOPathMatch", "IOService:/child");
         const struct {
                 OSDictionary *matching;
-                bool parent, child;
+                bool parent, child, keyboard;
         } cases[] = {
-                { OSDictionaryCreate(), true, true },
+                { OSDictionaryCreate(), true, true, true },
                 { dictionary("IONameMatch", "child"), false, true },
-                { dictionary("IOProviderClass", "IOUserService"), true, true },
-                { dictionary("IOProviderClass", "IOService"), true, true },
-                { dictionary("IOProviderClass", "IOUserClient"), false, false },
+                { dictionary("IOProviderClass", "IOUserService"), true, true, false },
+                { dictionary("IOProviderClass", "IOService"), true, true, true },
+                { dictionary("IOProviderClass", "IOUserClient"), false, false, false },
+                { dictionary("IOProviderClass", "IOHIDDevice"), false, false, true },
+                { dictionary("IOProviderClass", "AppleUserHIDDevice"), false, false, true },
                 { nested("IOPropertyMatch", dictionary("kind", "parent")), true, false },
-                { dictionary("IOPropertyExistsMatch", "kind"), true, true },
+                { dictionary("IOPropertyExistsMatch", "kind"), true, true, true },
                 { dictionary("IOPropertyExistsMatch", "color"), false, false },
                 { nested("IOParentMatch", dictionary("IONameMatch", "parent")), false, true },
                 { by_number, false, true },
@@ -134,15 +138,19 @@ START_TEST(criteria)
         OSObject_release(number);
         parent = service_new(11, NULL, "parent");
         child = service_new(12, parent, "child");
+        keyboard = service_new(13, NULL, "keyboard");
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(cases); i++) {
                 source = source_new(cases[i].matching);
                 if (cases[i].parent)
                         ck_assert_msg(next(source, parent) == kIOServiceNotificationTypeMatched, "case %zu", i);
                 if (cases[i].child)
                         ck_assert_msg(next(source, child) == kIOServiceNotificationTypeMatched, "case %zu", i);
+                if (cases[i].keyboard)
+                        ck_assert_msg(next(source, keyboard) == kIOServiceNotificationTypeMatched, "case %zu", i);
                 ck_assert_msg(next(source, NULL) == kIOServiceNotificationTypeNone, "case %zu", i);
                 OSObject_release(source);
         }
+        service_end(keyboard);
         service_end(child);
         service_end(parent);
         drop_listener();

@@ -28,7 +28,7 @@ typedef struct TestHID {
 } TestHID;
 
 static struct {
-        enum manner manner;
+        _Atomic(enum manner) manner;
         bool refuse_start, no_descriptor, no_description;
         uint32_t time_limit_us;
         const void *descriptor;
