@@ -27,7 +27,7 @@ static const char help[] =
         "      --sanitize LIST      with address, undefined, address,undefined or thread\n"
         "      --fuzz               a program NAME-fuzz instead of the bundle, which calls the driver with what libFuzzer thinks "
                 "of\n"
-        "  -j N                     so many compilers at once\n"
+        "  -j, --jobs N             so many compilers at once\n"
         "  -v, --verbose            show the commands\n"
         "      --json               results and failures as JSON\n";
 
