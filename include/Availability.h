@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Since when something is there, and until when: attributes that mean nothing here, because what these headers declare is there, and the
- * versions that are compared with. Macros only. Contract: iig-language 6.1 (included by 23 of 28 drivers).
+ * Since when something is there, and until when: attributes that mean nothing here, because what these headers declare is there,
+ * and the versions that are compared with. Macros only. Contract: iig-language 6.1 (included by 23 of 28 drivers).
  */
 #include <AvailabilityVersions.h>
 #include <TargetConditionals.h>

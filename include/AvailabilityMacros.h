@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What version of Mac OS X a program is written for: constants and empty attributes. Programs ask whether the constants are defined, and
- * compare what is allowed with them: all calls of this implementation are there whatever the version. Contract: real-code 1.9.
+ * What version of Mac OS X a program is written for: constants and empty attributes. Programs ask whether the constants are
+ * defined, and compare what is allowed with them: all calls of this implementation are there whatever the version. Contract:
+ * real-code 1.9.
  */
 #include <Availability.h>
 

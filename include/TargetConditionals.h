@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What is compiled for: 0 or 1 each. A driver has TARGET_OS_DRIVERKIT (`ambidext build` and <ambidext/dext.h> say so), everything else
- * is an application as for macOS. Contract: real-code 1.10, iig-language 12.
+ * What is compiled for: 0 or 1 each. A driver has TARGET_OS_DRIVERKIT (`ambidext build` and <ambidext/dext.h> say so), everything
+ * else is an application as for macOS. Contract: real-code 1.10, iig-language 12.
  */
 #ifndef TARGET_OS_DRIVERKIT
 #define TARGET_OS_DRIVERKIT 0

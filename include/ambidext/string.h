@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Darwin's additions to <string.h>, compiled into whoever calls them. They are inline in GNU's old sense: a program that declares or
- * defines a function of such a name itself uses its own. Taking the address of one is not possible.
+ * Darwin's additions to <string.h>, compiled into whoever calls them. They are inline in GNU's old sense: a program that declares
+ * or defines a function of such a name itself uses its own. Taking the address of one is not possible.
  */
 #include <stddef.h>
 #include <features.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Sums and products that say whether they were too large for where they go: true, and *result holds what fits of it, else false. Of integers
- * of any type, also different ones; expressions of their arguments. What is asked for must be looked at. Contract: iig-language 6.2.
+ * Sums and products that say whether they were too large for where they go: true, and *result holds what fits of it, else false. Of
+ * integers of any type, also different ones; expressions of their arguments. What is asked for must be looked at. Contract:
+ * iig-language 6.2.
  */
 #include <stdbool.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The C library's lists and queues of macros, with those of Darwin's that it lacks: walks during which the element at hand may be removed,
- * and some short ones. Contract: iig-language 6.1 (headers that sources of drivers take for granted).
+ * The C library's lists and queues of macros, with those of Darwin's that it lacks: walks during which the element at hand may be
+ * removed, and some short ones. Contract: iig-language 6.1 (headers that sources of drivers take for granted).
  */
 #pragma GCC system_header           /* #include_next is no matter of the program's warnings */
 #include_next <sys/queue.h>

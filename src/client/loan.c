@@ -394,8 +394,8 @@ static int lend_and_answer(struct amb_loans *loans, struct ticket *ticket, uint3
 }
 
 /*
- * Of an input a device gets the memory itself. It may write it too where the app can, if its driver may name any memory of the app's: a host
- * that may not has what the call said, to read.
+ * Of an input a device gets the memory itself. It may write it too where the app can, if its driver may name any memory of the
+ * app's: a host that may not has what the call said, to read.
  */
 static void ticket_for_device(struct amb_loans *loans, struct ticket *ticket, uint32_t options)
 {

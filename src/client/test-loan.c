@@ -344,8 +344,8 @@ static void check_hoard_closed(struct borrower *b)
 }
 
 /*
- * An input that a device works on: asked for as what it is, it is the memory itself; to write only where the host may name any memory of
- * the app's. It stays that after the call when the driver keeps it.
+ * An input that a device works on: asked for as what it is, it is the memory itself; to write only where the host may name any
+ * memory of the app's. It stays that after the call when the driver keeps it.
  */
 static void check_input_itself(char *at, size_t length, bool named)
 {
@@ -355,7 +355,8 @@ static void check_input_itself(char *at, size_t length, bool named)
         memset(at, 'a', length);
         lend(&lender, at, length, INPUT, &snapshot);
         ck_assert_mem_eq(snapshot.memory, at, length);
-        ck_assert(borrower_borrow(lender.borrower, snapshot.ticket, AMB_LOAN_IN | AMB_LOAN_OUT | AMB_LOAN_SHARED, NULL, 0, &itself));
+        ck_assert(borrower_borrow(lender.borrower, snapshot.ticket, AMB_LOAN_IN | AMB_LOAN_OUT | AMB_LOAN_SHARED, NULL, 0,
+                                  &itself));
         ck_assert_int_eq(itself.code, 0);
         ck_assert_uint_eq(itself.length, length);
         ck_assert_uint_eq(itself.options, AMB_LOAN_OUT | AMB_LOAN_SHARED | (named ? AMB_LOAN_IN : 0));
@@ -387,7 +388,8 @@ START_TEST(input_itself)
         setup();
         for (int use = 0; use < 2; use++) {
                 check_input_itself(block, 8 * page_bytes(), false);            /* whole pages */
-                check_input_itself(block + 100, 5000, false);                  /* a small one: the host has the file that it is copied to */
+                /* A small one: the host has the file that it is copied to. */
+                check_input_itself(block + 100, 5000, false);
                 check_input_itself(heap + 1, 19000, false);
                 check_input_itself(huge, big, false);                          /* the second time exchanged for the snapshot */
         }

@@ -457,8 +457,8 @@ static void backing_of(struct borrow *borrow, struct amb_memory_backing *ret)
 static struct borrow *borrow_of(const IOMemoryDescriptor *memory);
 
 /*
- * Under the lock. The memory itself has been lent since: a snapshot is made of that, for the application would take it away from the
- * device to answer once more.
+ * Under the lock. The memory itself has been lent since: a snapshot is made of that, for the application would take it away
+ * from the device to answer once more.
  */
 static bool take_over(struct borrow *borrow)
 {

@@ -3,8 +3,8 @@
  * IODMACommand. Contract: memory-and-queues 2.9, real-code 1.1.
  *
  * A preparation is a list of pieces of this process's address space. A buffer's piece is the view that GetAddressRange shows, which
- * costs nothing; other memory is mapped, all of it as one piece where that is possible, else each part by itself. Of an application's
- * memory the memory itself is mapped (amb_borrow_itself). The preparation keeps the descriptor and the maps.
+ * costs nothing; other memory is mapped, all of it as one piece where that is possible, else each part by itself. Of an
+ * application's memory the memory itself is mapped (amb_borrow_itself). The preparation keeps the descriptor and the maps.
  */
 #include <sys/mman.h>
 
@@ -283,9 +283,9 @@ static kern_return_t replace(struct IODMACommand_ivars *c, struct preparation *n
 }
 
 /* The contract's order: options and memory first. */
-AMB_EXPORT kern_return_t IODMACommand_PrepareForDMA(IODMACommand *self, uint64_t options, IOMemoryDescriptor *memory, uint64_t offset,
-                                                    uint64_t length, uint64_t *flags, uint32_t *segmentsCount,
-                                                    IOAddressSegment *segments)
+AMB_EXPORT kern_return_t IODMACommand_PrepareForDMA(IODMACommand *self, uint64_t options, IOMemoryDescriptor *memory,
+                                                    uint64_t offset, uint64_t length, uint64_t *flags,
+                                                    uint32_t *segmentsCount, IOAddressSegment *segments)
 {
         struct preparation next = { .memory = memory, .offset = offset, .length = length };
         kern_return_t code;
@@ -326,7 +326,8 @@ AMB_EXPORT kern_return_t IODMACommand_CompleteDMA(IODMACommand *self, uint64_t o
         return code;
 }
 
-AMB_EXPORT kern_return_t IODMACommand_GetPreparation(IODMACommand *self, uint64_t *offset, uint64_t *length, IOMemoryDescriptor **memory)
+AMB_EXPORT kern_return_t IODMACommand_GetPreparation(IODMACommand *self, uint64_t *offset, uint64_t *length,
+                                                     IOMemoryDescriptor **memory)
 {
         const struct preparation *p = &self->ivars->now;
         kern_return_t code = kIOReturnNotReady;

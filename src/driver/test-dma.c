@@ -44,7 +44,8 @@ static uint8_t *prepare(IODMACommand *c, void *memory, uint64_t want_flags, uint
         uint64_t flags = 77;
         uint32_t count = 32;
 
-        ck_assert_int_eq(IODMACommand_PrepareForDMA(c, kIODMACommandPrepareForDMANoOptions, memory, 0, 0, &flags, &count, segments), 0);
+        ck_assert_int_eq(IODMACommand_PrepareForDMA(c, kIODMACommandPrepareForDMANoOptions, memory, 0, 0, &flags, &count,
+                                                    segments), 0);
         ck_assert_uint_eq(flags, want_flags);
         ck_assert_uint_eq(count, 1);
         ck_assert_uint_eq(segments[0].length, want_length);
@@ -209,8 +210,8 @@ static uint8_t *map(IOMemoryDescriptor *d, IOMemoryMap **ret)
 }
 
 /*
- * A structure input is a snapshot where it is mapped, and the application's memory where it is prepared, whichever comes first; also
- * after the call, when the driver keeps it (real-code 1.1).
+ * A structure input is a snapshot where it is mapped, and the application's memory where it is prepared, whichever comes first;
+ * also after the call, when the driver keeps it (real-code 1.1).
  */
 static void check_structure_input(bool mapped_first)
 {
@@ -221,7 +222,8 @@ static void check_structure_input(bool mapped_first)
         IOMemoryDescriptor *d, *part;
         IOMemoryMap *m;
 
-        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 0x123, .length = 5000 }, AMB_LOAN_OUT, &d), 0);
+        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 0x123, .length = 5000 }, AMB_LOAN_OUT,
+                                             &d), 0);
         memory[0x123] = 1;
         if (mapped_first) {
                 copy = map(d, &m);
@@ -280,13 +282,15 @@ START_TEST(structure_input_written)
         IOMemoryDescriptor *d;
         IOMemoryMap *m;
 
-        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 0x10, .length = 5000 }, AMB_LOAN_OUT, &d), 0);
+        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 0x10, .length = 5000 }, AMB_LOAN_OUT, &d),
+                         0);
         at = prepare(dma, d, kIOMemoryDirectionOut, 5000);
         ck_assert_ptr_ne(map(d, &m), at);
         at[1] = 7;
         ck_assert_int_eq(memory[0x11], 7);
         ck_assert(faults(map(d, &m), true));
-        ck_assert_int_eq(IODMACommand_PerformOperation(dma, kIODMACommandPerformOperationOptionZero, 1, 1, 0, NULL), kIOReturnUnderrun);
+        ck_assert_int_eq(IODMACommand_PerformOperation(dma, kIODMACommandPerformOperationOptionZero, 1, 1, 0, NULL),
+                         kIOReturnUnderrun);
         OSObject_release(m);
         OSObject_release(m);
         OSObject_release(dma);
@@ -361,7 +365,8 @@ START_TEST(operations)
         ck_assert_int_eq(IODMACommand_PerformOperation(c, out, 0, 1, 49, &data->descriptor), 0);
         ck_assert_int_eq(bytes(b)[10], 44);
         ck_assert_int_eq(IODMACommand_PerformOperation(c, zero, 88, 4, 0, NULL), 0);
-        ck_assert(bytes(b)[97] == 97 && bytes(b)[98] == 0 && bytes(b)[99] == 0 && bytes(b)[0] == 0 && bytes(b)[1] == 0 && bytes(b)[2] == 2);
+        ck_assert(bytes(b)[97] == 97 && bytes(b)[98] == 0 && bytes(b)[99] == 0 && bytes(b)[0] == 0 && bytes(b)[1] == 0 &&
+                  bytes(b)[2] == 2);
         ck_assert_int_eq(IODMACommand_PerformOperation(c, out, 190, 0, 50, &data->descriptor), 0);
         /* Into what may be read only nothing is written. */
         ck_assert_int_eq(IOMemoryDescriptor_CreateSubMemoryDescriptor(kIOMemoryDirectionOut, 0, 50, &data->descriptor, &closed), 0);
@@ -387,7 +392,8 @@ START_TEST(operations_on_input)
         memory[0] = 1;
         ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .length = 5000 }, AMB_LOAN_OUT, &d), 0);
         prepare(dma, d, kIOMemoryDirectionOut, 5000);
-        ck_assert_int_eq(IODMACommand_PerformOperation(dma, kIODMACommandPerformOperationOptionZero, 0, 1, 0, NULL), kIOReturnUnderrun);
+        ck_assert_int_eq(IODMACommand_PerformOperation(dma, kIODMACommandPerformOperationOptionZero, 0, 1, 0, NULL),
+                         kIOReturnUnderrun);
         ck_assert_int_eq(memory[0], 1);
         OSObject_release(dma);
         OSObject_release(d);
@@ -437,7 +443,8 @@ END_TEST
 int main(void)
 {
         const TTest *const tests[] = {
-                create_refuses, buffers, misuse, joined, structure_input_mapped_first, structure_input_prepared_first, structure_input_written, named, operations,
+                create_refuses, buffers, misuse, joined, structure_input_mapped_first, structure_input_prepared_first,
+                structure_input_written, named, operations,
                 operations_on_input, address_bits,
         };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * real-code 1, item 1: a driver that keeps an argument's descriptor after the call and prepares it for DMA. Its device, which is played by
- * further calls, works on the application's memory itself.
+ * real-code 1, item 1: a driver that keeps an argument's descriptor after the call and prepares it for DMA. Its device, which is
+ * played by further calls, works on the application's memory itself.
  */
 #include <DriverKit/IODMACommand.h>
 #include <sys/mman.h>
@@ -56,7 +56,8 @@ DRIVER(20001)
 {
         const IOAddressSegment segment = { arguments->scalarInput[0], arguments->scalarInput[1] };
 
-        D_EXPECT(IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionInOut, 1, &segment, &kept) == kIOReturnSuccess);
+        D_EXPECT(IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionInOut, 1, &segment,
+                                                               &kept) == kIOReturnSuccess);
         return prepare(kept, arguments);
 }
 

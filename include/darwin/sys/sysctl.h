@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What programs ask a Darwin kernel about the machine, answered from what Linux says. Known: kern.ostype, osrelease, osversion (the release),
- * version, hostname, boottime, argmax; hw.machine, model, ncpu, activecpu, logicalcpu, physicalcpu (each also with _max), memsize, pagesize,
- * byteorder; machdep.cpu.brand_string; vm.swapusage. Everything else is ENOENT. Nothing can be set: EPERM. Any thread.
- * Contract: real-code 3 'Headers included by client programs'.
+ * What programs ask a Darwin kernel about the machine, answered from what Linux says. Known: kern.ostype, osrelease, osversion (the
+ * release), version, hostname, boottime, argmax; hw.machine, model, ncpu, activecpu, logicalcpu, physicalcpu (each also with _max),
+ * memsize, pagesize, byteorder; machdep.cpu.brand_string; vm.swapusage. Everything else is ENOENT. Nothing can be set: EPERM. Any
+ * thread. Contract: real-code 3 'Headers included by client programs'.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -47,9 +47,10 @@ struct xsw_usage {
 };
 
 /*
- * A value by its name, or by its numbers. old NULL: *old_length becomes the bytes that it has, with the NUL of a string. Else as much as fits into
- * *old_length bytes, which becomes what was copied; numbers are copied into 4 or 8 bytes, whichever there are.
- * 0, or -1 and errno: ENOENT; ENOMEM (it does not fit); EPERM (set is not NULL); EINVAL (a number, and neither 4 nor 8 bytes); EFAULT (no name).
+ * A value by its name, or by its numbers. old NULL: *old_length becomes the bytes that it has, with the NUL of a string. Else as
+ * much as fits into *old_length bytes, which becomes what was copied; numbers are copied into 4 or 8 bytes, whichever there are. 0,
+ * or -1 and errno: ENOENT; ENOMEM (it does not fit); EPERM (set is not NULL); EINVAL (a number, and neither 4 nor 8 bytes); EFAULT
+ * (no name).
  */
 int sysctlbyname(const char *name, void *old, size_t *old_length, void *set, size_t set_length);
 int sysctl(int *name, unsigned int name_length, void *old, size_t *old_length, void *set, size_t set_length);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory, DMA, IOLib.h and what Darwin's C headers bring, in C++ as drivers write it: without including what is not DriverKit's. What the
- * functions do is tested in C (src/driver); here each is reached, with its arguments in place. Compiled as `ambidext build` does, as C++11,
- * 14, 17 and 20, by test-memory.sh.
+ * Memory, DMA, IOLib.h and what Darwin's C headers bring, in C++ as drivers write it: without including what is not DriverKit's.
+ * What the functions do is tested in C (src/driver); here each is reached, with its arguments in place. Compiled as `ambidext
+ * build` does, as C++11, 14, 17 and 20, by test-memory.sh.
  */
 struct Before {
         uint32_t number;                /* before any #include */
@@ -100,9 +100,11 @@ static void joined()
         /* As it is inherited, too. */
         CHECK(IOBufferMemoryDescriptor::CreateWithMemoryDescriptors(kIOMemoryDirectionInOut, 2, parts, &whole) == kIOReturnSuccess);
         CHECK(whole->GetLength(&length) == kIOReturnSuccess && length == 2 * IOVMPageSize);
-        CHECK(IOMemoryDescriptor::CreateSubMemoryDescriptor(kIOMemoryDirectionInOut, IOVMPageSize, 10, whole, &part) == kIOReturnSuccess);
+        CHECK(IOMemoryDescriptor::CreateSubMemoryDescriptor(kIOMemoryDirectionInOut, IOVMPageSize, 10, whole,
+                                                            &part) == kIOReturnSuccess);
         CHECK(IOMemoryDescriptor::CreateWithMemoryDescriptors(kIOMemoryDirectionInOut, 33, parts, &marker) == kIOReturnOverrun);
-        CHECK(IOMemoryDescriptor::CreateSubMemoryDescriptor(0x10, 0, 1, whole, &marker) == kIOReturnBadArgument && marker == nullptr);
+        CHECK(IOMemoryDescriptor::CreateSubMemoryDescriptor(0x10, 0, 1, whole, &marker) == kIOReturnBadArgument &&
+              marker == nullptr);
         OSSafeReleaseNULL(part);
         OSSafeReleaseNULL(whole);
         OSSafeReleaseNULL(buffers[0]);
@@ -124,9 +126,11 @@ static void dma()
         CHECK(IODMACommand::Create(nullptr, kIODMACommandCreateNoOptions, &specification, &command) == kIOReturnSuccess);
         CHECK(IOBufferMemoryDescriptor::Create(kIOMemoryDirectionOut, 5000, IOVMPageSize, &buffer) == kIOReturnSuccess);
         CHECK(command->CompleteDMA(kIODMACommandCompleteDMANoOptions) == kIOReturnNotReady);
-        CHECK(command->PrepareForDMA(kIODMACommandPrepareForDMANoOptions, buffer, 0, 0, &flags, &count, segments) == kIOReturnSuccess);
+        CHECK(command->PrepareForDMA(kIODMACommandPrepareForDMANoOptions, buffer, 0, 0, &flags, &count,
+                                     segments) == kIOReturnSuccess);
         CHECK(count == 1 && segments[0].length == 5000 && flags == kIOMemoryDirectionOut);
-        CHECK(command->GetPreparation(&offset, &length, &found) == kIOReturnSuccess && offset == 0 && length == 5000 && found == buffer);
+        CHECK(command->GetPreparation(&offset, &length, &found) == kIOReturnSuccess && offset == 0 && length == 5000 &&
+              found == buffer);
         bytes_at(segments[0].address)[9] = 9;
         CHECK(command->PerformOperation(kIODMACommandPerformOperationOptionZero, 9, 1, 0, nullptr) == kIOReturnSuccess);
         CHECK(bytes_at(segments[0].address)[9] == 0);
@@ -150,7 +154,8 @@ static void shared_pointers()
         uint32_t count = 1;
 
         CHECK(IOBufferMemoryDescriptor::Create(kIOMemoryDirectionInOut, 100, 0, buffer.attach()) == kIOReturnSuccess);
-        CHECK(IOMemoryDescriptor::CreateSubMemoryDescriptor(kIOMemoryDirectionInOut, 50, 50, buffer.get(), part.attach()) == kIOReturnSuccess);
+        CHECK(IOMemoryDescriptor::CreateSubMemoryDescriptor(kIOMemoryDirectionInOut, 50, 50, buffer.get(),
+                                                            part.attach()) == kIOReturnSuccess);
         CHECK(buffer->CreateMapping(0, 0, 0, 0, 0, map.attach()) == kIOReturnSuccess && map->GetLength() == 100);
         CHECK(IODMACommand::Create(nullptr, 0, &specification, command.attach()) == kIOReturnSuccess);
         CHECK(command->PrepareForDMA(0, part.get(), 0, 0, &flags, &count, &segment) == kIOReturnSuccess && segment.length == 50);
@@ -326,7 +331,8 @@ static void taken_for_granted()
         SInt64 eight = -1;
         int32_t counter = 0;
 
-        CHECK(strlcpy(text, "driverkit", sizeof(text)) == 9 && strlcat(text, "x", sizeof(text)) == 8 && strcmp(text, "driverk") == 0);
+        CHECK(strlcpy(text, "driverkit", sizeof(text)) == 9 && strlcat(text, "x", sizeof(text)) == 8 &&
+              strcmp(text, "driverk") == 0);
         CHECK(strnstr(text, "ver", sizeof(text)) == text + 3);
         bcopy("ab", text, 2);
         bzero(text + 2, 2);
