@@ -26,7 +26,7 @@ struct Watcher_IVars
     IOUserClient * sleeping;
     uint64_t ticks;
     uint64_t ticksWhileOff;
-    bool switchedOn;
+    _Atomic bool switchedOn;
     uint32_t flags;
 };
 
@@ -231,6 +231,10 @@ void IMPL(Watcher, Tick)
 
     if (!ivars->sleeper)
         return;
+    if (!ivars->switchedOn) {       // it is on, and the block that says so has not had its turn
+        ivars->timer->WakeAtTime(kIOTimerClockMachAbsoluteTime, mach_absolute_time(), 0);
+        return;
+    }
     ivars->sleeping->AsyncCompletion(ivars->sleeper, kIOReturnSuccess, values, 3);
     OSSafeReleaseNULL(ivars->sleeper);
     OSSafeReleaseNULL(ivars->sleeping);
