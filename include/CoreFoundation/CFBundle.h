@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Names of the keys that bundles and personalities have: constants, valid for ever, any thread. There are no bundles of applications
- * here, and no functions for them. Contract: real-code 1.12, lifecycle-registry 5.1.
+ * Names of the keys that bundles and personalities have: constants, valid for ever, any thread. There are no bundles of
+ * applications here, and no functions for them. Contract: real-code 1.12, lifecycle-registry 5.1.
  */
 #include <CoreFoundation/CFBase.h>
 

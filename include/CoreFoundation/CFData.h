@@ -34,8 +34,8 @@ void CFDataAppendBytes(CFMutableDataRef data, const UInt8 *bytes, CFIndex length
 /* The bytes, to be written to; otherwise as CFDataGetBytePtr. */
 UInt8 *CFDataGetMutableBytePtr(CFMutableDataRef data);
 /*
- * Changes: new bytes at the end are 0. Nothing changes when a length is below 0, a range is not inside, or there is no memory; bytes
- * must not be the data's own.
+ * Changes: new bytes at the end are 0. Nothing changes when a length is below 0, a range is not inside, or there is no memory;
+ * bytes must not be the data's own.
  */
 void CFDataSetLength(CFMutableDataRef data, CFIndex length);
 void CFDataIncreaseLength(CFMutableDataRef data, CFIndex more);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Property lists: strings, data, whole numbers, booleans, arrays and dictionaries as XML or binary. Floating point numbers and dates are
- * refused, in both directions; so is what is larger than 1 MiB, deeper than 32 levels, or has more than 8192 values. Any thread.
+ * Property lists: strings, data, whole numbers, booleans, arrays and dictionaries as XML or binary. Floating point numbers and
+ * dates are refused, in both directions; so is what is larger than 1 MiB, deeper than 32 levels, or has more than 8192 values. Any
+ * thread.
  *
  * Contract: real-code 3 'CoreFoundation functions'.
  */

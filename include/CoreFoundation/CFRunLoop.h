@@ -69,8 +69,8 @@ void CFRunLoopAddTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode
 void CFRunLoopRemoveTimer(CFRunLoopRef loop, CFRunLoopTimerRef timer, CFRunLoopMode mode);
 
 /*
- * A source that its owner signals. `info` and `perform` are used, retain (of info, when it is made) and release (when it goes) if they
- * are not NULL; the other members are there for source compatibility.
+ * A source that its owner signals. `info` and `perform` are used, retain (of info, when it is made) and release (when it goes) if
+ * they are not NULL; the other members are there for source compatibility.
  */
 typedef struct {
         CFIndex version;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Sets of CF values, no two of them equal (CFEqual). A set retains its members; the callbacks argument is accepted and ignored. As a
- * registry property a set becomes an array. One thread at a time changes a set, or many read it.
+ * Sets of CF values, no two of them equal (CFEqual). A set retains its members; the callbacks argument is accepted and ignored. As
+ * a registry property a set becomes an array. One thread at a time changes a set, or many read it.
  *
  * Contract: real-code 3 'CoreFoundation functions', memory-and-queues 12.5.
  */

@@ -40,7 +40,7 @@ typedef CFOptionFlags CFStringCompareFlags;
 enum {
         kCFCompareCaseInsensitive = 1,                          /* ASCII letters */
         kCFCompareBackwards = 4,                                /* searches: the last place */
-        kCFCompareAnchored = 8                                  /* searches: at the start of the range alone, backwards at its end */
+        kCFCompareAnchored = 8                                  /* searches: at the range's start alone, backwards at its end */
 };
 
 /* The string of a literal: one object per text, lives for ever; retain and release are allowed and not needed. */
@@ -57,7 +57,8 @@ CFStringRef CFStringCreateCopy(CFAllocatorRef allocator, CFStringRef string);
 /*
  * The next ones: one reference for the caller; NULL: no memory, a length below 0, a NUL inside, unknown encoding, not valid in it.
  *
- * CreateWithBytes: `length` bytes; external is ignored: a mark of byte order is taken into account where the encoding is UTF16 or UTF32.
+ * CreateWithBytes: `length` bytes; external is ignored: a mark of byte order is taken into account where the encoding is UTF16 or
+ * UTF32.
  * CreateWithCharacters: `length` UTF-16 units in the machine's order.
  * CreateWithCStringNoCopy: as CreateWithCString; then frees text, unless deallocator is kCFAllocatorNull.
  * CreateWithSubstring: the units of a range.
@@ -69,8 +70,9 @@ CFStringRef CFStringCreateWithCStringNoCopy(CFAllocatorRef allocator, const char
                                             CFAllocatorRef deallocator);
 CFStringRef CFStringCreateWithSubstring(CFAllocatorRef allocator, CFStringRef string, CFRange range);
 /*
- * printf's directives, and %@ for a CF value (a string's text, a number, others for people), %C and %S for UTF-16. options is ignored.
- * There are no arguments by number (%1$@) and no %n. One reference for the caller; NULL: no memory, or the result is not UTF-8.
+ * printf's directives, and %@ for a CF value (a string's text, a number, others for people), %C and %S for UTF-16. options is
+ * ignored. There are no arguments by number (%1$@) and no %n. One reference for the caller; NULL: no memory, or the result is not
+ * UTF-8.
  */
 CFStringRef CFStringCreateWithFormat(CFAllocatorRef allocator, CFDictionaryRef options, CFStringRef format, ...);
 CFStringRef CFStringCreateWithFormatAndArguments(CFAllocatorRef allocator, CFDictionaryRef options, CFStringRef format,
@@ -88,8 +90,8 @@ Boolean CFStringGetCString(CFStringRef string, char *buffer, CFIndex size, CFStr
 const char *CFStringGetCStringPtr(CFStringRef string, CFStringEncoding encoding);
 /*
  * Converts a range into `size` bytes at buffer (NULL: only counts), as many characters as fit, without NUL; returns the units
- * converted, *used (may be NULL) becomes the bytes. It ends at a character that the encoding does not have, unless loss is not 0, which
- * takes its place. external is ignored. 0 for an unknown encoding.
+ * converted, *used (may be NULL) becomes the bytes. It ends at a character that the encoding does not have, unless loss is not 0,
+ * which takes its place. external is ignored. 0 for an unknown encoding.
  */
 CFIndex CFStringGetBytes(CFStringRef string, CFRange range, CFStringEncoding encoding, UInt8 loss, Boolean external, UInt8 *buffer,
                          CFIndex size, CFIndex *used);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The C library's <pthread.h>, and Darwin's ways to name a thread (its own: one argument; Linux keeps 15 bytes of a name) and to ask
- * whether it is the main one. Any thread. Contract: real-code 1.10.
+ * The C library's <pthread.h>, and Darwin's ways to name a thread (its own: one argument; Linux keeps 15 bytes of a name) and to
+ * ask whether it is the main one. Any thread. Contract: real-code 1.10.
  */
 #pragma GCC system_header
 #include_next <pthread.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The C library's <stdlib.h> with what Darwin's brings along: numbers, signals, waiting, byte order, versions, attributes. This
- * directory is on the include path of applications (pkg-config ambidext); each header here adds to the one of its name what programs
- * take for granted on Darwin. No guard: glibc includes its header in parts. Any thread. Contract: real-code 1.10.
+ * directory is on the include path of applications (pkg-config ambidext); each header here adds to the one of its name what
+ * programs take for granted on Darwin. No guard: glibc includes its header in parts. Any thread. Contract: real-code 1.10.
  */
 #pragma GCC system_header
 #include_next <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A time as seconds and nanoseconds, and how many of the one are in the other: of type uint64_t, as on Darwin, so that std::min and its kind
- * take them beside such. Types and constants. Contract: real-code 3 'Mach functions and macros'.
+ * A time as seconds and nanoseconds, and how many of the one are in the other: of type uint64_t, as on Darwin, so that std::min and
+ * its kind take them beside such. Types and constants. Contract: real-code 3 'Mach functions and macros'.
  */
 #include <stdint.h>
 

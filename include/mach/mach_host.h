@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* The host's name, which some programs ask for the registry's door. Any thread. Contract: real-code 3 'Mach functions and macros'. */
+/*
+ * The host's name, which some programs ask for the registry's door. Any thread.
+ * Contract: real-code 3 'Mach functions and macros'.
+ */
 #include <mach/mach_init.h>
 
 #ifdef __cplusplus

@@ -2,7 +2,8 @@
 #pragma once
 /*
  * The name of this process as a task, the only one that calls with a task argument accept. A constant, any thread; it is never
- * given back. bootstrap_port is 0: there is no bootstrap server here, and IOMainPort() asks none. Contract: call-path 2.1, real-code 3 'Mach functions and macros'.
+ * given back. bootstrap_port is 0: there is no bootstrap server here, and IOMainPort() asks none. Contract: call-path 2.1,
+ * real-code 3 'Mach functions and macros'.
  */
 #include <mach/mach_types.h>
 #include <mach/vm_page_size.h>

@@ -32,8 +32,8 @@ kern_return_t mach_port_mod_refs(task_t task, mach_port_name_t name, mach_port_r
 kern_return_t mach_port_destroy(task_t task, mach_port_name_t name);
 /*
  * Gives back one reference of a handle: what IOObjectRelease does, for names that came from IOMainPort, and for any other.
- * 0 and the names of task and host are accepted and change nothing. Of a receive port one inserted send right; KERN_INVALID_RIGHT: it
- * has none.
+ * 0 and the names of task and host are accepted and change nothing. Of a receive port one inserted send right; KERN_INVALID_RIGHT:
+ * it has none.
  * Errors: KERN_INVALID_TASK (task is not mach_task_self()), KERN_INVALID_NAME (no such handle). Any thread.
  */
 kern_return_t mach_port_deallocate(task_t task, mach_port_name_t name);

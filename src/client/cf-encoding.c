@@ -196,7 +196,8 @@ CFStringRef amb_encoding_decode(CFStringEncoding encoding, const uint8_t *bytes,
         if (input.shape.family == NONE)
                 return NULL;
         if (input.shape.family == UTF8)
-                return amb_utf8_valid((const char *)bytes, length) ? (CFStringRef)OSStringCreate((const char *)bytes, length) : NULL;
+                return !amb_utf8_valid((const char *)bytes, length) ? NULL :
+                       (CFStringRef)OSStringCreate((const char *)bytes, length);
         take_mark(&input, encoding);
         /* No character of one byte takes more than 2, none of two more than 3. */
         text = malloc(2 * input.left + 4);

@@ -26,7 +26,8 @@ static const struct amb_method mutable_methods[] = {
         AMB_OVERRIDE(OSObject, free, mutable_free),
         AMB_METHODS_END,
 };
-const OSMetaClass amb_mutable_string_class = { "CFMutableString", &gOSStringMetaClass, sizeof(struct mutable_string), mutable_methods,
+const OSMetaClass amb_mutable_string_class = { "CFMutableString", &gOSStringMetaClass, sizeof(struct mutable_string),
+                                               mutable_methods,
                                                NULL };
 
 static bool room_for(struct mutable_string *m, size_t length)

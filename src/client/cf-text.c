@@ -168,7 +168,8 @@ CFIndex CFStringGetBytes(CFStringRef string, CFRange range, CFStringEncoding enc
 
 void CFStringGetCharacters(CFStringRef string, CFRange range, UniChar *buffer)
 {
-        CFStringGetBytes(string, range, kCFStringEncodingUTF16, 0, false, (UInt8 *)buffer, range.length * (CFIndex)sizeof(*buffer), NULL);
+        CFStringGetBytes(string, range, kCFStringEncodingUTF16, 0, false, (UInt8 *)buffer, range.length * (CFIndex)sizeof(*buffer),
+                         NULL);
 }
 
 UniChar CFStringGetCharacterAtIndex(CFStringRef string, CFIndex index)
@@ -197,7 +198,8 @@ CFStringRef CFStringCreateWithCharacters(CFAllocatorRef allocator, const UniChar
 {
         bool big = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 
-        return CFStringCreateWithBytes(allocator, (const UInt8 *)characters, length < 0 ? -1 : length * (CFIndex)sizeof(*characters),
+        return CFStringCreateWithBytes(allocator, (const UInt8 *)characters,
+                                       length < 0 ? -1 : length * (CFIndex)sizeof(*characters),
                                        big ? kCFStringEncodingUTF16BE : kCFStringEncodingUTF16LE, false);
 }
 

@@ -3,8 +3,8 @@
 /*
  * What the files about strings share: places in them, encodings, and strings that grow.
  *
- * Inside a string is UTF-8; CF counts UTF-16 units. A byte that begins a character counts 1, or 2 from 0xF0 on; others 0, also in text
- * that is no UTF-8 (drivers can send that). Any thread, as long as no thread changes the string.
+ * Inside a string is UTF-8; CF counts UTF-16 units. A byte that begins a character counts 1, or 2 from 0xF0 on; others 0, also in
+ * text that is no UTF-8 (drivers can send that). Any thread, as long as no thread changes the string.
  */
 #include <stdbool.h>
 #include <stddef.h>

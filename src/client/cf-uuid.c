@@ -98,7 +98,8 @@ char *amb_uuid_text(const void *object)
 {
         const UInt8 *b = &((const struct __CFUUID *)object)->bytes.byte0;
 
-        return amb_format("%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", b[0], b[1], b[2], b[3], b[4], b[5],
+        return amb_format("%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", b[0], b[1], b[2], b[3], b[4],
+                          b[5],
                           b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 

@@ -251,7 +251,8 @@ static void item_add(CFRunLoopRef loop, struct item *item, CFStringRef mode)
         if (!membership)
                 return;
         pthread_mutex_lock(&amb_run_loop_lock);
-        if (!loop->ended && atomic_load(&item->valid) && (!item->loop || item->loop == loop) && !membership_find(loop, item, mode)) {
+        if (!loop->ended && atomic_load(&item->valid) && (!item->loop || item->loop == loop) &&
+            !membership_find(loop, item, mode)) {
                 OSObject_retain(item);
                 item->loop = loop;
                 membership->item = item;
@@ -506,7 +507,10 @@ static void timer_fire(CFRunLoopTimerRef timer)
 
 /* --- one pass --- */
 
-/* The items of a mode, each with a reference, as they were when the pass began; fds[0] is the loop's own, the last the main queue's. */
+/*
+ * The items of a mode, each with a reference, as they were when the pass began; fds[0] is the loop's own, the last the main
+ * queue's.
+ */
 struct pass {
         struct item **items;
         struct pollfd *fds;

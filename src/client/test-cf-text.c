@@ -111,7 +111,8 @@ START_TEST(test_encodings)
         check_bytes(kCFStringEncodingUTF32BE, "\0\0\0a\0\0\0\xFC\0\0\x20\xAC\0\x01\xF6\x00\0\0\0z", 20);
         assert_text(CFStringCreateWithBytes(NULL, (const UInt8 *)"\xFE\xFF\0a", 4, kCFStringEncodingUTF16, true), "a");
         assert_text(CFStringCreateWithBytes(NULL, (const UInt8 *)"\xFF\xFE" "a\0", 4, kCFStringEncodingUTF16, true), "a");
-        assert_text(CFStringCreateWithBytes(NULL, (const UInt8 *)"Gr\xFC\xDF", 4, kCFStringEncodingISOLatin1, false), "Gr\xC3\xBC\xC3\x9F");
+        assert_text(CFStringCreateWithBytes(NULL, (const UInt8 *)"Gr\xFC\xDF", 4, kCFStringEncodingISOLatin1, false),
+                    "Gr\xC3\xBC\xC3\x9F");
         assert_text(CFStringCreateWithBytes(NULL, NULL, 0, kCFStringEncodingUTF16LE, false), "");
         ck_assert_ptr_null(CFStringCreateWithBytes(NULL, (const UInt8 *)"\xFC", 1, kCFStringEncodingASCII, false));
         ck_assert_ptr_null(CFStringCreateWithBytes(NULL, (const UInt8 *)"\0\xD8", 2, kCFStringEncodingUTF16LE, false));
@@ -124,7 +125,8 @@ START_TEST(test_encodings)
         /* Ends at what ASCII does not have, or goes on with something else in its place. */
         ck_assert_int_eq(CFStringGetBytes(CFSTR(MIXED), CFRangeMake(0, 6), kCFStringEncodingASCII, 0, false, buffer, 8, &used), 1);
         ck_assert_int_eq(used, 1);
-        ck_assert_int_eq(CFStringGetBytes(CFSTR(MIXED), CFRangeMake(0, 6), kCFStringEncodingASCII, '?', false, buffer, 8, &used), 6);
+        ck_assert_int_eq(CFStringGetBytes(CFSTR(MIXED), CFRangeMake(0, 6), kCFStringEncodingASCII, '?', false, buffer, 8, &used),
+                         6);
         ck_assert_int_eq(used, 5);
         ck_assert_mem_eq(buffer, "a???z", 5);
         ck_assert_int_eq(CFStringGetBytes(CFSTR("a"), CFRangeMake(0, 1), 12345, '?', false, buffer, 8, &used), 0);
@@ -153,7 +155,8 @@ START_TEST(test_formats)
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%hhd %hd %hhu %hx"), 300, 70000, 300, 70000), "44 4464 44 1170");
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("[%5d] [%-5d] [%05d] [%+d] [%*d] [%.3d]"), 1, 2, 3, 4, 4, 5, 6),
                     "[    1] [2    ] [00003] [+4] [   5] [006]");
-        assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%.2f %g %e %Lg"), 1.005, 0.5, 100.0, 2.5l), "1.00 0.5 1.000000e+02 2.5");
+        assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%.2f %g %e %Lg"), 1.005, 0.5, 100.0, 2.5l),
+                    "1.00 0.5 1.000000e+02 2.5");
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%s|%.2s|%6s|%-6@|%s"), "abc", "abc", "abc", CFSTR("abc"), NULL),
                     "abc|ab|   abc|abc   |(null)");
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%c%C%S"), 'a', 0xFC, units), "a\xC3\xBC\xE2\x82\xAC!");
@@ -161,7 +164,8 @@ START_TEST(test_formats)
         /* An end in the middle of a directive, and directives that are not there. */
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("a%")), "a");
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("a%5")), "a");
-        assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%y%0000000000000000000000000000000000000000000000000000000001d|"), 7), "y|");
+        assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%y%0000000000000000000000000000000000000000000000000000000001d|"),
+                                             7), "y|");
         CFRelease(number);
 }
 END_TEST
@@ -169,7 +173,8 @@ END_TEST
 START_TEST(test_descriptions)
 {
         double half = 0.5;
-        CFNumberRef number = CFNumberCreate(NULL, kCFNumberDoubleType, &half), same = CFNumberCreate(NULL, kCFNumberDoubleType, &half);
+        CFNumberRef number = CFNumberCreate(NULL, kCFNumberDoubleType, &half), same = CFNumberCreate(NULL, kCFNumberDoubleType,
+                                                                                                     &half);
         CFStringRef a = CFStringCreateWithCString(NULL, "x", kCFStringEncodingUTF8);
 
         assert_text(CFCopyDescription(number), "0.5");
@@ -356,7 +361,8 @@ START_TEST(test_uuids)
         again = CFUUIDCreateFromUUIDBytes(NULL, CFUUIDGetUUIDBytes(a));
         ck_assert(CFEqual(a, again) && !CFEqual(a, text));
         CFRelease(again);
-        again = CFUUIDCreateWithBytes(NULL, 0xC2, 0x44, 0xE8, 0x58, 0x10, 0x9C, 0x11, 0xD4, 0x91, 0xD4, 0x00, 0x50, 0xE4, 0xC6, 0x42,
+        again = CFUUIDCreateWithBytes(NULL, 0xC2, 0x44, 0xE8, 0x58, 0x10, 0x9C, 0x11, 0xD4, 0x91, 0xD4, 0x00, 0x50, 0xE4, 0xC6,
+                                      0x42,
                                       0x6F);
         assert_text(CFUUIDCreateString(NULL, again), "C244E858-109C-11D4-91D4-0050E4C6426F");
         assert_text(CFCopyDescription(again), "C244E858-109C-11D4-91D4-0050E4C6426F");
@@ -387,7 +393,8 @@ static void round_trip(CFPropertyListRef list, CFPropertyListFormat format)
 
 START_TEST(test_property_lists)
 {
-        CFMutableDictionaryRef list = CFDictionaryCreateMutable(NULL, 0, &kCFTypeDictionaryKeyCallBacks, &kCFTypeDictionaryValueCallBacks);
+        CFMutableDictionaryRef list = CFDictionaryCreateMutable(NULL, 0, &kCFTypeDictionaryKeyCallBacks,
+                                                                &kCFTypeDictionaryValueCallBacks);
         CFMutableArrayRef array = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
         CFUUIDRef uuid = CFUUIDCreate(NULL);
         CFErrorRef error = NULL;

@@ -143,7 +143,8 @@ private:
         const uint64_t input[] = {1, 0x1122334455667788, 2, 3, 4};
         asyncRef[kIOAsyncCalloutFuncIndex] = (io_user_reference_t)Callback;
         asyncRef[kIOAsyncCalloutRefconIndex] = (io_user_reference_t)&name;
-        kern_return_t ret = IOConnectCallAsyncMethod(connection, 2, IONotificationPortGetMachPort(port), asyncRef, kIOAsyncCalloutCount,
+        kern_return_t ret = IOConnectCallAsyncMethod(connection, 2, IONotificationPortGetMachPort(port), asyncRef,
+                                                     kIOAsyncCalloutCount,
                                                      input, 5, nullptr, 0, nullptr, nullptr, nullptr, nullptr);
         if (ret == kIOReturnSuccess)
             CFRunLoopRun();

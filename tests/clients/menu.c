@@ -113,7 +113,8 @@ static kern_return_t CallAsync(io_connect_t connection)
 
     asyncRef[kIOAsyncCalloutFuncIndex] = (uint64_t)AsyncCallback;
     asyncRef[kIOAsyncCalloutRefconIndex] = (uint64_t)name;
-    ret = IOConnectCallAsyncScalarMethod(connection, AsyncMethod, globalMachNotificationPort, asyncRef, kIOAsyncCalloutCount, input, 4,
+    ret = IOConnectCallAsyncScalarMethod(connection, AsyncMethod, globalMachNotificationPort, asyncRef, kIOAsyncCalloutCount, input,
+                                         4,
                                          NULL, NULL);
     if (ret != kIOReturnSuccess) {
         printf("IOConnectCallAsyncScalarMethod failed.\n");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client that reads samples from a data queue in memory that it shares with its driver. The driver completes an asynchronous call
- * when there are some; the run loop's callback takes them out and asks for more. Started by another thread, ended by the last sample.
+ * when there are some; the run loop's callback takes them out and asks for more. Started by another thread, ended by the last
+ * sample.
  */
 #include <CoreFoundation/CoreFoundation.h>
 #include <IOKit/IODataQueueClient.h>
@@ -110,7 +111,8 @@ int main(void)
         return EXIT_FAILURE;
     }
     kr = IOConnectCallStructMethod(reader.connection, kSwap, three, sizeof(three), three, &threeSize);
-    printf("swap: %x, %llu %llu %llu\n", kr, (unsigned long long)three[0], (unsigned long long)three[1], (unsigned long long)three[2]);
+    printf("swap: %x, %llu %llu %llu\n", kr, (unsigned long long)three[0], (unsigned long long)three[1],
+           (unsigned long long)three[2]);
     kr = IOConnectCallStructMethod(reader.connection, kSwap, three, 16, three, &threeSize);
     printf("swap of 16 bytes: %x\n", kr);
 
@@ -122,13 +124,15 @@ int main(void)
     CFRunLoopAddSource(CFRunLoopGetCurrent(), IONotificationPortGetRunLoopSource(port), kCFRunLoopDefaultMode);
     reference[kIOAsyncCalloutFuncIndex] = (uint64_t)(uintptr_t)DataAvailable;
     reference[kIOAsyncCalloutRefconIndex] = (uint64_t)(uintptr_t)&reader;
-    kr = IOConnectCallAsyncScalarMethod(reader.connection, kListen, IONotificationPortGetMachPort(port), reference, kIOAsyncCalloutCount,
+    kr = IOConnectCallAsyncScalarMethod(reader.connection, kListen, IONotificationPortGetMachPort(port), reference,
+                                        kIOAsyncCalloutCount,
                                         NULL, 0, NULL, NULL);
     if (kr != KERN_SUCCESS || pthread_create(&thread, NULL, Begin, &reader) != 0)
         return EXIT_FAILURE;
     CFRunLoopRun();
     pthread_join(thread, &failed);
-    printf("samples: %s, %u wrong%s\n", reader.received >= WANTED ? "enough" : "too few", reader.wrong, failed ? ", could not begin" : "");
+    printf("samples: %s, %u wrong%s\n", reader.received >= WANTED ? "enough" : "too few", reader.wrong,
+           failed ? ", could not begin" : "");
     IOConnectUnmapMemory64(reader.connection, 0, mach_task_self(), address);
     IOServiceClose(reader.connection);
     IONotificationPortDestroy(port);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client on dispatch queues, with blocks: it waits for its device on one queue, calls it from another, and ends the process from the
- * main queue. run-client: clang -fblocks
+ * A client on dispatch queues, with blocks: it waits for its device on one queue, calls it from another, and ends the process from
+ * the main queue. run-client: clang -fblocks
  */
 #include <Block.h>
 #include <IOKit/IOKitLib.h>
@@ -80,7 +80,8 @@ int main(void)
     gPort = IONotificationPortCreate(kIOMainPortDefault);
     IONotificationPortSetDispatchQueue(gPort, gEvents);
     dispatch_sync(gEvents, ^{
-        if (IOServiceAddMatchingNotification(gPort, kIOFirstMatchNotification, IOServiceNameMatching("echo"), Found, text, &found) ==
+        if (IOServiceAddMatchingNotification(gPort, kIOFirstMatchNotification, IOServiceNameMatching("echo"), Found, text,
+                                             &found) ==
             KERN_SUCCESS)
             Found(text, found);
     });

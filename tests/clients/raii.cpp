@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client in C++ with handles that release themselves, exceptions that carry the code, vectors as buffers, and several threads that
-// share one connection.
+// A client in C++ with handles that release themselves, exceptions that carry the code, vectors as buffers, and several threads
+// that share one connection.
 #include <CoreFoundation/CoreFoundation.h>
 #include <IOKit/IOKitLib.h>
 #include <mach/mach_error.h>

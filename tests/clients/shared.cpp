@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client in C++ that shares memory with its driver: std::atomic over a mapping, a read-only mapping, a small lock, completions on a
-// dispatch queue that a semaphore waits for.
+// A client in C++ that shares memory with its driver: std::atomic over a mapping, a read-only mapping, a small lock, completions on
+// a dispatch queue that a semaphore waits for.
 #include <IOKit/IOKitLib.h>
 #include <dispatch/dispatch.h>
 #include <libkern/OSAtomic.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client that moves data: buffers rounded up to pages, structures that do not fit inline, an output whose size the driver chooses,
- * memory of the driver's mapped into this process. Errors end it by way of AssertMacros and sysexits.
+ * A client that moves data: buffers rounded up to pages, structures that do not fit inline, an output whose size the driver
+ * chooses, memory of the driver's mapped into this process. Errors end it by way of AssertMacros and sysexits.
  */
 #include <AssertMacros.h>
 #include <IOKit/IOKitLib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client that looks around: walks the registry in several ways, prints properties of all types, and finds its own user client with
- * its creator below the service.
+ * A client that looks around: walks the registry in several ways, prints properties of all types, and finds its own user client
+ * with its creator below the service.
  */
 #include <CoreFoundation/CoreFoundation.h>
 #include <IOKit/IOKitLib.h>
@@ -154,7 +154,8 @@ int main(void)
         IOObjectRelease(parent);
     }
     if (IORegistryEntryCreateCFProperties(service, &properties, kCFAllocatorDefault, kNilOptions) == KERN_SUCCESS) {
-        CFStringRef wanted[] = { CFSTR("IOUserClass"), CFSTR("UserClientProperties"), CFSTR("IOProbeScore"), CFSTR("ambidext-methods") };
+        CFStringRef wanted[] = { CFSTR("IOUserClass"), CFSTR("UserClientProperties"), CFSTR("IOProbeScore"),
+                                 CFSTR("ambidext-methods") };
 
         for (unsigned i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
             CFTypeRef value;
@@ -167,7 +168,8 @@ int main(void)
     }
     printf("set one: %x\n", IORegistryEntrySetCFProperty(service, CFSTR("Brightness"), kCFBooleanTrue));
     printf("set on a connection: %x\n", IOConnectSetCFProperty(first, CFSTR("Brightness"), kCFBooleanTrue));
-    searched = IORegistryEntrySearchCFProperty(first ? service : 0, kIOServicePlane, CFSTR("IOUserClientCreator"), kCFAllocatorDefault,
+    searched = IORegistryEntrySearchCFProperty(first ? service : 0, kIOServicePlane, CFSTR("IOUserClientCreator"),
+                                               kCFAllocatorDefault,
                                                kIORegistryIterateRecursively);
     printf("found below: %s\n", searched ? "yes" : "no");
     if (searched)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client that waits for a device, opens it, and waits until it goes: matching notifications, an interest notification, a timer, and
- * an asynchronous call on one run loop.
+ * A client that waits for a device, opens it, and waits until it goes: matching notifications, an interest notification, a timer,
+ * and an asynchronous call on one run loop.
  */
 #include <CoreFoundation/CoreFoundation.h>
 #include <IOKit/IOKitLib.h>
@@ -120,7 +120,8 @@ int main(int argc, const char *argv[])
     kern_return_t kr;
 
     className = CFStringCreateWithCString(kCFAllocatorDefault, argc > 1 ? argv[1] : "echo", kCFStringEncodingUTF8);
-    propertyDict = CFDictionaryCreateMutable(kCFAllocatorDefault, 0, &kCFTypeDictionaryKeyCallBacks, &kCFTypeDictionaryValueCallBacks);
+    propertyDict = CFDictionaryCreateMutable(kCFAllocatorDefault, 0, &kCFTypeDictionaryKeyCallBacks,
+                                             &kCFTypeDictionaryValueCallBacks);
     CFDictionarySetValue(propertyDict, CFSTR("IOUserClass"), className);
     CFDictionarySetValue(propertyDict, kCFBundleIdentifierKey, CFSTR("org.ambidext.echo"));
     CFDictionarySetValue(matchingDict, CFSTR(kIOPropertyMatchKey), propertyDict);
@@ -137,7 +138,8 @@ int main(int argc, const char *argv[])
     if (kr != KERN_SUCCESS)
         printf("IOServiceAddMatchingNotification returned 0x%08x.\n", kr);
     DeviceAdded(NULL, gAddedIter);
-    kr = IOServiceAddMatchingNotification(gNotifyPort, kIOTerminatedNotification, matchingDict, DeviceRemoved, runLoop, &gRemovedIter);
+    kr = IOServiceAddMatchingNotification(gNotifyPort, kIOTerminatedNotification, matchingDict, DeviceRemoved, runLoop,
+                                          &gRemovedIter);
     if (kr != KERN_SUCCESS)
         printf("IOServiceAddMatchingNotification returned 0x%08x.\n", kr);
     DeviceRemoved(runLoop, gRemovedIter);

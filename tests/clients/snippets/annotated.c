@@ -27,7 +27,8 @@ CFMutableDictionaryRef CopyMatching(CFStringRef className, CFStringRef bundleIde
 OSStatus Open(DeviceMode mode, DeviceFlags flags, io_connect_t *connect);
 OSStatus Open(DeviceMode mode, DeviceFlags flags, io_connect_t *connect)
 {
-    io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, CopyMatching(CFSTR("Device"), CFSTR("org.example.device")));
+    io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, CopyMatching(CFSTR("Device"),
+                                                                                        CFSTR("org.example.device")));
     OSStatus status = noErr;
 
     if (mode == kDeviceModeIdle || (flags & kDeviceFlagFast) == 0)

@@ -13,7 +13,8 @@ static void interest(void *refcon, io_service_t service, natural_t messageType, 
 static void none(void *refcon, IOReturn result) { (void)refcon, (void)result; }
 static void one(void *refcon, IOReturn result, void *arg0) { (void)refcon, (void)result, (void)arg0; }
 static void two(void *refcon, IOReturn result, void *arg0, void *arg1) { (void)refcon, (void)result, (void)arg0, (void)arg1; }
-static void many(void *refcon, IOReturn result, void **args, UInt32 numArgs) { (void)refcon, (void)result, (void)args, (void)numArgs; }
+static void many(void *refcon, IOReturn result, void **args, UInt32 numArgs) { (void)refcon, (void)result, (void)args,
+                                                                               (void)numArgs; }
 
 static IOServiceMatchingCallback as_matching = matched;
 static IOServiceInterestCallback as_interest = interest;
@@ -36,10 +37,13 @@ kern_return_t ask(io_connect_t connect, IONotificationPortRef port, io_service_t
     second[kIOAsyncCalloutFuncIndex] = (io_user_reference_t)(uintptr_t)as_one;
     third[kIOAsyncCalloutFuncIndex] = (uintptr_t)(void *)as_two;
     third[kIOAsyncCalloutRefconIndex] = (uintptr_t)&as_many;
-    IOServiceAddMatchingNotification(port, kIOTerminatedNotification, IOServiceMatching("IOUserService"), as_matching, NULL, &iterator);
+    IOServiceAddMatchingNotification(port, kIOTerminatedNotification, IOServiceMatching("IOUserService"), as_matching, NULL,
+                                     &iterator);
     IOServiceAddInterestNotification(port, service, kIOGeneralInterest, as_interest, NULL, &notification);
-    IOConnectCallAsyncStructMethod(connect, 1, IONotificationPortGetMachPort(port), second, kIOAsyncCalloutCount, NULL, 0, NULL, NULL);
-    IOConnectCallAsyncScalarMethod(connect, 1, IONotificationPortGetMachPort(port), third, kIOAsyncCalloutCount, NULL, 0, NULL, NULL);
+    IOConnectCallAsyncStructMethod(connect, 1, IONotificationPortGetMachPort(port), second, kIOAsyncCalloutCount, NULL, 0, NULL,
+                                   NULL);
+    IOConnectCallAsyncScalarMethod(connect, 1, IONotificationPortGetMachPort(port), third, kIOAsyncCalloutCount, NULL, 0, NULL,
+                                   NULL);
     return IOConnectCallAsyncMethod(connect, 1, IONotificationPortGetMachPort(port), first, kIOAsyncCalloutCount, NULL, 0, NULL, 0,
                                     NULL, NULL, NULL, NULL);
 }

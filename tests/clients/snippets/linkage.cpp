@@ -31,7 +31,8 @@ template <typename Function> kern_return_t each(const char *name, Function &&fun
 {
     io_iterator_t iterator{};
     auto code = IOServiceGetMatchingServices(kIOMainPortDefault, IOServiceNameMatching(name), &iterator);
-    for (io_service_t service; code == KERN_SUCCESS && (service = IOIteratorNext(iterator)) != IO_OBJECT_NULL; IOObjectRelease(service))
+    for (io_service_t service; code == KERN_SUCCESS && (service = IOIteratorNext(iterator)) != IO_OBJECT_NULL;
+         IOObjectRelease(service))
         function(service);
     return code;
 }

@@ -31,7 +31,8 @@ kern_return_t call(io_connect_t conn, int index, Parameters *inputStructure, Par
 #if MAC_OS_X_VERSION_10_5
     return IOConnectCallStructMethod(conn, index, inputStructure, structureInputSize, outputStructure, &structureOutputSize);
 #else
-    return IOConnectMethodStructureIStructureO(conn, index, structureInputSize, &structureOutputSize, inputStructure, outputStructure);
+    return IOConnectMethodStructureIStructureO(conn, index, structureInputSize, &structureOutputSize, inputStructure,
+                                               outputStructure);
 #endif
 }
 
