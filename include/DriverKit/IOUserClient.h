@@ -9,7 +9,7 @@
  *
  * Contract: call-path 1.1 to 1.6, 3.2 to 3.9, 4.1, 4.2; memory-and-queues 3.
  */
-#include <DriverKit/IOMemoryDescriptor.h>
+#include <DriverKit/IOBufferMemoryDescriptor.h>
 #include <DriverKit/IOService.h>
 #include <DriverKit/OSAction.h>
 

@@ -13,7 +13,7 @@
  *
  * The system asks on the device's default queue. Where reports go to and come from: ambidext-hid(7).
  */
-#include <DriverKit/IOMemoryDescriptor.h>
+#include <DriverKit/IOBufferMemoryDescriptor.h>
 #include <DriverKit/IOService.h>
 #include <DriverKit/OSAction.h>
 #include <HIDDriverKit/IOHIDDeviceTypes.h>

@@ -7,7 +7,6 @@
 #include <DriverKit/IODMACommand.h>
 #include <DriverKit/IODispatchQueue.h>
 #include <DriverKit/IOMemoryMap.h>
-#include <DriverKit/IOBufferMemoryDescriptor.h>
 #include <DriverKit/OSData.h>
 #include <DriverKit/OSAction.h>
 
