@@ -402,12 +402,9 @@ class Folders(Case):
 
 
     def test_fuzzer(self):
-        self.bell()
-        if not (BUILD / "share/fuzz").is_dir():
-            self.fails("bell", "--fuzz", says="the harness that --fuzz needs (share/ambidext/fuzz) is not beside this program")
-            return
-        program, _ = self.build("bell", "--fuzz")
-        self.assertEqual(program, self.work / "bell/build/bell-fuzz")
+        shutil.copytree(HERE / "xcode", self.work / "lamp")
+        program, _ = self.build("lamp", "--fuzz", "--set", "PRODUCT_NAME=lamp")
+        self.assertEqual(program, self.work / "lamp/build/lamp-fuzz")
         done = subprocess.run([program, "-runs=20"], env=self.environment, cwd=self.work, timeout=100, text=True, check=False,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(done.returncode, 0, done.stdout)
