@@ -48,6 +48,10 @@ bool GamepadDevice::init()
 
 void GamepadDevice::free()
 {
+    if (ivars != nullptr) {
+        ivars->slow.reset();        // no destructor runs
+        ivars->serial.reset();
+    }
     IOSafeDeleteNULL(ivars, GamepadDevice_IVars, 1);
     super::free();
 }
