@@ -109,6 +109,15 @@ static kern_return_t take_structure(const OSData *output, struct amb_embed_call 
         return kIOReturnSuccess;
 }
 
+/* What the driver has written into the application's memory. */
+static void take_buffer(IOMemoryDescriptor *memory, struct amb_embed_call *call)
+{
+        IOAddressSegment range;
+
+        if (memory && IOBufferMemoryDescriptor_GetAddressRange((IOBufferMemoryDescriptor *)memory, &range) == kIOReturnSuccess)
+                memcpy(call->bytes_out, (const void *)(uintptr_t)range.address, call->size_out);
+}
+
 AMB_EXPORT kern_return_t amb_embed_call(IOUserClient *client, struct amb_embed_call *call)
 {
         uint64_t in[AMB_CHANNEL_SCALARS] = { 0 }, out[AMB_CHANNEL_SCALARS] = { 0 };
@@ -131,6 +140,8 @@ AMB_EXPORT kern_return_t amb_embed_call(IOUserClient *client, struct amb_embed_c
                 code = run(client, &a);
         if (code == kIOReturnSuccess)
                 code = take_structure(a.structureOutput, call);
+        if (code == kIOReturnSuccess)
+                take_buffer(made.structureOutputDescriptor, call);
         call->scalar_out_count = a.scalarOutputCount < out_count ? a.scalarOutputCount : out_count;
         if (code == kIOReturnSuccess && call->scalar_out_count > 0)
                 memcpy(call->scalars_out, out, call->scalar_out_count * sizeof(*out));
