@@ -102,6 +102,7 @@ kern_return_t IMPL(Watcher, Stop)
         OSSafeReleaseNULL(ivars->news);         // this kind of source is not cancelled
         OSSafeReleaseNULL(ivars->listener);
         OSSafeReleaseNULL(ivars->listening);
+        OSSafeReleaseNULL(ivars->tickAction);   // nobody has cancelled it, and it keeps its target
         Stop(provider, SUPERDISPATCH);
         release();
     };
