@@ -31,15 +31,18 @@ const amb_method counted_methods[] = { AMB_METHOD(OSObject_free_ID, counted_free
 
 /* A class, and one below it. */
 struct Base : OSObject {
+        using super = OSObject;
         static const OSMetaClass *sGetMetaClass();
         int number;
 };
 struct Derived : Base {
+        using super = Base;
         static const OSMetaClass *sGetMetaClass();
 };
 extern const OSMetaClass gBaseMetaClass, gDerivedMetaClass;
-const OSMetaClass gBaseMetaClass = { "Base", &gOSObjectMetaClass, sizeof(Base), counted_methods, nullptr };
-const OSMetaClass gDerivedMetaClass = { "Derived", &gBaseMetaClass, sizeof(Derived), counted_methods, nullptr };
+static void *base_skin, *derived_skin;
+const OSMetaClass gBaseMetaClass = { "Base", &gOSObjectMetaClass, sizeof(Base), counted_methods, &base_skin };
+const OSMetaClass gDerivedMetaClass = { "Derived", &gBaseMetaClass, sizeof(Derived), counted_methods, &derived_skin };
 const OSMetaClass *Base::sGetMetaClass()
 {
         return &gBaseMetaClass;
@@ -48,6 +51,8 @@ const OSMetaClass *Derived::sGetMetaClass()
 {
         return &gDerivedMetaClass;
 }
+static const amb_skin_class<Base> base_made;
+static const amb_skin_class<Derived> derived_made;
 
 namespace {
 
