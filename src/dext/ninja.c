@@ -139,10 +139,61 @@ static void write_job(struct dext_text *out, const struct dext_job *job, const s
         dext_text_add(out, "\n  flags = %s\ndefault %s\n\n", arguments_text(&job->flags.link), path_text(job->product));
 }
 
+/* --- what ninja's language has no way to say --- */
+
+static const char in_paths[] = "\n\r|", in_arguments[] = "\n\r";
+
+/* Projects are not believed: behind a line's end the rest of a word would be a statement of its own, of what else to run. */
+static int check_word(const char *word, const char *refused, struct dext_report *report)
+{
+        const char *found = strpbrk(word, refused);
+        if (!found)
+                return 0;
+        char *shown = dext_copy(word, strlen(word));
+        for (char *c = shown; *c; c++)
+                if (*c == '\n' || *c == '\r')
+                        *c = '?';
+        return dext_fail(report, "\"%s\": there is %s in this %s, which ninja cannot take; %s", shown,
+                         *found == '|' ? "a '|'" : "a line break (shown as '?')", refused == in_paths ? "path" : "argument",
+                         refused == in_paths ? "rename the file or the folder" : "look for it in the build settings");
+}
+
+static int check_words(const struct dext_list *words, const char *refused, struct dext_report *report)
+{
+        int status = 0;
+        for (size_t i = 0; i < words->count; i++)
+                if (check_word(words->items[i], refused, report) != 0)
+                        status = DEXT_FAILED;
+        return status;
+}
+
+static int check_job(const struct dext_job *job, struct dext_report *report)
+{
+        const struct dext_list *paths[] = { &job->target->interfaces, &job->target->sources, &job->more };
+        const struct dext_list *arguments[] = { &job->flags.c, &job->flags.cxx, &job->flags.link, &job->flags.check };
+        const char *ours[] = { job->derived, job->objects, job->product };
+        const struct dext_list made = { ours, AMB_ARRAY_LENGTH(ours), AMB_ARRAY_LENGTH(ours) };
+        int status = check_words(&made, in_paths, report);
+
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(paths); i++)
+                status |= check_words(paths[i], in_paths, report);
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(arguments) && status == 0; i++)
+                status |= check_words(arguments[i], in_arguments, report);
+        return status;
+}
+
 int dext_ninja_write(const char *file, const struct dext_job *jobs, size_t count, const struct dext_tools *tools,
                      struct dext_report *report)
 {
+        const char *programs[] = { tools->iig, tools->clang, tools->clangxx };
+        const struct dext_list ours = { programs, AMB_ARRAY_LENGTH(programs), AMB_ARRAY_LENGTH(programs) };
         struct dext_text out = { 0 };
+        int status = check_words(&ours, in_paths, report);
+
+        for (size_t i = 0; i < count; i++)
+                status |= check_job(&jobs[i], report);
+        if (status != 0)
+                return DEXT_FAILED;
         write_rules(&out, tools);
         for (size_t i = 0; i < count; i++)
                 write_job(&out, &jobs[i], tools);

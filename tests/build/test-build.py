@@ -389,6 +389,21 @@ class Folders(Case):
         self.assertEqual(bundle, folder / "build/it's.dext")
         self.start(bundle, "ls")
 
+    def test_names_that_ninja_cannot_take(self):
+        said = self.fails(self.bell("this|that"), says=["this|that", "there is a '|' in this path", "rename"])
+        self.assertNotIn("build.ninja", said)
+        folder = self.bell("lines")
+        self.write("lines/two\nlines.cpp", "int two = 2;\n")
+        said = self.fails(folder, says=["two?lines.cpp", "a line break (shown as '?') in this path"])
+        self.assertNotIn("build.ninja", said)
+
+    def test_settings_run_nothing(self):
+        """A line's end in a setting does not become a rule of build.ninja."""
+        text = "'A=1\nrule touch\n command = touch ran-this\nbuild evil: touch\ndefault evil\nx = '"
+        self.fails(self.bell(), "--set", f"GCC_PREPROCESSOR_DEFINITIONS={text}",
+                   says=["a line break (shown as '?') in this argument", "build settings"])
+        self.assertEqual(list(self.work.rglob("ran-this")), [])
+
     def test_sanitizers(self):
         for what, library in {"address,undefined": "asan", "undefined": "ubsan", "thread": "tsan"}.items():
             bundle, _ = self.build(self.bell(), "--sanitize", what, "-o", what)
