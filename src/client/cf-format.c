@@ -179,6 +179,8 @@ static char *value_text(struct directive *d, struct arguments *arguments)
 {
         AMB_FREE char *text = amb_value_text(va_arg(arguments->list, CFTypeRef));
 
+        /* Without a size: "%ls" would read it as wide characters. */
+        d->text[strlen(d->text) - strlen(d->size)] = 0;
         strcat(d->text, "s");
         return text ? amb_format(d->text, text) : NULL;
 }

@@ -159,6 +159,8 @@ START_TEST(test_formats)
                     "1.00 0.5 1.000000e+02 2.5");
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%s|%.2s|%6s|%-6@|%s"), "abc", "abc", "abc", CFSTR("abc"), NULL),
                     "abc|ab|   abc|abc   |(null)");
+        /* Sizes that mean nothing there. */
+        assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%l@ %ls %4h@"), CFSTR("abc"), "abc", CFSTR("abc")), "abc abc  abc");
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%c%C%S"), 'a', 0xFC, units), "a\xC3\xBC\xE2\x82\xAC!");
         assert_text(CFStringCreateWithFormat(NULL, NULL, CFSTR("%p"), (void *)0x1234), "0x1234");
         /* An end in the middle of a directive, and directives that are not there. */
