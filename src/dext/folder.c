@@ -26,6 +26,9 @@ static void survey_plist(struct survey *survey, const char *path)
         case DEXT_PLIST_BROKEN:
                 if (dext_text_ends(path, "Info.plist"))
                         dext_list_add(&survey->broken, path);
+                /* What is wrong with them is told when they are read. */
+                if (dext_text_ends(path, ".entitlements"))
+                        dext_list_add(&survey->entitlements, path);
                 break;
         case DEXT_PLIST_OTHER: break;
         }

@@ -269,14 +269,13 @@ const char *dext_path_any_case(const char *path)
 
 int dext_directory_make(const char *path)
 {
-        if (mkdir(path, 0777) == 0 || dext_is_directory(path))
-                return 0;
-        if (errno != ENOENT || strcmp(path, "/") == 0 || !strchr(path, '/'))
-                return amb_errno();
-        int r = dext_directory_make(dext_path_directory(path));
-        if (r < 0)
-                return r;
-        return mkdir(path, 0777) == 0 || dext_is_directory(path) ? 0 : amb_errno();
+        int r = mkdir(path, 0777) == 0 ? 0 : amb_errno();
+        if (r == -ENOENT && strcmp(path, "/") != 0 && strchr(path, '/')) {
+                r = dext_directory_make(dext_path_directory(path));
+                if (r == 0 && mkdir(path, 0777) < 0)
+                        r = amb_errno();
+        }
+        return r < 0 && dext_is_directory(path) ? 0 : r;
 }
 
 static bool has_bytes(const char *path, const char *bytes, size_t length)
@@ -317,13 +316,24 @@ int dext_file_write(const char *path, const char *bytes, size_t length)
         return r;
 }
 
+/* A link to a folder that the link lies in: what is below it has been seen, and has no end. */
+static bool is_loop(const char *directory, const char *name)
+{
+        const char *path = dext_path_join(directory, name);
+        struct stat what;
+        if (lstat(path, &what) < 0 || !S_ISLNK(what.st_mode))
+                return false;
+        AMB_FREE char *from = realpath(directory, NULL), *to = realpath(path, NULL);
+        return from && to && dext_path_below(from, to);
+}
+
 void dext_directory_list(struct dext_list *names, const char *path)
 {
         DIR *directory = opendir(path);
         if (!directory)
                 return;
         for (struct dirent *entry; (entry = readdir(directory));)
-                if (entry->d_name[0] != '.')
+                if (entry->d_name[0] != '.' && !is_loop(path, entry->d_name))
                         dext_list_add(names, dext_copy(entry->d_name, strlen(entry->d_name)));
         closedir(directory);
         dext_list_sort(names);

@@ -270,9 +270,31 @@ const char *dext_tools_sanitizer(const struct dext_tools *tools, const struct de
         return found;
 }
 
-/* What ninja itself says is left out: progress, and the commands of what failed, which are a screen long each. */
-static void pass_on(FILE *said, bool verbose)
+/* What the linker says of bodies that an interface promises, in words, and once. */
+static void explain(const char *line, struct dext_list *told, struct dext_report *report)
 {
+        static const char undefined[] = "undefined reference to `", vtable[] = "vtable for ", impl[] = "_Impl";
+        const char *at = strstr(line, undefined);
+        if (!at)
+                return;
+        at += strlen(undefined);
+        const char *name = dext_copy(at, strcspn(at, "('\n"));
+        bool class = strncmp(name, vtable, strlen(vtable)) == 0;
+        if (!(class || dext_text_ends(name, impl)) || dext_list_has(told, name))
+                return;
+        dext_list_add(told, name);
+        if (class)
+                dext_fail(report, "class %s: no source has the body of the first local method (such as init or free) that its "
+                          "interface declares", name + strlen(vtable));
+        else
+                dext_fail(report, "%.*s is declared in an interface, but no source has its body, %s",
+                          (int)(strlen(name) - strlen(impl)), name, name);
+}
+
+/* What ninja itself says is left out: progress, and the commands of what failed, which are a screen long each. */
+static void pass_on(FILE *said, bool verbose, struct dext_report *report)
+{
+        struct dext_list told = { 0 };
         AMB_FREE char *line = NULL;
         size_t room = 0;
         bool command = false;
@@ -283,6 +305,7 @@ static void pass_on(FILE *said, bool verbose)
                 bool ninjas = strncmp(line, "ninja: ", 7) == 0 && strncmp(line, "ninja: error", 12) != 0;
                 if (verbose || !(failed || progress || ninjas || command))
                         fputs(line, stderr);
+                explain(line, &told, report);
                 command = failed;
         }
 }
@@ -310,7 +333,7 @@ int dext_tools_run_ninja(const struct dext_tools *tools, const char *directory, 
                 return dext_fail(report, "%s: %s", tools->ninja, strerror(-fd));
         FILE *said = fdopen(fd, "r");
         if (said) {
-                pass_on(said, request->verbose);
+                pass_on(said, request->verbose, report);
                 fclose(said);
         } else
                 amb_fd_close(fd);

@@ -484,6 +484,7 @@ class Mistakes(Case):
         self.bell(**{"Bell.entitlements": {"com.apple.developer.driverkit": False}})
         _, said = self.build("bell")
         self.assertIn("Bell.entitlements: the key com.apple.developer.driverkit is not there, or not true", said)
+        self.fails(self.bell(**{"Bell.entitlements": "com.apple.developer.driverkit"}), says="Bell.entitlements: line 1")
 
     def test_families(self):
         self.bell(**{"Bell.cpp": '#if 0\n#include <PCIDriverKit/PCIDriverKit.h>\n#endif\n/*\n#include <AudioDriverKit/X.h>\n*/\n'
@@ -498,6 +499,25 @@ class Mistakes(Case):
         self.fails("net", says=["net/Bell.iig:1: <NetworkingDriverKit/IOUserNetworkEthernet.iig> is of the networking family",
                                 "net/Bell.iig:2: Ambidext has no <DriverKit/IONothing.iig>"])
 
+    def test_links(self):
+        folder = self.bell()
+        (folder / "here").symlink_to(".")
+        (folder / "again").symlink_to(folder)
+        _, said = self.build("bell")
+        self.assertNotIn("bell/here", said)
+
+    def test_places_that_refuse(self):
+        self.bell()
+        self.write("file", "")
+        self.fails("bell", "-o", "file", says="file/ambidext.build: Not a directory; --output names another place")
+        if os.path.isdir("/sys"):
+            said = self.fails("bell", "-o", "/sys/nothing/deeper", says="/sys/nothing/deeper/ambidext.build: ")
+            self.assertNotIn("No such file", said)
+        if os.geteuid() != 0:
+            (self.work / "bell").chmod(0o555)
+            self.addCleanup((self.work / "bell").chmod, 0o755)
+            self.fails("bell", says="bell/build: Permission denied; --output names another place")
+
     def test_sources(self):
         self.bell(**{"Bell.iig": INTERFACE.replace("IOService\n", "IONothing\n")})
         self.fails("bell", says=["bell/Bell.iig:2: error:", "not everything could be compiled"])
@@ -506,6 +526,12 @@ class Mistakes(Case):
         self.assertNotIn("FAILED", said)
         self.bell(**{"Bell.cpp": BELL + "int missing(void); int use = missing();\n"})
         self.fails("bell", says="missing()")
+        more = INTERFACE.replace("};", "    virtual bool init() override;\n    virtual kern_return_t Toll(uint32_t times);\n};")
+        self.bell("bodies", **{"Bell.iig": more, "Bell.cpp": BELL.replace("void Bell::Ring", "void ring")})
+        said = self.fails("bodies", says=[
+            "ambidext: Bell::Toll is declared in an interface, but no source has its body, Bell::Toll_Impl",
+            "ambidext: class Bell: no source has the body of the first local method"])
+        self.assertEqual(said.count("no source has"), 2, said)
         self.bell("same", **{"more/Bell.iig": INTERFACE})
         self.fails("same", says="would become headers of the same name")
 
