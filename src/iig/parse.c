@@ -629,6 +629,8 @@ static const char *better_words(struct parse *p, CXSourceLocation location, cons
 {
         CXCursor method = clang_getCursor(p->unit, location), class = clang_getCursorSemanticParent(method);
 
+        if (strcmp(text, "expected class name") == 0)
+                return "expected class name: there is no class of the name that is written here; is its interface included?";
         if (!strstr(text, "does not override any member functions") && !strstr(text, "marked 'override'"))
                 return text;
         return iig_format("%s::%s overrides nothing: no base class has a virtual method of this name with these parameters",
