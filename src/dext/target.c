@@ -35,7 +35,7 @@ void dext_target_add(struct dext_target *target, const char *path)
                 dext_list_add_new(&target->sources, path);
 }
 
-static void add_folders(struct dext_target *target, const char *path, int depth)
+static void add_folders(struct dext_target *target, const char *top, const char *path, int depth)
 {
         struct dext_list names = { 0 };
         dext_directory_list(&names, path);
@@ -46,14 +46,14 @@ static void add_folders(struct dext_target *target, const char *path, int depth)
                 }
         for (size_t i = 0; i < names.count && depth < DEPTH_MAX; i++) {
                 const char *inner = dext_path_join(path, names.items[i]);
-                if (!dext_folder_is_foreign(names.items[i]) && dext_is_directory(inner))
-                        add_folders(target, inner, depth + 1);
+                if (!dext_folder_is_foreign(names.items[i]) && dext_is_directory(inner) && !dext_is_way_back(inner, top))
+                        add_folders(target, top, inner, depth + 1);
         }
 }
 
 void dext_target_add_folders(struct dext_target *target, const char *path)
 {
-        add_folders(target, path, 0);
+        add_folders(target, path, path, 0);
 }
 
 void dext_target_defaults(struct dext_target *target, const char *project_name)

@@ -247,6 +247,15 @@ bool dext_is_file(const char *path)
         return stat(path, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+bool dext_is_way_back(const char *path, const char *top)
+{
+        struct stat status;
+        if (lstat(path, &status) < 0 || !S_ISLNK(status.st_mode))
+                return false;
+        AMB_FREE char *real = realpath(path, NULL), *whole = realpath(top, NULL);
+        return real && whole && (dext_path_below(real, whole) || dext_path_below(whole, real));
+}
+
 /* Macs do not look at capitals. */
 const char *dext_path_any_case(const char *path)
 {

@@ -389,6 +389,20 @@ class Folders(Case):
         self.assertEqual(bundle, folder / "build/it's.dext")
         self.start(bundle, "ls")
 
+    def test_links_to_folders(self):
+        """What a link leads to within the folder is built once; what lies elsewhere is taken by it."""
+        folder = self.bell("here/driver")
+        (folder / "again").symlink_to(".")
+        self.write("here/driver/code/one.cpp", "int one = 1;\n")
+        (folder / "include").mkdir()
+        (folder / "include" / "driver").symlink_to("../code")
+        self.write("elsewhere/two.cpp", "int two = 2;\n")
+        (folder / "more").symlink_to(self.work / "elsewhere")
+        self.build(folder)
+        commands = json.loads((folder / "build/compile_commands.json").read_text())
+        names = sorted(pathlib.Path(command["file"]).name for command in commands)
+        self.assertEqual(names, ["Bell.cpp", "Bell.iig.cpp", "one.cpp", "two.cpp"])
+
     def test_names_that_ninja_cannot_take(self):
         said = self.fails(self.bell("this|that"), says=["this|that", "there is a '|' in this path", "rename"])
         self.assertNotIn("build.ninja", said)
