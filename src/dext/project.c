@@ -16,6 +16,7 @@ static const char library_type[] = "com.apple.product-type.library.static";
 struct object {
         const struct dext_node *node;
         const struct object *parent;            /* the group that it lies in */
+        const struct dext_target *taken;        /* a group: whose files have been taken from it last */
 };
 
 struct project {
@@ -41,7 +42,7 @@ static struct object *find(const struct project *project, const char *id)
         return id && project->count ? bsearch(&wanted, project->objects, project->count, sizeof(wanted), compare) : NULL;
 }
 
-static const struct object *find_named(const struct project *project, const struct object *object, const char *key)
+static struct object *find_named(const struct project *project, const struct object *object, const char *key)
 {
         return object ? find(project, dext_node_text(object->node, key, NULL)) : NULL;
 }
@@ -103,12 +104,16 @@ static void add_file(const struct project *project, struct dext_target *target, 
                 dext_target_add(target, path);
 }
 
-static void add_reference(const struct project *project, struct dext_target *target, const struct object *reference, int depth)
+/* A group is taken once for a target: groups may lie in one another, and in several. */
+static void add_reference(const struct project *project, struct dext_target *target, struct object *reference, int depth)
 {
         if (!reference || depth > DEPTH_MAX)
                 return;
         if (is_a(reference, "PBXVariantGroup") || is_a(reference, "PBXGroup")) {
                 struct dext_list children = { 0 };
+                if (reference->taken == target)
+                        return;
+                reference->taken = target;
                 dext_node_list(&children, reference->node, "children");
                 for (size_t i = 0; i < children.count; i++)
                         add_reference(project, target, find(project, children.items[i]), depth + 1);
@@ -145,7 +150,7 @@ static void add_phase(const struct project *project, struct dext_target *target,
                 return;
         dext_node_list(&files, phase->node, "files");
         for (size_t i = 0; i < files.count; i++) {
-                const struct object *reference = find_named(project, find(project, files.items[i]), "fileRef");
+                struct object *reference = find_named(project, find(project, files.items[i]), "fileRef");
                 if (libraries)
                         add_library(project, target, reference, depth);
                 else if (reference && (sources || dext_text_ends(dext_node_text(reference->node, "path", ""), ".iig")))

@@ -441,6 +441,12 @@ class Folders(Case):
 
 
 class Mistakes(Case):
+    def test_groups_in_one_another(self):
+        objects = """S = {isa = PBXSourcesBuildPhase; files = (B, ); }; B = {isa = PBXBuildFile; fileRef = G; };
+            G = {isa = PBXGroup; children = (G, H, G, H, ); }; H = {isa = PBXGroup; children = (G, H, G, H, ); };"""
+        self.write("round/Round.xcodeproj/project.pbxproj", project("Round", {}, objects, "S, "))
+        self.fails("round", says="target Round has no C or C++ source")
+
     def test_command_line(self):
         self.fails("none", says="none: No such file or directory; build wants the folder of a driver's sources")
         self.fails("bell", "more", status=2, says="expected one DIR")
