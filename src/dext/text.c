@@ -253,7 +253,7 @@ bool dext_is_way_back(const char *path, const char *top)
         if (lstat(path, &status) < 0 || !S_ISLNK(status.st_mode))
                 return false;
         AMB_FREE char *real = realpath(path, NULL), *whole = realpath(top, NULL);
-        return real && whole && (dext_path_below(real, whole) || dext_path_below(whole, real));
+        return real && whole && dext_path_below(real, whole);
 }
 
 /* Macs do not look at capitals. */

@@ -51,7 +51,7 @@ bool dext_path_has_extension(const char *path, const char *const *extensions);  
 const char *dext_path_any_case(const char *path);
 bool dext_is_directory(const char *path);
 bool dext_is_file(const char *path);
-/* A link to a folder that lies in `top`, or that `top` lies in: who looks through `top` meets its files without it. */
+/* A link to a folder in `top`: who looks through `top` meets its files without it. (dext_directory_list leaves out loops.) */
 bool dext_is_way_back(const char *path, const char *top);
 
 /* --- files --- */
