@@ -6,7 +6,8 @@
  * code.
  *
  * A C++ object is the C object, its vtable pointer in the first word. No constructor runs on it: C makes it, zeroed, and puts the
- * vtable pointer there that amb_skin_class or amb_skin_face has left in the class's table when the program was loaded. C sees nothing here: it has these objects in <DriverKit/OSObject.h>.
+ * vtable pointer there that amb_skin_class or amb_skin_face has left in the class's table when the program was loaded. C sees
+ * nothing here: it has these objects in <DriverKit/OSObject.h>.
  */
 #ifdef __cplusplus
 #include <new>
@@ -192,7 +193,11 @@ template <typename F> struct amb_letter {
         amb_closure<F> closure;
 
         amb_letter(uint64_t id, OSMetaClassBase *self, const F &function) : body(function), closure(id, self, &body) {}
-        static void enter(void *context) { static_cast<amb_letter *>(context)->closure.enter(&static_cast<amb_letter *>(context)->closure); }
+        static void enter(void *context)
+        {
+                amb_letter *letter = static_cast<amb_letter *>(context);
+                letter->closure.enter(&letter->closure);
+        }
         static void invoke(void *context, void (*function)(void), OSObject *target)
         {
                 static_cast<amb_letter *>(context)->body(function, reinterpret_cast<OSMetaClassBase *>(target));

@@ -2,6 +2,7 @@
 /* The command line of what src/dext does. */
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <getopt.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -61,9 +62,16 @@ static int add_sanitizers(struct dext_request *request, const char *list)
 
 static int set_standard(struct dext_request *request, const char *standard)
 {
-        if (strncmp(standard, "c", 1) != 0 && strncmp(standard, "gnu", 3) != 0)
+        const char *family = standard + (strncmp(standard, "gnu", 3) == 0 ? 3 : strncmp(standard, "c", 1) == 0 ? 1 : 0);
+        bool cxx = strncmp(family, "++", 2) == 0;
+        const char *year = family + (cxx ? 2 : 0);
+
+        /* Two characters: 11, 1z, 20, 2b. */
+        if (family == standard || !isdigit((unsigned char)year[0]) || !isalnum((unsigned char)year[1]) || year[2])
                 return cli_say_usage(&cli_build, "'%s' is no standard: gnu++17, c++20, gnu11 are", standard);
-        if (strchr(standard, '+'))
+        if (cxx && (strcmp(year, "98") == 0 || strcmp(year, "03") == 0))
+                return cli_say_usage(&cli_build, "'%s' is too old: DriverKit's headers are C++11 and later", standard);
+        if (cxx)
                 request->cxx_standard = standard;
         else
                 request->c_standard = standard;

@@ -140,7 +140,8 @@ static const char *local_declaration(const struct iig_method *m)
 /* A method of a NATIVE class that is one call of the C function, in the class: blocks and arrays go through as they are. */
 static void write_direct(struct iig_text *out, const struct iig_method *m)
 {
-        const char *more = m->kind == IIG_KIND_LOCAL || m->is_static ? "" : m->count > 0 ? ", OSDispatchMethod = NULL" : "OSDispatchMethod = NULL";
+        bool plain = m->kind == IIG_KIND_LOCAL || m->is_static;
+        const char *more = plain ? "" : m->count > 0 ? ", OSDispatchMethod = NULL" : "OSDispatchMethod = NULL";
         const char *declaration = local_declaration(m), *close = strrchr(declaration, ')');
 
         LINE("    %s%.*s%s%s { return %s(%s); }", m->is_static ? "static " : "", (int)(close - declaration), declaration, more, close,

@@ -456,6 +456,8 @@ class Mistakes(Case):
         self.fails("--set", "X", status=2, says="NAME=VALUE")
         self.fails("-j", "0", status=2, says="-j wants a number")
         self.fails("--std", "pascal", status=2, says="'pascal' is no standard")
+        self.fails("--std", "c++98x", status=2, says="'c++98x' is no standard")
+        self.fails("--std", "gnu++98", status=2, says="'gnu++98' is too old")
         done = self.run_tool("build", "--json", "none", status=1)
         self.assertIn("No such file", json.loads(done.stdout)["error"]["message"])
         self.assertEqual(done.stderr, "")
