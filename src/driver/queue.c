@@ -278,18 +278,18 @@ AMB_APART static bool enter_slowly(struct IODispatchQueue_ivars *q)
         return own || await_turn(q, &item) == TURN_OWN;
 }
 
-bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
+static inline bool take(struct IODispatchQueue_ivars *q)
 {
-        struct IODispatchQueue_ivars *q = queue->ivars;
         uint32_t nobody = 0;
 
-        if (on_queue(queue)) {
-                frame_push(frame, queue, AMB_QUEUE_NESTED);
-                return true;
-        }
-        if (amb_unlikely(!atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed)) &&
-            !enter_slowly(q))
-                return false;
+        return atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed);
+}
+
+/* The caller owns the queue: may it run? */
+static inline bool begin(IODispatchQueue *queue, struct amb_queue_frame *frame)
+{
+        struct IODispatchQueue_ivars *q = queue->ivars;
+
         amb_race_after(q);
         if (amb_unlikely(atomic_load_explicit(&q->cancelled, memory_order_relaxed))) {
                 leave(q);
@@ -299,13 +299,83 @@ bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
         return true;
 }
 
+bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
+{
+        if (on_queue(queue)) {
+                frame_push(frame, queue, AMB_QUEUE_NESTED);
+                return true;
+        }
+        if (amb_unlikely(!take(queue->ivars)) && !enter_slowly(queue->ivars))
+                return false;
+        return begin(queue, frame);
+}
+
+/* --- calls between objects --- */
+
+/* A thread that waits for a queue in a call, with what it runs on meanwhile. */
+struct caller {
+        struct amb_link link;
+        const struct amb_queue_frame *frames;
+        IODispatchQueue *wanted;
+};
+
+static pthread_mutex_t callers_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct amb_link callers = AMB_LIST_INIT(callers);
+
+static bool is_on(const struct amb_queue_frame *frames, const IODispatchQueue *queue)
+{
+        for (const struct amb_queue_frame *f = frames; f; f = f->outer)
+                if (f->queue == queue && f->hold != AMB_QUEUE_SHARED)
+                        return true;
+        return false;
+}
+
+/* Under the lock. Does whoever is on the queue wait, by way of others or not, for a queue that the caller is on? Each waits for one. */
+static bool is_circle(const struct amb_queue_frame *own, const IODispatchQueue *wanted)
+{
+        struct caller *c;
+
+        amb_list_for(c, &callers, link)
+                if (is_on(c->frames, wanted))
+                        return is_on(own, c->wanted) || is_circle(own, c->wanted);
+        return false;
+}
+
+AMB_APART static bool enter_waiting(IODispatchQueue *queue, struct amb_queue_frame *frame)
+{
+        struct caller caller = { .frames = innermost, .wanted = queue };
+        bool own;
+
+        pthread_mutex_lock(&callers_lock);
+        if (is_circle(caller.frames, queue)) {
+                pthread_mutex_unlock(&callers_lock);
+                frame_push(frame, queue, AMB_QUEUE_NESTED);
+                return true;
+        }
+        amb_list_append(&callers, &caller.link);
+        pthread_mutex_unlock(&callers_lock);
+        own = enter_slowly(queue->ivars);
+        pthread_mutex_lock(&callers_lock);
+        amb_link_remove(&caller.link);
+        pthread_mutex_unlock(&callers_lock);
+        return own && begin(queue, frame);
+}
+
+bool amb_queue_enter_call(IODispatchQueue *queue, struct amb_queue_frame *frame)
+{
+        if (on_queue(queue)) {
+                frame_push(frame, queue, AMB_QUEUE_NESTED);
+                return true;
+        }
+        return take(queue->ivars) ? begin(queue, frame) : enter_waiting(queue, frame);
+}
+
 bool amb_queue_pass(IODispatchQueue *queue)
 {
         struct IODispatchQueue_ivars *q = queue->ivars;
-        uint32_t nobody = 0;
         bool cancelled;
 
-        if (!atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed))
+        if (!take(q))
                 return false;
         cancelled = atomic_load_explicit(&q->cancelled, memory_order_relaxed);
         leave(q);

@@ -35,6 +35,14 @@ bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame);
 void amb_queue_leave(struct amb_queue_frame *frame);
 
 /*
+ * The same for a call of an object's method by another object, which must not wait for ever: two objects that call each other at the same
+ * time, each on its queue, would. Whoever closes such a circle of calls does not wait, but runs at once: the queue's owner stands still
+ * until the caller has left, so nothing runs side by side, as if the owner had made the call itself. Circles through DispatchSync are
+ * the driver's.
+ */
+bool amb_queue_enter_call(IODispatchQueue *queue, struct amb_queue_frame *frame);
+
+/*
  * Enters and leaves without waiting. False: it cannot, because the queue belongs to somebody or has been cancelled. Otherwise nobody was
  * on it, and whoever enters from now on sees what the caller has done before.
  */

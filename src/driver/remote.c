@@ -58,7 +58,7 @@ AMB_EXPORT kern_return_t amb_method_run(OSObject *object, uint64_t id, void *con
                 function(context);
                 return kIOReturnSuccess;
         }
-        entered = amb_queue_enter(queue, &frame);
+        entered = amb_queue_enter_call(queue, &frame);
         if (entered) {
                 function(context);
                 amb_queue_leave(&frame);

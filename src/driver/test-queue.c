@@ -5,6 +5,7 @@
 
 #include <DriverKit/DriverKit.h>
 
+#include "driver/queue.h"
 #include "driver/test.h"
 
 static IODispatchQueue *make(const char *name)
@@ -549,11 +550,65 @@ START_TEST(log_queues)
 }
 END_TEST
 
+/* Threads that own a queue each and call into the next one's, all at once: each call runs, and never two on a queue side by side. */
+enum { RING = 3 };
+static struct {
+        IODispatchQueue *queues[RING];
+        pthread_barrier_t ready;
+        int size, calls;                /* calls: only one thread at a time runs one */
+} ring;
+
+static void *ring_thread(void *context)
+{
+        int i = (int)(intptr_t)context, next = (i + 1) % ring.size;
+        struct amb_queue_frame own, other;
+
+        ck_assert(amb_queue_enter(ring.queues[i], &own));
+        pthread_barrier_wait(&ring.ready);
+        ck_assert(amb_queue_enter_call(ring.queues[next], &other));
+        ck_assert(IODispatchQueue_OnQueue(ring.queues[next]));
+        ring.calls++;
+        amb_queue_leave(&other);
+        ck_assert(!IODispatchQueue_OnQueue(ring.queues[next]));
+        ck_assert(IODispatchQueue_OnQueue(ring.queues[i]));
+        amb_queue_leave(&own);
+        return NULL;
+}
+
+static void circles_of(int size)
+{
+        pthread_t threads[RING];
+
+        ring.size = size;
+        ring.calls = 0;
+        for (int round = 1; round <= 300; round++) {
+                pthread_barrier_init(&ring.ready, NULL, (unsigned int)size);
+                for (intptr_t i = 0; i < size; i++)
+                        pthread_create(&threads[i], NULL, ring_thread, (void *)i);
+                for (int i = 0; i < size; i++)
+                        pthread_join(threads[i], NULL);
+                pthread_barrier_destroy(&ring.ready);
+                ck_assert_int_eq(ring.calls, round * size);
+        }
+}
+
+START_TEST(calls_in_a_circle)
+{
+        for (int i = 0; i < RING; i++)
+                ring.queues[i] = make("ring");
+        circles_of(2);
+        circles_of(RING);
+        for (int i = 0; i < RING; i++)
+                OSObject_release(ring.queues[i]);
+}
+END_TEST
+
 int main(void)
 {
         const TTest *const tests[] = {
                 create, async_serial, sync_and_async, nested, cancelled, run_action, blocked_queues, sleep_and_wakeup, wakeup_all,
                 sleep_errors, cancelled_asleep, sleep_rally, concurrent, log_queues,
+                calls_in_a_circle,
         };
 
         return run_tests("queue", tests, sizeof(tests) / sizeof(*tests));
