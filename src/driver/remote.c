@@ -60,7 +60,9 @@ AMB_EXPORT kern_return_t amb_method_run(OSObject *object, uint64_t id, void *con
         }
         entered = amb_queue_enter_call(queue, &frame);
         if (entered) {
-                function(context);
+                /* Some drivers start what they have made, and so does the runtime: Start runs once. */
+                if (id != IOService_Start_ID || !amb_service_has_begun((IOService *)object))
+                        function(context);
                 amb_queue_leave(&frame);
         }
         OSObject_release(queue);

@@ -235,6 +235,16 @@ kern_return_t amb_service_start(IOService *service, IOService *provider)
         return code;
 }
 
+bool amb_service_has_begun(IOService *service)
+{
+        bool begun;
+
+        pthread_mutex_lock(&service->ivars->lock);
+        begun = service->ivars->start_begun;
+        pthread_mutex_unlock(&service->ivars->lock);
+        return begun;
+}
+
 /* Stops that were asked for and have not returned. */
 static struct {
         pthread_mutex_t lock;

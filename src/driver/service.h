@@ -65,6 +65,8 @@ IODispatchQueue *amb_service_method_queue(IOService *service, uint32_t *ret_chan
 
 /* Runs Start on the default queue unless it has run; a registration that was asked for meanwhile is sent. The driver's code. */
 kern_return_t amb_service_start(IOService *service, IOService *provider);
+/* Has its Start been called, by the runtime or by the driver? */
+bool amb_service_has_begun(IOService *service);
 /* Runs Stop on the default queue unless it has run or runs already. Blocks as long as the driver does. */
 void amb_service_stop(IOService *service);
 /*

@@ -319,6 +319,9 @@ static void check_objects(Counter * counter)
     CHECK(counter->CopyWrong(&wrong) == kIOReturnBadArgument && !wrong && counter->getRetainCount() == count);
     counter->Poke(reinterpret_cast<OSObject *>(queue), 0);
     CHECK(counter->Start(reinterpret_cast<IOService *>(queue)) == kIOReturnBadArgument);
+    /* It has been started. */
+    int starts = proof_counts.starts;
+    CHECK(counter->Start(nullptr) == kIOReturnSuccess && proof_counts.starts == starts);
     /* Virtual calls on objects of C classes. */
     CHECK(queue->isEqualTo(queue) && !queue->isEqualTo(counter) && !queue->IsRemote());
     queue->release();
