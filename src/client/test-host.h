@@ -380,9 +380,12 @@ static void host_descriptors(int *ret_channel, int pair[2])
                 abort();
 }
 
+/* May the drivers of connections that are opened from now on name the application's memory? */
+static bool host_names_memory = true;
+
 static io_connect_t host_connect(int channel, int side, pid_t pid)
 {
-        struct amb_opened opened = { 1, channel, side, (int)syscall(SYS_pidfd_open, pid, 0), true };
+        struct amb_opened opened = { 1, channel, side, (int)syscall(SYS_pidfd_open, pid, 0), host_names_memory };
         struct amb_connection *connection;
         mach_port_t handle;
 

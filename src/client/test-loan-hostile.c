@@ -120,10 +120,10 @@ START_TEST(other_options)
         struct amb_range range;
         uint32_t ticket;
 
+        host_names_memory = false;
         setup();
         strcpy(at, canary);
         strcpy(at + 5 * page_bytes(), canary);
-        lender.connection->loans.named = false;
         ck_assert_int_eq(amb_loan_begin(lender.connection, wanted, size, INPUT, &range), 0);
         ticket = range.id;
         for (int i = 0; i < 3; i++) {

@@ -351,7 +351,6 @@ static void check_input_itself(char *at, size_t length, bool named)
 {
         struct borrowed snapshot, itself;
 
-        lender.connection->loans.named = named;
         memset(at, 'a', length);
         lend(&lender, at, length, INPUT, &snapshot);
         ck_assert_mem_eq(snapshot.memory, at, length);
@@ -385,6 +384,7 @@ START_TEST(input_itself)
         char *block = pages(8), *heap = malloc(20000), *huge = pages(big / page_bytes());
         struct borrowed borrowed;
 
+        host_names_memory = false;
         setup();
         for (int use = 0; use < 2; use++) {
                 check_input_itself(block, 8 * page_bytes(), false);            /* whole pages */
@@ -401,6 +401,9 @@ START_TEST(input_itself)
         ck_assert_int_eq(borrowed.memory[5], 'd');
         unlend(&lender, &borrowed);
         check_hoard_closed(lender.borrower);
+        lender_close(&lender);
+        host_names_memory = true;
+        setup();
         check_input_itself(block, 8 * page_bytes(), true);
         check_input_itself(heap + 1, 19000, true);
         check_input_itself(huge, big, true);
