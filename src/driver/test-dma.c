@@ -6,6 +6,7 @@
 #include <DriverKit/DriverKit.h>
 #include <DriverKit/IODMACommand.h>
 
+#include "driver/test-faults.h"
 #include "driver/test-lender.h"
 
 #define P IOVMPageSize
@@ -50,24 +51,6 @@ static uint8_t *prepare(IODMACommand *c, void *memory, uint64_t want_flags, uint
         ck_assert_uint_eq(count, 1);
         ck_assert_uint_eq(segments[0].length, want_length);
         return (uint8_t *)(uintptr_t)segments[0].address;
-}
-
-static bool faults(volatile uint8_t *address, bool write)
-{
-        pid_t child = fork();
-        int status;
-
-        if (child == 0) {
-                signal(SIGSEGV, SIG_DFL);
-                signal(SIGBUS, SIG_DFL);
-                if (write)
-                        *address = 1;
-                else
-                        (void)*address;
-                _exit(0);
-        }
-        ck_assert_int_eq(waitpid(child, &status, 0), child);
-        return WIFSIGNALED(status) || WEXITSTATUS(status) != 0;
 }
 
 START_TEST(create_refuses)

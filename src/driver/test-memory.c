@@ -12,6 +12,7 @@
 #include "driver/borrow.h"
 #include "driver/connection-private.h"
 #include "driver/memory.h"
+#include "driver/test-faults.h"
 #include "driver/test-lender.h"
 
 #define P IOVMPageSize
@@ -50,25 +51,6 @@ static uint64_t free_space(size_t size)
 
         munmap(space, size);
         return (uintptr_t)space;
-}
-
-/* Does touching this byte end a process? */
-static bool faults(volatile uint8_t *address, bool write)
-{
-        pid_t child = fork();
-        int status;
-
-        if (child == 0) {
-                signal(SIGSEGV, SIG_DFL);
-                signal(SIGBUS, SIG_DFL);
-                if (write)
-                        *address = 1;
-                else
-                        (void)*address;
-                _exit(0);
-        }
-        ck_assert_int_eq(waitpid(child, &status, 0), child);
-        return WIFSIGNALED(status) || WEXITSTATUS(status) != 0;
 }
 
 START_TEST(create)
