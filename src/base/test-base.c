@@ -16,6 +16,7 @@
 #include "base/base.h"
 #include "base/pidfd.h"
 #include "base/return.h"
+#include "base/test-suite.h"
 
 static pid_t child_that_waits(void)
 {
@@ -217,18 +218,6 @@ END_TEST
 
 int main(void)
 {
-        TCase *tests = tcase_create("base");
-        tcase_add_test(tests, pidfds_are_shared);
-        tcase_add_test(tests, list_keeps_order);
-        tcase_add_test(tests, files_are_read_up_to_a_limit);
-        tcase_add_test(tests, a_log_line_is_one_line);
-        tcase_add_test(tests, return_codes_have_names);
-        tcase_add_test(tests, small_things);
-        Suite *suite = suite_create("base");
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("base", pidfds_are_shared, list_keeps_order, files_are_read_up_to_a_limit, a_log_line_is_one_line,
+                         return_codes_have_names, small_things);
 }

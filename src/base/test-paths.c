@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/paths.h"
+#include "base/test-suite.h"
 
 static char root[PATH_MAX];
 
@@ -98,16 +99,8 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("paths");
-        TCase *paths = tcase_create("paths");
+        TCase *paths = test_case("paths", installed, build_tree, nowhere);
+
         tcase_add_checked_fixture(paths, setup, teardown);
-        tcase_add_test(paths, installed);
-        tcase_add_test(paths, build_tree);
-        tcase_add_test(paths, nowhere);
-        suite_add_tcase(suite, paths);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return run_cases("paths", paths);
 }

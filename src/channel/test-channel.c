@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include "base/test-suite.h"
 #include "channel/test-pair.h"
 
 /* One call on a thread of its own. */
@@ -703,35 +704,12 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("channel");
-        TCase *tcase = tcase_create("channel");
-        SRunner *runner;
-        int failed;
+        TCase *tcase = test_case("channel", values, fields, limits, more_calls_than_slots, completions_overflow,
+                                 completions_taken_at_once, completions_drained_kick, completions_order_under_pressure,
+                                 completions_wake_who_is_armed, shutdown_of_the_host_while_it_waits,
+                                 shutdown_of_the_app_while_it_waits, end_of_the_calls, close_after_the_answer, host_death_by_bell,
+                                 forked_child_is_cut_off, wrong_fds_are_refused, created_fd, footprint);
 
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, values);
-        tcase_add_test(tcase, fields);
-        tcase_add_test(tcase, limits);
-        tcase_add_test(tcase, more_calls_than_slots);
-        tcase_add_test(tcase, completions_overflow);
-        tcase_add_test(tcase, completions_taken_at_once);
-        tcase_add_test(tcase, completions_drained_kick);
-        tcase_add_test(tcase, completions_order_under_pressure);
-        tcase_add_test(tcase, completions_wake_who_is_armed);
-        tcase_add_test(tcase, shutdown_of_the_host_while_it_waits);
-        tcase_add_test(tcase, shutdown_of_the_app_while_it_waits);
-        tcase_add_test(tcase, end_of_the_calls);
-        tcase_add_test(tcase, close_after_the_answer);
         tcase_add_loop_test(tcase, host_death_by_pidfd, 0, 2);
-        tcase_add_test(tcase, host_death_by_bell);
-        tcase_add_test(tcase, forked_child_is_cut_off);
-        tcase_add_test(tcase, wrong_fds_are_refused);
-        tcase_add_test(tcase, created_fd);
-        tcase_add_test(tcase, footprint);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_cases("channel", tcase);
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/test-suite.h"
 #include "channel/dataqueue.h"
 
 #define RING 4096u
@@ -418,25 +419,14 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("dataqueue");
-        TCase *tests = tcase_create("dataqueue");
-        SRunner *runner;
-        int failed;
+        TCase *tests = test_case("dataqueue", threads_padded, threads_packed, threads_narrow);
 
         tcase_set_timeout(tests, 110);
-        tcase_add_test(tests, threads_padded);
-        tcase_add_test(tests, threads_packed);
-        tcase_add_test(tests, threads_narrow);
         tcase_add_loop_test(tests, two_processes, 0, 2);
         tcase_add_loop_test(tests, emptied_meanwhile, 0, 2);
         tcase_add_loop_test(tests, wake_race, 0, 2);
 #ifndef RACES_ARE_REPORTED
         tcase_add_test(tests, scribbler);
 #endif
-        suite_add_tcase(suite, tests);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("dataqueue", tests);
 }

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include "base/test-suite.h"
 #include "channel/test-pair.h"
 
 enum { KEPT = 5000 };
@@ -266,20 +267,9 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("channel-ends");
-        TCase *tests = tcase_create("channel-ends");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tests = test_case("channel-ends", forgets_one_port, terminated, terminated_while_it_waits);
 
-        tcase_set_timeout(tests, 60);
         tcase_add_loop_test(tests, kept_without_receive, 0, 3);
         tcase_add_loop_test(tests, kept_for_nobody, 0, 4);
-        tcase_add_test(tests, forgets_one_port);
-        tcase_add_test(tests, terminated);
-        tcase_add_test(tests, terminated_while_it_waits);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("channel-ends", tests);
 }

@@ -2,6 +2,7 @@
 /* A peer that writes anything anywhere at any time: the other side stays within its bounds, says BROKEN, and ends when told to. */
 #include <fcntl.h>
 #include <sched.h>
+#include "base/test-suite.h"
 #include "channel/test-pair.h"
 #include "channel/private.h"
 
@@ -530,26 +531,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("channel-hostile");
-        TCase *tcase = tcase_create("hostile");
-        SRunner *runner;
-        int failed;
-
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, room_exhaustive);
-        tcase_add_test(tcase, request_exhaustive);
-        tcase_add_test(tcase, request_boundaries);
-        tcase_add_test(tcase, header_boundaries);
-        tcase_add_test(tcase, slot_in_use_twice);
-        tcase_add_test(tcase, requests_rewritten_while_read);
-        tcase_add_test(tcase, wake_words_rewritten);
-        tcase_add_test(tcase, completions_taken_boundaries);
-        tcase_add_test(tcase, replies_rewritten_while_read);
-        tcase_add_test(tcase, completion_boundaries);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_suite("channel-hostile", room_exhaustive, request_exhaustive, request_boundaries, header_boundaries,
+                         slot_in_use_twice, requests_rewritten_while_read, wake_words_rewritten, completions_taken_boundaries,
+                         replies_rewritten_while_read, completion_boundaries);
 }

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/test-suite.h"
 #include "channel/loan.h"
 
 #define P 4096ull
@@ -168,21 +169,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("loan");
-        TCase *tests = tcase_create("loan");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        tcase_add_test(tests, files_with_seals);
-        tcase_add_test(tests, files_with_sizes);
-        tcase_add_test(tests, not_files);
-        tcase_add_test(tests, sockets);
-        tcase_add_test(tests, segments);
-        tcase_add_test(tests, merged);
-        tcase_add_test(tests, congruent);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("loan", files_with_seals, files_with_sizes, not_files, sockets, segments, merged, congruent);
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include "base/place.h"
+#include "base/test-suite.h"
 #include "channel/pace.h"
 
 enum { SHORT_NS = 5000, PAUSE_NS = 2000000, LONG_CALL_NS = 200000, CPU = 3, OTHER = 5 };
@@ -352,31 +353,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("channel-pace");
-        TCase *tcase = tcase_create("pace");
-        SRunner *runner;
-        int failed;
-
-        tcase_add_test(tcase, before_the_first_call);
-        tcase_add_test(tcase, single_calls_stay_near);
-        tcase_add_test(tcase, a_long_burst_moves_away);
-        tcase_add_test(tcase, bursts_are_learnt);
-        tcase_add_test(tcase, gaps);
-        tcase_add_test(tcase, long_calls_are_free);
-        tcase_add_test(tcase, many_short_calls);
-        tcase_add_test(tcase, late_answers);
-        tcase_add_test(tcase, the_caller_moves);
-        tcase_add_test(tcase, the_caller_moves_to_us);
-        tcase_add_test(tcase, confined);
-        tcase_add_test(tcase, nonsense);
-        tcase_add_test(tcase, there_and_home_again);
-        tcase_add_test(tcase, one_processor);
-        tcase_add_test(tcase, somebody_else_places_it);
-        tcase_add_test(tcase, others_stay);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_suite("channel-pace", before_the_first_call, single_calls_stay_near, a_long_burst_moves_away, bursts_are_learnt,
+                         gaps, long_calls_are_free, many_short_calls, late_answers, the_caller_moves, the_caller_moves_to_us,
+                         confined, nonsense, there_and_home_again, one_processor, somebody_else_places_it, others_stay);
 }

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include "base/test-suite.h"
 #include "channel/test-pair.h"
 
 enum { CALLS = 20000 };
@@ -173,20 +174,8 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("rest");
-        TCase *tests = tcase_create("rest");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tests = test_case("rest", nothing_is_lost, comes_for_each, asked_while_it_waits, called_back);
 
-        tcase_set_timeout(tests, 60);
         tcase_add_checked_fixture(tests, setup, teardown);
-        tcase_add_test(tests, nothing_is_lost);
-        tcase_add_test(tests, comes_for_each);
-        tcase_add_test(tests, asked_while_it_waits);
-        tcase_add_test(tests, called_back);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("rest", tests);
 }

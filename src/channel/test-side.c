@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/test-suite.h"
 #include "channel/side.h"
 
 static int ends[2];
@@ -223,21 +224,8 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("side");
-        TCase *tests = tcase_create("side");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tests = test_case("side", round_trip, odd_messages, full, requests, memories, ports);
 
         tcase_add_checked_fixture(tests, set_up, NULL);
-        tcase_add_test(tests, round_trip);
-        tcase_add_test(tests, odd_messages);
-        tcase_add_test(tests, full);
-        tcase_add_test(tests, requests);
-        tcase_add_test(tests, memories);
-        tcase_add_test(tests, ports);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("side", tests);
 }

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include "base/test-suite.h"
 #include "channel/private.h"
 #include "channel/test-pair.h"
 
@@ -333,18 +334,10 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("channel-stress");
         TCase *tcase = tcase_create("stress");
-        SRunner *runner;
-        int failed;
 
         tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, stress, 0, 3);
         tcase_add_loop_test(tcase, lying_down_just_then, 0, 2);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_cases("channel-stress", tcase);
 }

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 #include <time.h>
+#include "base/test-suite.h"
 #include "channel/private.h"
 #include "channel/test-pair.h"
 
@@ -354,23 +355,9 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("channel-turn");
-        TCase *tcase = tcase_create("turn");
-        SRunner *runner;
-        int failed;
+        TCase *tcase = test_case("turn", nobody_waits_alone, waits_in_vain_are_learnt, slots_are_handed_over,
+                                 sleepers_and_the_end_let_go, the_last_of_many_sleeps, callers_are_cancelled);
 
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, nobody_waits_alone);
-        tcase_add_test(tcase, waits_in_vain_are_learnt);
-        tcase_add_test(tcase, slots_are_handed_over);
-        tcase_add_test(tcase, sleepers_and_the_end_let_go);
-        tcase_add_test(tcase, the_last_of_many_sleeps);
         tcase_add_loop_test(tcase, hot_callers_take_turns, 0, 2);
-        tcase_add_test(tcase, callers_are_cancelled);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_cases("channel-turn", tcase);
 }

@@ -4,6 +4,7 @@
 
 #include <CoreFoundation/CoreFoundation.h>
 
+#include "base/test-suite.h"
 #include "cli/method.h"
 
 /* --- helpers --- */
@@ -210,19 +211,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("cli");
-        TCase *tests = tcase_create("cli");
-        tcase_add_test(tests, json_strings);
-        tcase_add_test(tests, values);
-        tcase_add_test(tests, deep_values_end);
-        tcase_add_test(tests, numbers);
-        tcase_add_test(tests, methods);
-        tcase_add_test(tests, methods_of_other_shapes);
-        tcase_set_timeout(tests, 60);
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return run_suite("cli", json_strings, values, deep_values_end, numbers, methods, methods_of_other_shapes);
 }

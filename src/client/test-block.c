@@ -8,6 +8,8 @@
 #include <CoreFoundation/CoreFoundation.h>
 #include <dispatch/dispatch.h>
 
+#include "base/test-suite.h"
+
 #define PATIENCE dispatch_time(DISPATCH_TIME_NOW, 20 * NSEC_PER_SEC)
 
 /* References to a block that lies on the heap: the low bits of its flags. */
@@ -108,18 +110,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-block");
-        TCase *tcase = tcase_create("block");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, test_blocks);
-        tcase_add_test(tcase, test_run_loop);
-        tcase_add_test(tcase, test_once);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("client-block", test_blocks, test_run_loop, test_once);
 }

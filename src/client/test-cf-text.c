@@ -6,6 +6,8 @@
 #include <check.h>
 #include <pthread.h>
 
+#include "base/test-suite.h"
+
 /* "a", a letter of two bytes, one of three, one of two units and four bytes. */
 #define MIXED "a\xC3\xBC\xE2\x82\xAC\xF0\x9F\x98\x80z"
 
@@ -513,28 +515,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-cf-text");
-        TCase *tcase = tcase_create("text");
-        SRunner *runner;
-        int failed;
-
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, test_find);
-        tcase_add_test(tcase, test_parts);
-        tcase_add_test(tcase, test_encodings);
-        tcase_add_test(tcase, test_formats);
-        tcase_add_test(tcase, test_descriptions);
-        tcase_add_test(tcase, test_mutable_strings);
-        tcase_add_test(tcase, test_arrays);
-        tcase_add_test(tcase, test_sets);
-        tcase_add_test(tcase, test_data);
-        tcase_add_test(tcase, test_uuids);
-        tcase_add_test(tcase, test_property_lists);
-        tcase_add_test(tcase, test_loop_of_another);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_suite("client-cf-text", test_find, test_parts, test_encodings, test_formats, test_descriptions,
+                         test_mutable_strings, test_arrays, test_sets, test_data, test_uuids, test_property_lists,
+                         test_loop_of_another);
 }

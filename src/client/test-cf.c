@@ -7,6 +7,8 @@
 #include <check.h>
 #include <pthread.h>
 
+#include "base/test-suite.h"
+
 START_TEST(test_strings)
 {
         CFStringRef a = CFStringCreateWithCString(NULL, "Gr\xC3\xBC\xC3\x9F", kCFStringEncodingUTF8), b;
@@ -252,22 +254,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-cf");
-        TCase *tcase = tcase_create("cf");
-        SRunner *runner;
-        int failed;
-
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, test_strings);
-        tcase_add_test(tcase, test_numbers);
-        tcase_add_test(tcase, test_containers);
-        tcase_add_test(tcase, test_timers);
-        tcase_add_test(tcase, test_sources);
-        tcase_add_test(tcase, test_thread_end);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_suite("client-cf", test_strings, test_numbers, test_containers, test_timers, test_sources, test_thread_end);
 }

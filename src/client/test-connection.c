@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <sys/resource.h>
 
+#include "base/test-suite.h"
 #include "client/test-host.h"
 
 static struct host host;
@@ -717,38 +718,13 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-connection");
-        TCase *tcase = tcase_create("connection");
-        SRunner *runner;
-        int failed;
+        TCase *tcase = test_case("connection", test_scalars, test_struct_inline, test_struct_large, test_struct_edges,
+                                 test_retained, test_not_there, test_variable, test_map, test_map_extents, test_map_bad_extents,
+                                 test_close_waits, test_close_twice_one_reference, test_close_waits_for_no_host,
+                                 test_close_is_seen_past_copies, test_race, test_nothing_left, test_host_killed,
+                                 test_host_killed_with_mapping, test_fork, test_unsupported);
 
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, test_scalars);
-        tcase_add_test(tcase, test_struct_inline);
-        tcase_add_test(tcase, test_struct_large);
-        tcase_add_test(tcase, test_struct_edges);
-        tcase_add_test(tcase, test_retained);
-        tcase_add_test(tcase, test_not_there);
-        tcase_add_test(tcase, test_variable);
-        tcase_add_test(tcase, test_map);
-        tcase_add_test(tcase, test_map_extents);
-        tcase_add_test(tcase, test_map_bad_extents);
         tcase_add_loop_test(tcase, test_map_extent_counts, 0, 2);
-        tcase_add_test(tcase, test_close_waits);
-        tcase_add_test(tcase, test_close_twice_one_reference);
-        tcase_add_test(tcase, test_close_waits_for_no_host);
-        tcase_add_test(tcase, test_close_is_seen_past_copies);
         tcase_add_loop_test(tcase, test_loans_promised, 0, 2);
-        tcase_add_test(tcase, test_race);
-        tcase_add_test(tcase, test_nothing_left);
-        tcase_add_test(tcase, test_host_killed);
-        tcase_add_test(tcase, test_host_killed_with_mapping);
-        tcase_add_test(tcase, test_fork);
-        tcase_add_test(tcase, test_unsupported);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_cases("client-connection", tcase);
 }

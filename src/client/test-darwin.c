@@ -22,6 +22,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/test-suite.h"
+
 /* --- memory --- */
 
 START_TEST(test_pages)
@@ -234,24 +236,10 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-darwin");
-        TCase *tcase = tcase_create("darwin");
-        SRunner *runner;
-        int failed;
+        TCase *tcase = test_case("darwin", test_pages, test_host, test_constants, test_locks, test_check_macros,
+                                 test_clocks_and_lines);
 
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, test_pages);
-        tcase_add_test(tcase, test_host);
-        tcase_add_test(tcase, test_constants);
-        tcase_add_test(tcase, test_locks);
         tcase_add_test_raise_signal(tcase, test_lock_taken_twice, SIGABRT);
         tcase_add_test_raise_signal(tcase, test_lock_of_another, SIGABRT);
-        tcase_add_test(tcase, test_check_macros);
-        tcase_add_test(tcase, test_clocks_and_lines);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_cases("client-darwin", tcase);
 }

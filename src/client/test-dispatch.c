@@ -9,6 +9,7 @@
 
 #include <CoreFoundation/CoreFoundation.h>
 
+#include "base/test-suite.h"
 #include "client/dispatch.h"
 
 #ifdef __has_feature
@@ -425,35 +426,15 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-dispatch");
-        TCase *tcase = tcase_create("dispatch"), *forks = tcase_create("forks");
-        SRunner *runner;
-        int failed;
+        TCase *tcase = test_case("dispatch", test_order, test_sync, test_sync_runs_here, test_concurrent, test_source_cancels_itself,
+                                 test_source_again, test_after, test_time, test_semaphore, test_once, test_main_queue);
+        TCase *forks = test_case("forks", test_dispatch_main);
 
         tcase_add_checked_fixture(tcase, setup, NULL);
         tcase_add_checked_fixture(forks, setup, NULL);
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, test_order);
-        tcase_add_test(tcase, test_sync);
-        tcase_add_test(tcase, test_sync_runs_here);
-        tcase_add_test(tcase, test_concurrent);
         tcase_add_loop_test(tcase, test_source, 0, 2);
-        tcase_add_test(tcase, test_source_cancels_itself);
-        tcase_add_test(tcase, test_source_again);
-        tcase_add_test(tcase, test_after);
-        tcase_add_test(tcase, test_time);
-        tcase_add_test(tcase, test_semaphore);
-        tcase_add_test(tcase, test_once);
-        tcase_add_test(tcase, test_main_queue);
-        tcase_add_test(forks, test_dispatch_main);
 #ifndef NO_THREADS_IN_A_FORK
         tcase_add_test(forks, test_fork);
 #endif
-        suite_add_tcase(suite, tcase);
-        suite_add_tcase(suite, forks);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_cases("client-dispatch", tcase, forks);
 }

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 
+#include "base/test-suite.h"
 #include "client/test-host.h"
 
 static struct host host;
@@ -354,25 +355,11 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-end");
-        TCase *tcase = tcase_create("end");
-        SRunner *runner;
-        int failed;
+        TCase *tcase = test_case("end", drivers_own_code, completions_after_termination, a_port_for_each_call, ports_at_a_time,
+                                 late_completion, close_in_a_storm);
 
-        tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, terminated, 0, 2);
         tcase_add_loop_test(tcase, terminated_first_look, 0, 5);
         tcase_add_loop_test(tcase, terminated_with_mapping, 0, 2);
-        tcase_add_test(tcase, drivers_own_code);
-        tcase_add_test(tcase, completions_after_termination);
-        tcase_add_test(tcase, a_port_for_each_call);
-        tcase_add_test(tcase, ports_at_a_time);
-        tcase_add_test(tcase, late_completion);
-        tcase_add_test(tcase, close_in_a_storm);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_cases("client-end", tcase);
 }

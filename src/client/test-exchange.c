@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "base/test-suite.h"
 #include "client/exchange.h"
 
 enum step { REGISTER, POPULATE, PROTECT, COPY, MOVE, STEPS };
@@ -268,16 +269,9 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("exchange");
         TCase *tcase = tcase_create("exchange");
-        SRunner *runner = srunner_create(suite);
-        int failed;
 
         tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, disturbed, 0, 4);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("exchange", tcase);
 }

@@ -8,6 +8,7 @@
 #include <check.h>
 #include <sys/wait.h>
 
+#include "base/test-suite.h"
 #include "client/handle.h"
 
 static void no_registry(void)
@@ -228,24 +229,6 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-handle");
-        TCase *tcase = tcase_create("handle");
-        SRunner *runner;
-        int failed;
-
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, test_entries);
-        tcase_add_test(tcase, test_many);
-        tcase_add_test(tcase, test_dead);
-        tcase_add_test(tcase, test_main_port);
-        tcase_add_test(tcase, test_no_registry);
-        tcase_add_test(tcase, test_bad_handles);
-        tcase_add_test(tcase, test_notifications_without_registry);
-        tcase_add_test(tcase, test_fork);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_suite("client-handle", test_entries, test_many, test_dead, test_main_port, test_no_registry, test_bad_handles,
+                         test_notifications_without_registry, test_fork);
 }

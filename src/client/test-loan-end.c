@@ -418,11 +418,12 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                forked, forked_lends, forked_on_stack, fork_fails, connections_end, unmapped_meanwhile, closed_meanwhile,
-                nobody_reads_the_answer,
-        };
-        const TTest *const twice[] = { forbidden, vanished, cancelled_meanwhile };
+        TCase *tcase = test_case("client-loan-end", forked, forked_lends, forked_on_stack, fork_fails, connections_end,
+                                 unmapped_meanwhile, closed_meanwhile, nobody_reads_the_answer);
 
-        return run_suite_twice("client-loan-end", tests, AMB_ARRAY_LENGTH(tests), twice, AMB_ARRAY_LENGTH(twice));
+        set_time(tcase);
+        tcase_add_loop_test(tcase, forbidden, 0, 2);
+        tcase_add_loop_test(tcase, vanished, 0, 2);
+        tcase_add_loop_test(tcase, cancelled_meanwhile, 0, 2);
+        return run_cases("client-loan-end", tcase);
 }

@@ -446,24 +446,11 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                tickets_that_are_not, other_options, segments, half_good, all_files_in_use, returned_twice, thousands, again_in_vain,
-                with_a_descriptor, cut_off_while_it_has, talks_all_the_time,
-        };
-        Suite *suite = suite_create("client-loan-hostile");
-        TCase *tcase = tcase_create("hostile");
-        SRunner *runner;
-        int failed;
+        TCase *tcase = test_case("hostile", tickets_that_are_not, other_options, segments, half_good, all_files_in_use, returned_twice,
+                                 thousands, again_in_vain, with_a_descriptor, cut_off_while_it_has, talks_all_the_time);
 
-        tcase_set_timeout(tcase, 160);
-        for (size_t i = 0; i < AMB_ARRAY_LENGTH(tests); i++)
-                tcase_add_test(tcase, tests[i]);
+        set_time(tcase);
         tcase_add_loop_test(tcase, unknown_kind, 0, 5);
         tcase_add_loop_test(tcase, wrong_size, 0, 4);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_cases("client-loan-hostile", tcase);
 }

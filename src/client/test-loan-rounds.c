@@ -284,7 +284,9 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { exchange_mapped, exchange_allocated, exchange_signals, loan_mapped, loan_allocated, two_callers };
+        TCase *tcase = test_case("client-loan-rounds", exchange_mapped, exchange_allocated, exchange_signals, loan_mapped,
+                                 loan_allocated, two_callers);
 
-        return run_suite("client-loan-rounds", tests, AMB_ARRAY_LENGTH(tests));
+        set_time(tcase);
+        return run_cases("client-loan-rounds", tcase);
 }

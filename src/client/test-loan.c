@@ -749,11 +749,11 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                whole_pages, neighbours, small, allocated, stack, program_data, unsuitable, rights_change, shared_anonymous,
-                whole_memfd, memfd_grows, part_of_a_memfd, input_stays_input, input_itself, file_on_disk, mixed, again, heap_comes_back, again_mapped_block, mapped_anew,
-                input_then_output, overlapping, merge, locked, many_files, many_pieces,
-        };
+        TCase *tcase = test_case("client-loan", whole_pages, neighbours, small, allocated, stack, program_data, unsuitable,
+                                 rights_change, shared_anonymous, whole_memfd, memfd_grows, part_of_a_memfd, input_stays_input,
+                                 input_itself, file_on_disk, mixed, again, heap_comes_back, again_mapped_block, mapped_anew,
+                                 input_then_output, overlapping, merge, locked, many_files, many_pieces);
 
-        return run_suite("client-loan", tests, AMB_ARRAY_LENGTH(tests));
+        set_time(tcase);
+        return run_cases("client-loan", tcase);
 }

@@ -4,10 +4,10 @@
 #include <IOKit/IOKitLib.h>
 #include <mach/mach.h>
 
-#include <check.h>
 #include <dirent.h>
 #include <stdio.h>
 
+#include "base/test-suite.h"
 #include "client/test-host.h"
 #include "client/vma.h"
 
@@ -143,30 +143,8 @@ AMB_UNUSED static void border(struct lender *l)
         amb_loans_sync(&l->connection->loans);
 }
 
-/* Tests, and such as are done for _i 0 and 1. */
-AMB_UNUSED static int run_suite_twice(const char *name, const TTest *const *tests, size_t count, const TTest *const *twice,
-                                      size_t twice_count)
+/* Who wants many rounds has the time for them. */
+AMB_UNUSED static void set_time(TCase *tcase)
 {
-        Suite *suite = suite_create(name);
-        TCase *tcase = tcase_create(name);
-        SRunner *runner;
-        int failed;
-
-        /* Who wants many rounds has the time for them. */
         tcase_set_timeout(tcase, getenv("AMBIDEXT_TEST_ROUNDS") ? 3600 : 160);
-        for (size_t i = 0; i < count; i++)
-                tcase_add_test(tcase, tests[i]);
-        for (size_t i = 0; i < twice_count; i++)
-                tcase_add_loop_test(tcase, twice[i], 0, 2);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
-}
-
-AMB_UNUSED static int run_suite(const char *name, const TTest *const *tests, size_t count)
-{
-        return run_suite_twice(name, tests, count, NULL, 0);
 }

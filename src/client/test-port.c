@@ -6,6 +6,7 @@
 #include <check.h>
 #include <poll.h>
 
+#include "base/test-suite.h"
 #include "channel/wait.h"
 #include "client/port.h"
 #include "client/test-host.h"
@@ -461,30 +462,7 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("client-port");
-        TCase *tcase = tcase_create("port");
-        SRunner *runner;
-        int failed;
-
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, test_forms);
-        tcase_add_test(tcase, test_message);
-        tcase_add_test(tcase, test_rules);
-        tcase_add_test(tcase, test_after_close);
-        tcase_add_test(tcase, test_destroyed_port);
-        tcase_add_test(tcase, test_two_ports);
-        tcase_add_test(tcase, test_order);
-        tcase_add_test(tcase, test_refilled);
-        tcase_add_test(tcase, test_endless);
-        tcase_add_test(tcase, test_looks);
-        tcase_add_test(tcase, test_run_loop);
-        tcase_add_test(tcase, test_stop_in_callback);
-        tcase_add_test(tcase, test_destroy_in_callback);
-        tcase_add_test(tcase, test_fork);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_suite("client-port", test_forms, test_message, test_rules, test_after_close, test_destroyed_port, test_two_ports,
+                         test_order, test_refilled, test_endless, test_looks, test_run_loop, test_stop_in_callback,
+                         test_destroy_in_callback, test_fork);
 }

@@ -11,6 +11,8 @@
 
 #include <darwin/sys/sysctl.h>
 
+#include "base/test-suite.h"
+
 START_TEST(test_texts)
 {
         int numbers[] = { CTL_KERN, KERN_OSRELEASE };
@@ -102,18 +104,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("sysctl");
-        TCase *tcase = tcase_create("sysctl");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        tcase_add_test(tcase, test_texts);
-        tcase_add_test(tcase, test_numbers);
-        tcase_add_test(tcase, test_structures);
-        tcase_add_test(tcase, test_refusals);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_suite("sysctl", test_texts, test_numbers, test_structures, test_refusals);
 }

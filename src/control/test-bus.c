@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two ends of a bus in one thread, pumped in turn: both serve, both call, descriptors travel, hostile messages are refused. */
+#include "base/test-suite.h"
 #include "control/bus.h"
 
 #include <check.h>
@@ -342,23 +343,6 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("bus");
-        TCase *tests = tcase_create("bus");
-        SRunner *runner;
-        int failed;
-
-        tcase_add_test(tests, socketpair_both_ways);
-        tcase_add_test(tests, listening_socket_both_ways);
-        tcase_add_test(tests, nobody_there);
-        tcase_add_test(tests, path_too_long);
-        tcase_add_test(tests, foreign_server);
-        tcase_add_test(tests, paths);
-        tcase_add_test(tests, peer_goes);
-        tcase_add_test(tests, hostile_descriptors);
-        suite_add_tcase(suite, tests);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed > 0;
+        return run_suite("bus", socketpair_both_ways, listening_socket_both_ways, nobody_there, path_too_long, foreign_server,
+                         paths, peer_goes, hostile_descriptors);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Property values into messages and back; then everything that a hostile peer may put where a value is expected. */
+#include "base/test-suite.h"
 #include "control/value.h"
 
 #include <check.h>
@@ -344,25 +345,9 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("value");
-        TCase *tests = tcase_create("value");
-        SRunner *runner;
-        int failed;
+        TCase *tests = test_case("value", scalars, containers, sets_arrive_as_arrays, our_own_limits, foreign_types, key_twice,
+                                 too_deep, too_many, too_big);
 
         tcase_add_checked_fixture(tests, set_up, tear_down);
-        tcase_add_test(tests, scalars);
-        tcase_add_test(tests, containers);
-        tcase_add_test(tests, sets_arrive_as_arrays);
-        tcase_add_test(tests, our_own_limits);
-        tcase_add_test(tests, foreign_types);
-        tcase_add_test(tests, key_twice);
-        tcase_add_test(tests, too_deep);
-        tcase_add_test(tests, too_many);
-        tcase_add_test(tests, too_big);
-        suite_add_tcase(suite, tests);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed > 0;
+        return run_cases("value", tests);
 }

@@ -476,16 +476,6 @@ int main(int count, char **arguments)
         if (strcmp(arguments[1], "open") == 0)
                 return open_once(arguments[2]);
         amb_fd_limit_raise();
-        tests_begin("daemon-apps", arguments);
-        tests_add(odd_program_name);
-        tests_add(odd_entitlements);
-        tests_add(executable_has_gone);
-        tests_add(odd_policy_files);
-        tests_add(opens_pile_up);
-        tests_add(subscription_flood);
-        tests_add(few_descriptors);
-        tests_add(half_messages);
-        tests_add(matching_flood);
-        tests_add(nothing_grows);
-        return tests_run();
+        return run_daemon_suite("daemon-apps", arguments, odd_program_name, odd_entitlements, executable_has_gone, odd_policy_files,
+                                opens_pile_up, subscription_flood, few_descriptors, half_messages, matching_flood, nothing_grows);
 }

@@ -260,16 +260,7 @@ int main(int count, char **arguments)
 {
         if (count != 3)
                 return 2;
-        tests_begin("daemon-hostile", arguments);
-        tests_add(host_never_checks_in);
-        tests_add(long_name);
-        tests_add(escapes);
-        tests_add(fat_host);
-        tests_add(scattered_properties);
-        tests_add(meddler);
-        tests_add(host_object_has_its_process);
-        tests_add(silent_driver);
-        tests_add(wrong_answers);
-        tests_add(drivers_refusal);
-        return tests_run();
+        return run_daemon_suite("daemon-hostile", arguments, host_never_checks_in, long_name, escapes, fat_host,
+                                scattered_properties, meddler, host_object_has_its_process, silent_driver, wrong_answers,
+                                drivers_refusal);
 }

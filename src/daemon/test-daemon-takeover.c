@@ -361,16 +361,7 @@ int main(int count, char **arguments)
         if (count != 3)
                 return 2;
         amb_fd_limit_raise();
-        tests_begin("daemon-takeover", arguments);
-        tests_add(daemon_dies);
-        tests_add(both_die);
-        tests_add(many_connections_are_taken_over);
-        tests_add(not_quiet_before_all_have_reported);
-        tests_add(stopped_host_is_replaced);
-        tests_add(daemon_dies_again_and_again);
-        tests_add(daemon_dies_during_a_launch);
-        tests_add(far_id_is_refused);
-        tests_add(rubbish_in_the_state);
-        tests_add(death_after_a_takeover);
-        return tests_run();
+        return run_daemon_suite("daemon-takeover", arguments, daemon_dies, both_die, many_connections_are_taken_over,
+                                not_quiet_before_all_have_reported, stopped_host_is_replaced, daemon_dies_again_and_again,
+                                daemon_dies_during_a_launch, far_id_is_refused, rubbish_in_the_state, death_after_a_takeover);
 }

@@ -567,27 +567,9 @@ int main(int count, char **arguments)
 {
         if (count != 3)
                 return 2;
-        tests_begin("daemon", arguments);
-        tests_add(dump_and_find);
-        tests_add(bad_bundles);
-        tests_add(silent_at_the_end);
-        tests_add(bad_bundle_at_start);
-        tests_add(load_and_unload);
-        tests_add(refused_without_entitlement);
-        tests_add(open_and_close);
-        tests_add(host_dies);
-        tests_add(crash_in_start);
-        tests_add(stubborn_host_is_killed);
-        tests_add(lifetime);
-        tests_add(second_daemon);
-        tests_add(stale_and_foreign_files);
-        tests_add(open_directory_is_refused);
-        tests_add(production_trusts_root_alone);
-        tests_add(hosts_inherit_nothing);
-        tests_add(garbage);
-        tests_add(calls_out_of_place);
-        tests_add(answers_are_not_read);
-        tests_add(many_connections);
-        tests_add(out_of_descriptors);
-        return tests_run();
+        return run_daemon_suite("daemon", arguments, dump_and_find, bad_bundles, silent_at_the_end, bad_bundle_at_start,
+                                load_and_unload, refused_without_entitlement, open_and_close, host_dies, crash_in_start,
+                                stubborn_host_is_killed, lifetime, second_daemon, stale_and_foreign_files,
+                                open_directory_is_refused, production_trusts_root_alone, hosts_inherit_nothing, garbage,
+                                calls_out_of_place, answers_are_not_read, many_connections, out_of_descriptors);
 }

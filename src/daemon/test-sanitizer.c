@@ -7,6 +7,7 @@
 #include <check.h>
 
 #include "base/sanitizer.h"
+#include "base/test-suite.h"
 #include "daemon/daemon.h"
 
 static char directory[] = "/tmp/test-sanitizer-XXXXXX";
@@ -97,19 +98,8 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("sanitizer");
-        TCase *tests = tcase_create("sanitizer");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tests = test_case("sanitizer", allowed, production, paths, owners);
 
         tcase_add_checked_fixture(tests, set_up, tear_down);
-        tcase_add_test(tests, allowed);
-        tcase_add_test(tests, production);
-        tcase_add_test(tests, paths);
-        tcase_add_test(tests, owners);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("sanitizer", tests);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/test-tool.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <link.h>
 
@@ -425,32 +426,16 @@ long daemon_resident_kib(void)
 
 /* --- running --- */
 
-static Suite *suite;
-
-void tests_begin(const char *name, char **arguments)
+int daemon_suite(const char *name, char **arguments, const TTest *const *tests)
 {
+        TCase *cases[64] = { NULL };
+
         daemon_program = arguments[1];
         host_program = arguments[2];
-        suite = suite_create(name);
-}
-
-void tests_add(const TTest *test)
-{
-        TCase *alone = tcase_create(test->name);
-
-        tcase_add_checked_fixture(alone, set_up, tear_down);
-        tcase_set_timeout(alone, 60);
-        tcase_add_test(alone, test);
-        suite_add_tcase(suite, alone);
-}
-
-int tests_run(void)
-{
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed > 0;
+        for (size_t i = 0; tests[i]; i++) {
+                assert(i + 1 < AMB_ARRAY_LENGTH(cases));
+                cases[i] = test_case(tests[i]->name, tests[i]);
+                tcase_add_checked_fixture(cases[i], set_up, tear_down);
+        }
+        return amb_run_cases(name, cases);
 }

@@ -4,7 +4,6 @@
  * What the daemon's tests share: the real ambidextd in a private directory, spoken to over its socket; its hosts are model
  * hosts. Everything asserts (Check). Nothing sleeps: every wait is for a message, for the end of a process or for a pipe.
  */
-#include <check.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +15,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "base/test-suite.h"
 #include "channel/channel.h"
 #include "control/bus.h"
 #include "control/protocol.h"
@@ -87,7 +87,9 @@ void close_ends(void);
 void wait_end(pid_t pid);
 
 /* --- running --- */
-/* Arguments: ambidextd, test-host. Each test has a directory of its own, and runs alone with CK_RUN_CASE=its name. */
-void tests_begin(const char *name, char **arguments);
-void tests_add(const TTest *test);
-int tests_run(void);                            /* the exit status of main() */
+/*
+ * The arguments of main(): ambidextd, test-host. Each test has a directory of its own, and runs alone with CK_RUN_CASE=its name.
+ * Gives the exit status of main().
+ */
+#define run_daemon_suite(name, arguments, ...) daemon_suite(name, arguments, (const TTest *const[]){ __VA_ARGS__, NULL })
+int daemon_suite(const char *name, char **arguments, const TTest *const *tests);

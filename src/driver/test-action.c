@@ -578,9 +578,7 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { reference_area, target_kept, fires, replaced_past_periodic, cancel_pending, cancel_running, disabled,
-                                       action_cancelled, typed, on_its_queue, leeway, wait_result, wait_aborted, wait_running,
-                                       wait_in_the_way, wait_race, released_while_armed };
-
-        return run_tests("action", tests, sizeof(tests) / sizeof(*tests));
+        return run_suite("action", reference_area, target_kept, fires, replaced_past_periodic, cancel_pending, cancel_running,
+                         disabled, action_cancelled, typed, on_its_queue, leeway, wait_result, wait_aborted, wait_running,
+                         wait_in_the_way, wait_race, released_while_armed);
 }

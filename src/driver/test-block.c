@@ -262,7 +262,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { queue, concurrent, dropped, source_and_action, data_queue, notifications };
-
-        return run_tests("block", tests, sizeof(tests) / sizeof(*tests));
+        return run_suite("block", queue, concurrent, dropped, source_and_action, data_queue, notifications);
 }

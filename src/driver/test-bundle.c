@@ -11,6 +11,7 @@
 #include <check.h>
 
 #include "base/base.h"
+#include "base/test-suite.h"
 #include "driver/bundle.h"
 
 static const char *compiler;
@@ -108,18 +109,6 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-        Suite *suite = suite_create("bundle");
-        TCase *tests = tcase_create("bundle");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
         compiler = argc > 1 ? argv[1] : "cc";
-        tcase_set_timeout(tests, 60);
-        tcase_add_test(tests, library_beside);
-        tcase_add_test(tests, library_missing);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("bundle", library_beside, library_missing);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection's host side: calls, completions, rest. Rows of call-path 6.3 and 6.7 that the host decides. */
+#include "base/test-suite.h"
 #include "driver/test-app.h"
 
 /* --- how often memory is allocated; the sanitizers have allocators of their own --- */
@@ -359,23 +360,11 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("connection");
-        TCase *tcase = tcase_create("connection");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tcase = test_case("connection", structures, large, completions, port_used_again);
 
-        tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, scalars, 0, 2);
         tcase_add_loop_test(tcase, hot_without_memory, 0, 2);
-        tcase_add_test(tcase, structures);
-        tcase_add_test(tcase, large);
-        tcase_add_test(tcase, completions);
         tcase_add_loop_test(tcase, rests, 0, 3);
         tcase_add_loop_test(tcase, kept_completions_arrive, 0, 3);
-        tcase_add_test(tcase, port_used_again);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("connection", tcase);
 }

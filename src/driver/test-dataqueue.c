@@ -196,19 +196,8 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("dataqueue");
-        TCase *tests = tcase_create("dataqueue");
-        SRunner *runner;
-        int failed;
+        TCase *tests = test_case("dataqueue", replaced, changes);
 
-        tcase_set_timeout(tests, 60);
         tcase_add_loop_test(tests, lets_go, 0, 3);
-        tcase_add_test(tests, replaced);
-        tcase_add_test(tests, changes);
-        suite_add_tcase(suite, tests);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("dataqueue", tests);
 }

@@ -145,7 +145,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { checks, no_entry, named_queues };
-
-        return run_tests("dispatch", tests, sizeof(tests) / sizeof(*tests));
+        return run_suite("dispatch", checks, no_entry, named_queues);
 }

@@ -425,11 +425,7 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                create_refuses, buffers, misuse, joined, structure_input_mapped_first, structure_input_prepared_first,
-                structure_input_written, named, operations,
-                operations_on_input, address_bits,
-        };
-
-        return run_tests("driver-dma", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("driver-dma", create_refuses, buffers, misuse, joined, structure_input_mapped_first,
+                         structure_input_prepared_first, structure_input_written, named, operations, operations_on_input,
+                         address_bits);
 }

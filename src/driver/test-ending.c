@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection's host side: its end, a service's end, and an application that breaks the rules. Rows of call-path 6.4 and 6.9. */
+#include "base/test-suite.h"
 #include "driver/test-app.h"
 
 /* A close and a death in the middle of a call: the call returns, then Stop. */
@@ -249,21 +250,12 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("ending");
-        TCase *tcase = tcase_create("ending");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tcase = test_case("ending", told_that_calls_are_over);
 
-        tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, ends_mid_call, 0, 2);
         tcase_add_loop_test(tcase, refused_after_termination, 0, 2);
         tcase_add_loop_test(tcase, terminated_in_call, 0, 2);
         tcase_add_loop_test(tcase, breaches, 0, 14);
-        tcase_add_test(tcase, told_that_calls_are_over);
         tcase_add_loop_test(tcase, unanswered, 0, 3);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("ending", tcase);
 }

@@ -295,7 +295,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { level, running_total, whose, released, broken };
-
-        return run_tests("interrupt", tests, sizeof(tests) / sizeof(tests[0]));
+        return run_suite("interrupt", level, running_total, whose, released, broken);
 }

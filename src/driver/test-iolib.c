@@ -372,19 +372,10 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                lines, backtrace, memory, strings, sums_and_orders, clocks, call_once, thread_local_storage, boot_numbers,
-                boot_strings, boot_arguments_of_the_kernel, owners, all_kinds_are_freed,
-        };
-        Suite *suite = suite_create("panic");
-        TCase *tcase = tcase_create("panic");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tcase = test_case("driver-iolib", lines, backtrace, memory, strings, sums_and_orders, clocks, call_once,
+                                 thread_local_storage, boot_numbers, boot_strings, boot_arguments_of_the_kernel, owners,
+                                 all_kinds_are_freed);
 
         tcase_add_test_raise_signal(tcase, panics, SIGABRT);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return run_tests("driver-iolib", tests, AMB_ARRAY_LENGTH(tests)) || failed;
+        return run_cases("driver-iolib", tcase);
 }

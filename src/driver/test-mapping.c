@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection's host side: memory that an application maps; messages that it does not read. */
+#include "base/test-suite.h"
 #include "driver/test-app.h"
 
 /* Whatever an application does with a descriptor of read-only memory, the kernel does not let it write. */
@@ -184,20 +185,11 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("mapping");
-        TCase *tcase = tcase_create("mapping");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tcase = test_case("mapping", mapping_not_read);
 
-        tcase_set_timeout(tcase, 60);
         tcase_add_loop_test(tcase, mappings, 0, 2);
         tcase_add_loop_test(tcase, mapping_in_pieces, 0, 2);
-        tcase_add_test(tcase, mapping_not_read);
         tcase_add_loop_test(tcase, mapping_waits, 0, 2);
         tcase_add_loop_test(tcase, silent_messages_in_pieces, 0, 2);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("mapping", tcase);
 }

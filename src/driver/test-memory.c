@@ -1034,10 +1034,9 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { create, lengths, found_map_retains, ranges, guards_and_end, fixed, owner_writes, shared_read_only,
-                                       shared_writable, shared_joined, input_beyond_measure, structure_input, structure_input_with_holes,
-                                       structure_output, kept_and_refused, own_file_cut_short_meanwhile, own_file_long_again, origin_extents,
-                                       origin_refusals, origin_joined, origin_present, origin_threads, any_descriptors };
-
-        return run_tests("memory", tests, sizeof(tests) / sizeof(*tests));
+        return run_suite("memory", create, lengths, found_map_retains, ranges, guards_and_end, fixed, owner_writes,
+                         shared_read_only, shared_writable, shared_joined, input_beyond_measure, structure_input,
+                         structure_input_with_holes, structure_output, kept_and_refused, own_file_cut_short_meanwhile,
+                         own_file_long_again, origin_extents, origin_refusals, origin_joined, origin_present, origin_threads,
+                         any_descriptors);
 }

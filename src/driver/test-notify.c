@@ -243,7 +243,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { criteria, once, together };
-
-        return run_tests("notify", tests, sizeof(tests) / sizeof(tests[0]));
+        return run_suite("notify", criteria, once, together);
 }

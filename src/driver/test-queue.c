@@ -605,11 +605,7 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                create, async_serial, sync_and_async, nested, cancelled, run_action, blocked_queues, sleep_and_wakeup, wakeup_all,
-                sleep_errors, cancelled_asleep, sleep_rally, concurrent, log_queues,
-                calls_in_a_circle,
-        };
-
-        return run_tests("queue", tests, sizeof(tests) / sizeof(*tests));
+        return run_suite("queue", create, async_serial, sync_and_async, nested, cancelled, run_action, blocked_queues,
+                         sleep_and_wakeup, wakeup_all, sleep_errors, cancelled_asleep, sleep_rally, concurrent, log_queues,
+                         calls_in_a_circle);
 }

@@ -72,7 +72,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { remote, properties_are_copies, power_states, names_of_codes };
-
-        return run_tests("driver-service", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("driver-service", remote, properties_are_copies, power_states, names_of_codes);
 }

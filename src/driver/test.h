@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the driver library's tests share: waiting for something that another thread does, and the frame of a test program. */
-#include <check.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
+
+#include "base/test-suite.h"
 
 /* A counter to wait on; every wait is bounded by the test's own time-out. */
 struct signal {

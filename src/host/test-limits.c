@@ -7,6 +7,7 @@
 #include <check.h>
 
 #include "base/base.h"
+#include "base/test-suite.h"
 #include "host/limits.h"
 
 static struct rlimit get(__rlimit_resource_t resource)
@@ -63,17 +64,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("limits");
-        TCase *tests = tcase_create("limits");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        tcase_add_test(tests, memory);
-        tcase_add_test(tests, files);
-        tcase_add_test(tests, for_ever);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("limits", memory, files, for_ever);
 }

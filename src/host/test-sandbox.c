@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "base/base.h"
+#include "base/test-suite.h"
 #include "host/sandbox.h"
 
 static char directory[64];
@@ -180,20 +181,8 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("sandbox");
-        TCase *tests = tcase_create("sandbox");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tests = test_case("sandbox", calls_refused, files, files_elsewhere, needs, not_dumpable);
 
         tcase_add_checked_fixture(tests, set_up, tear_down);
-        tcase_add_test(tests, calls_refused);
-        tcase_add_test(tests, files);
-        tcase_add_test(tests, files_elsewhere);
-        tcase_add_test(tests, needs);
-        tcase_add_test(tests, not_dumpable);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("sandbox", tests);
 }

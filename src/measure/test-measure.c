@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/base.h"
+#include "base/test-suite.h"
 #include "measure/histogram.h"
 #include "measure/partner.h"
 #include "measure/processors.h"
@@ -189,22 +190,11 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("measure");
-        TCase *tests = tcase_create("measure");
-        tcase_add_test(tests, histogram);
-        tcase_add_test(tests, histogram_of_two);
-        tcase_add_test(tests, buckets);
+        TCase *tests = test_case("measure", histogram, histogram_of_two, buckets, staying, staying_where_others_say,
+                                 time_of_nobody);
+
         tcase_add_loop_test(tests, partner_answers, 0, AMB_ARRAY_LENGTH(kinds));
         tcase_add_loop_test(tests, partner_that_is_gone, 0, AMB_ARRAY_LENGTH(kinds));
         tcase_add_loop_test(tests, partner_that_goes_meanwhile, 0, AMB_ARRAY_LENGTH(kinds));
-        tcase_add_test(tests, staying);
-        tcase_add_test(tests, staying_where_others_say);
-        tcase_add_test(tests, time_of_nobody);
-        tcase_set_timeout(tests, 60);
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed != 0;
+        return run_cases("measure", tests);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/test-suite.h"
 #include "object/match.h"
 #include "object/plist.h"
 #include "object/value.h"
@@ -361,25 +362,6 @@ END_TEST
 
 int main(void)
 {
-        TCase *tests = tcase_create("collections");
-        tcase_set_timeout(tests, 60);
-        tcase_add_test(tests, strings);
-        tcase_add_test(tests, data);
-        tcase_add_test(tests, data_refilled);
-        tcase_add_test(tests, numbers);
-        tcase_add_test(tests, arrays);
-        tcase_add_test(tests, dictionaries);
-        tcase_add_test(tests, dictionary_with_many_keys);
-        tcase_add_test(tests, dictionary_is_not_quadratic);
-        tcase_add_test(tests, comparison_ends_on_cycles);
-        tcase_add_test(tests, property_comparison);
-        tcase_add_test(tests, utf8);
-        tcase_add_test(tests, json);
-        Suite *suite = suite_create("collections");
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("collections", strings, data, data_refilled, numbers, arrays, dictionaries, dictionary_with_many_keys,
+                         dictionary_is_not_quadratic, comparison_ends_on_cycles, property_comparison, utf8, json);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/base.h"
+#include "base/test-suite.h"
 #include "object/plist.h"
 #include "object/value.h"
 
@@ -563,20 +564,7 @@ END_TEST
 
 int main(void)
 {
-        TCase *tests = tcase_create("methods");
-        Suite *suite = suite_create("object-methods");
-        const TTest *const all[] = {
-                strings, data, borrowed_data_cannot_grow, numbers, arrays, array_values_by_number_and_text, dictionaries, sets,
-                ordered_sets, walks, blocks, deep_copies, copies_of_circles, serialize_and_back, lent_by_block, broken_serializations,
-                types,
-        };
-        for (size_t i = 0; i < AMB_ARRAY_LENGTH(all); i++)
-                tcase_add_test(tests, all[i]);
-        suite_add_tcase(suite, tests);
-        tcase_set_timeout(tests, 60);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? 1 : 0;
+        return run_suite("object-methods", strings, data, borrowed_data_cannot_grow, numbers, arrays, array_values_by_number_and_text,
+                         dictionaries, sets, ordered_sets, walks, blocks, deep_copies, copies_of_circles, serialize_and_back,
+                         lent_by_block, broken_serializations, types);
 }

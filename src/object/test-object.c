@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/test-suite.h"
 #include "object/value.h"
 
 /* Two classes of a driver: a shape, and a square that overrides one of its two methods and free. */
@@ -223,22 +224,11 @@ END_TEST
 
 int main(void)
 {
-        TCase *tests = tcase_create("object");
-        tcase_add_test(tests, allocated_zeroed_with_one_reference);
-        tcase_add_test(tests, freed_once_after_the_last_release);
-        tcase_add_test(tests, methods_follow_the_superclasses);
+        TCase *tests = test_case("object", allocated_zeroed_with_one_reference, freed_once_after_the_last_release,
+                                 methods_follow_the_superclasses, casts, refused_init_frees, count_sticks_at_2_31,
+                                 booleans_are_for_ever, threads_count_together);
+
         tcase_add_test_raise_signal(tests, unknown_method_aborts, SIGABRT);
-        tcase_add_test(tests, casts);
         tcase_add_test_raise_signal(tests, required_cast_aborts, SIGABRT);
-        tcase_add_test(tests, refused_init_frees);
-        tcase_add_test(tests, count_sticks_at_2_31);
-        tcase_add_test(tests, booleans_are_for_ever);
-        tcase_add_test(tests, threads_count_together);
-        Suite *suite = suite_create("object");
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("object", tests);
 }

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/base.h"
+#include "base/test-suite.h"
 #include "object/plist.h"
 #include "object/value.h"
 
@@ -524,28 +525,7 @@ END_TEST
 
 int main(void)
 {
-        TCase *tests = tcase_create("plist");
-        tcase_set_timeout(tests, 60);
-        tcase_add_test(tests, sample_is_read);
-        tcase_add_test(tests, what_is_written_is_read);
-        tcase_add_test(tests, what_cannot_be_written);
-        tcase_add_test(tests, cut_at_every_byte);
-        tcase_add_test(tests, every_byte_changed);
-        tcase_add_test(tests, xml_that_is_refused);
-        tcase_add_test(tests, limits_of_xml);
-        tcase_add_test(tests, many_keys);
-        tcase_add_test(tests, binary_by_hand);
-        tcase_add_test(tests, binary_cycles);
-        tcase_add_test(tests, binary_laughs);
-        tcase_add_test(tests, binary_lengths_that_lie);
-        tcase_add_test(tests, binary_trailers_that_lie);
-        tcase_add_test(tests, binary_keys);
-        tcase_add_test(tests, files);
-        Suite *suite = suite_create("plist");
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("plist", sample_is_read, what_is_written_is_read, what_cannot_be_written, cut_at_every_byte,
+                         every_byte_changed, xml_that_is_refused, limits_of_xml, many_keys, binary_by_hand, binary_cycles,
+                         binary_laughs, binary_lengths_that_lie, binary_trailers_that_lie, binary_keys, files);
 }

@@ -6,6 +6,8 @@
 
 #include <DriverKit/OSCollections.h>
 
+#include "base/test-suite.h"
+
 START_TEST(walks)
 {
         OSDictionary *dictionary = OSDictionaryCreate();
@@ -59,16 +61,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("object-walk-block");
-        TCase *tests = tcase_create("blocks");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        tcase_add_test(tests, walks);
-        tcase_add_test(tests, lent_bytes);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("object-walk-block", walks, lent_bytes);
 }

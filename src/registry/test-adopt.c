@@ -96,7 +96,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *tests[] = { adoption, adoption_wins_and_loses, hostile_adoption };
-
-        return run_tests("registry-adopt", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("registry-adopt", adoption, adoption_wins_and_loses, hostile_adoption);
 }

@@ -104,7 +104,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *tests[] = { requirements, who_may_open, what_the_driver_sees };
-
-        return run_tests("registry-entitlements", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("registry-entitlements", requirements, who_may_open, what_the_driver_sees);
 }

@@ -119,7 +119,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *tests[] = { rules, nested_parents_end };
-
-        return run_tests("registry-match", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("registry-match", rules, nested_parents_end);
 }

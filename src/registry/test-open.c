@@ -207,8 +207,6 @@ END_TEST
 
 int main(void)
 {
-        const TTest *tests[] = { open_refusals, client_memory, open_succeeds, open_user_client_entitlements, open_and_death,
-                                 open_sets_properties, quota };
-
-        return run_tests("registry-open", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("registry-open", open_refusals, client_memory, open_succeeds, open_user_client_entitlements,
+                         open_and_death, open_sets_properties, quota);
 }

@@ -149,7 +149,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *tests[] = { refused_files, subjects, merging };
-
-        return run_tests("registry-policy", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("registry-policy", refused_files, subjects, merging);
 }

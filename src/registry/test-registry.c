@@ -614,10 +614,8 @@ END_TEST
 
 int main(void)
 {
-        const TTest *tests[] = { starts_a_driver, start_fails, categories, hostile_bundles, what_a_bundle_holds, too_deep_and_too_big,
-                                 properties, create_service, terminate_order, stop_forms, relaunch, no_relaunch, one_process,
-                                 wrong_check_in, driver_entitlements, resource_wait, notifications, subscription_limit, busy,
-                                 shutdown_is_one_way, ids_and_generation };
-
-        return run_tests("registry", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("registry", starts_a_driver, start_fails, categories, hostile_bundles, what_a_bundle_holds,
+                         too_deep_and_too_big, properties, create_service, terminate_order, stop_forms, relaunch, no_relaunch,
+                         one_process, wrong_check_in, driver_entitlements, resource_wait, notifications, subscription_limit, busy,
+                         shutdown_is_one_way, ids_and_generation);
 }

@@ -549,11 +549,9 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-        const TTest *tests[] = { chance };
-
         if (argc > 1)
                 seeds = strtoull(argv[1], NULL, 0);
         if (argc > 2)
                 first = strtoull(argv[2], NULL, 0);
-        return run_tests("registry-simulate", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("registry-simulate", chance);
 }

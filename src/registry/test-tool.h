@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the registry's tests share: values from XML, a registry with its actions collected, the steps that every scenario takes. */
-#include <check.h>
 #include <stdio.h>
 
+#include "base/test-suite.h"
 #include "object/plist.h"
 #include "registry/registry.h"
 
@@ -239,23 +239,6 @@ static inline AMB_UNUSED void open_done(struct amb_registry *registry, uint64_t 
 }
 #define USER_CLIENT(extra) "<dict><key>IOClass</key><string>IOUserUserClient</string>" extra "</dict>"
 #define ENTITLED(id) "<dict><key>" ACCESS "</key><array><string>" id "</string></array></dict>"
-
-/* Runs one suite of tests; the exit status says whether all passed. */
-static inline int run_tests(const char *name, const TTest *const *tests, size_t count)
-{
-        Suite *suite = suite_create(name);
-        TCase *tcase = tcase_create(name);
-
-        tcase_set_timeout(tcase, 60);
-        for (size_t i = 0; i < count; i++)
-                tcase_add_test(tcase, tests[i]);
-        suite_add_tcase(suite, tcase);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
-}
 
 /* --- a registry that serves --- */
 

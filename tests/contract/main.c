@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "base/test-suite.h"
 #include "contract.h"
 #include "system/world.h"
 
@@ -209,9 +210,8 @@ int main(int argc, char **argv)
                 argc--;
                 argv++;
         }
-        Suite *suite = suite_create("contract");
         TCase *driven = tcase_create("driven"), *bare = tcase_create("bare");
-        int count = 0;
+        int count = 0, failed;
         tcase_add_checked_fixture(driven, setup, teardown);
         tcase_set_timeout(driven, 60);
         for (struct contract_row *row = rows; row; row = row->next)
@@ -219,13 +219,8 @@ int main(int argc, char **argv)
                         tcase_add_test(row->bare ? bare : driven, row->test);
                         count++;
                 }
-        suite_add_tcase(suite, bare);
-        suite_add_tcase(suite, driven);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
+        failed = run_cases("contract", bare, driven);
         if (count == 0)
                 fprintf(stderr, "test-contract: no such row\n");
-        return failed || count == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return count == 0 ? EXIT_FAILURE : failed;
 }

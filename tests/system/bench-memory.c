@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "base/test-suite.h"
 #include "drivers/echo/echo.h"
 #include "world.h"
 
@@ -206,22 +207,12 @@ END_TEST
 
 int main(int argc, char **argv)
 {
-        Suite *suite = suite_create("bench-memory");
-        TCase *tests = tcase_create("bench-memory");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
         if (argc > 1)
                 rounds = atoi(argv[1]);
         if (rounds < 1 || rounds > ROUNDS_MOST) {
                 fprintf(stderr, "usage: AMBIDEXT_BUILD=BUILD bench-memory [ROUNDS, up to %d]\n", ROUNDS_MOST);
                 return 2;
         }
-        tcase_add_test(tests, bench);
-        suite_add_tcase(suite, tests);
-        srunner_set_fork_status(runner, CK_NOFORK);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        setenv("CK_FORK", "no", 1); /* and no time limit */
+        return run_suite("bench-memory", bench);
 }

@@ -9,6 +9,8 @@
 #include <ambidext/embed.h>
 #include <mach/mach.h>
 
+#include "base/test-suite.h"
+
 typedef struct Alone { IOService service; } Alone;
 typedef struct AloneUserClient { IOUserClient client; uint64_t calls; } AloneUserClient;
 
@@ -205,17 +207,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("alone");
-        TCase *tests = tcase_create("no registry");
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        tcase_add_test(tests, wrong_lists);
-        tcase_add_test(tests, with_application);
-        tcase_add_test(tests, without_application);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("alone", wrong_lists, with_application, without_application);
 }

@@ -9,6 +9,7 @@
 #include <DriverKit/DriverKit.h>
 #include <ambidext/registry.h>
 
+#include "base/test-suite.h"
 #include "drivers/echo/echo.h"
 #include "world.h"
 
@@ -112,18 +113,8 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("embed");
-        TCase *tests = tcase_create("one process");
+        TCase *tests = test_case("one process", one_process, gives_up, unloaded, taken);
+
         tcase_add_checked_fixture(tests, setup, teardown);
-        tcase_set_timeout(tests, 60);
-        tcase_add_test(tests, one_process);
-        tcase_add_test(tests, gives_up);
-        tcase_add_test(tests, unloaded);
-        tcase_add_test(tests, taken);
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("embed", tests);
 }

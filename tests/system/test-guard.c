@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/test-suite.h"
 #include "drivers/echo/echo.h"
 #include "world.h"
 
@@ -164,17 +165,9 @@ int main(int argc, char **argv)
 {
         if (argc > 1)
                 return open_and_report(strcmp(argv[1], "count") == 0);
-        Suite *suite = suite_create("guard");
-        TCase *tests = tcase_create("open");
+        TCase *tests = test_case("open", without_entitlement);
         tcase_add_checked_fixture(tests, setup, teardown);
-        tcase_set_timeout(tests, 60);
-        tcase_add_test(tests, without_entitlement);
         tcase_add_loop_test(tests, form, 0, sizeof(forms) / sizeof(forms[0]));
         tcase_add_loop_test(tests, broken_entitlements, 0, sizeof(broken) / sizeof(broken[0]));
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("guard", tests);
 }

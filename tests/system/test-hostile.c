@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/test-suite.h"
 #include "channel/channel.h"
 #include "channel/loan.h"
 #include "channel/side.h"
@@ -568,28 +569,13 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("hostile");
-        TCase *tests = tcase_create("app");
+        TCase *tests = test_case("app", flips_while_calling, channel_cannot_be_cut, side_many_descriptors, side_never_reads,
+                                 loans_lies, loans_too_many_files, loans_answer_to_nothing, loans_false_snapshot,
+                                 loans_second_socket, registry_garbage, registry_odd_opens, registry_false_host);
+
         tcase_add_checked_fixture(tests, setup, teardown);
         tcase_set_timeout(tests, 120);
         tcase_add_loop_test(tests, scribbles, 0, 4);
-        tcase_add_test(tests, flips_while_calling);
-        tcase_add_test(tests, channel_cannot_be_cut);
         tcase_add_loop_test(tests, side_wrong_length, 0, 4);
-        tcase_add_test(tests, side_many_descriptors);
-        tcase_add_test(tests, side_never_reads);
-        tcase_add_test(tests, loans_lies);
-        tcase_add_test(tests, loans_too_many_files);
-        tcase_add_test(tests, loans_answer_to_nothing);
-        tcase_add_test(tests, loans_false_snapshot);
-        tcase_add_test(tests, loans_second_socket);
-        tcase_add_test(tests, registry_garbage);
-        tcase_add_test(tests, registry_odd_opens);
-        tcase_add_test(tests, registry_false_host);
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("hostile", tests);
 }

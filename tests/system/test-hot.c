@@ -27,6 +27,7 @@
 
 #include <DriverKit/DriverKit.h>
 
+#include "base/test-suite.h"
 #include "drivers/echo/echo.h"
 #include "world.h"
 
@@ -368,15 +369,8 @@ int main(void)
                 fprintf(stderr, "test-hot: skipped: a process may not trace another here\n");
                 return SKIPPED;
         }
-        Suite *suite = suite_create("hot");
-        TCase *tests = tcase_create("hot");
+        TCase *tests = test_case("hot", hot_calls);
         tcase_add_checked_fixture(tests, setup, teardown);
         tcase_set_timeout(tests, 120);
-        tcase_add_test(tests, hot_calls);
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("hot", tests);
 }

@@ -16,6 +16,7 @@
 #include <CoreFoundation/CoreFoundation.h>
 #include <ambidext/port.h>
 
+#include "base/test-suite.h"
 #include "drivers/echo/echo.h"
 #include "world.h"
 
@@ -420,22 +421,10 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("life");
-        TCase *tests = tcase_create("death");
+        TCase *tests = test_case("death", app_killed, host_killed, driver_crashes, host_killed_many_times, daemon_killed,
+                                 daemon_and_host_killed, forked_child, rounds);
+
         tcase_add_checked_fixture(tests, setup, teardown);
         tcase_set_timeout(tests, 120);
-        tcase_add_test(tests, app_killed);
-        tcase_add_test(tests, host_killed);
-        tcase_add_test(tests, driver_crashes);
-        tcase_add_test(tests, host_killed_many_times);
-        tcase_add_test(tests, daemon_killed);
-        tcase_add_test(tests, daemon_and_host_killed);
-        tcase_add_test(tests, forked_child);
-        tcase_add_test(tests, rounds);
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("life", tests);
 }

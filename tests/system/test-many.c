@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/test-suite.h"
 #include "drivers/echo/echo.h"
 #include "world.h"
 
@@ -317,11 +318,8 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("many");
-        TCase *tests = tcase_create("many");
-        SRunner *runner = srunner_create(suite);
+        TCase *tests = test_case("many", host_killed);
         struct rlimit limit;
-        int failed;
 
         if (getenv("AMBIDEXT_TEST_CONNECTIONS"))
                 many = atoi(getenv("AMBIDEXT_TEST_CONNECTIONS"));
@@ -332,12 +330,8 @@ int main(void)
         if ((rlim_t)many * 2 + 100 > limit.rlim_max)
                 many = (int)(limit.rlim_max / 2) - 50;
         tcase_add_checked_fixture(tests, setup, teardown);
+        tcase_set_timeout(tests, 120);
         tcase_add_loop_test(tests, closed_or_killed, 0, 2);
-        tcase_add_test(tests, host_killed);
         tcase_add_loop_test(tests, too_few_descriptors, 0, 3);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("many", tests);
 }

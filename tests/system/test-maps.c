@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/test-suite.h"
 #include "channel/side.h"
 #include "drivers/echo/echo.h"
 #include "raw.h"
@@ -528,21 +529,10 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("maps");
-        TCase *tests = tcase_create("maps");
+        TCase *tests = test_case("maps", rounds, writable_is_cut, writable_is_harassed, read_only_stays, read_only_by_the_library,
+                                 asks_without_end, collects_descriptors);
+
         tcase_add_checked_fixture(tests, setup, teardown);
         tcase_set_timeout(tests, getenv("AMBIDEXT_TEST_ROUNDS") ? 1200 : 120);
-        tcase_add_test(tests, rounds);
-        tcase_add_test(tests, writable_is_cut);
-        tcase_add_test(tests, writable_is_harassed);
-        tcase_add_test(tests, read_only_stays);
-        tcase_add_test(tests, read_only_by_the_library);
-        tcase_add_test(tests, asks_without_end);
-        tcase_add_test(tests, collects_descriptors);
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("maps", tests);
 }

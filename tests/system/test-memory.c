@@ -22,6 +22,7 @@
 #include <CoreFoundation/CoreFoundation.h>
 #include <ambidext/registry.h>
 
+#include "base/test-suite.h"
 #include "drivers/echo/echo.h"
 #include "world.h"
 
@@ -785,28 +786,14 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("memory");
-        TCase *tests = tcase_create("one driver"), *both = tcase_create("two drivers");
-        SRunner *runner;
-        int failed;
+        TCase *one = test_case("one driver", nothing_is_lost, own_file_changes_size, many_are_forgotten, memory_is_taken_away,
+                               app_is_killed, host_is_killed, app_is_stopped);
+        TCase *both = tcase_create("two drivers");
 
-        tcase_add_checked_fixture(tests, setup, teardown);
-        tcase_set_timeout(tests, 280);
-        tcase_add_test(tests, nothing_is_lost);
-        tcase_add_test(tests, own_file_changes_size);
-        tcase_add_test(tests, many_are_forgotten);
-        tcase_add_test(tests, memory_is_taken_away);
-        tcase_add_test(tests, app_is_killed);
-        tcase_add_test(tests, host_is_killed);
-        tcase_add_test(tests, app_is_stopped);
-        suite_add_tcase(suite, tests);
+        tcase_add_checked_fixture(one, setup, teardown);
+        tcase_set_timeout(one, 280);
         tcase_add_checked_fixture(both, setup_both, teardown);
         tcase_set_timeout(both, 120);
         tcase_add_loop_test(both, two_drivers, 0, 8);
-        suite_add_tcase(suite, both);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("memory", one, both);
 }

@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/test-suite.h"
 #include "drivers/echo/echo.h"
 #include "world.h"
 
@@ -411,24 +412,13 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("storm");
-        TCase *tests = tcase_create("storm");
-        SRunner *runner = srunner_create(suite);
-        int failed;
+        TCase *tests = test_case("storm", cancelled_threads, cancelled_in_a_long_call, exit_in_calls, forks_in_calls, zero_length,
+                                 idle);
 
+        tcase_set_timeout(tests, 120);
         tcase_add_checked_fixture(tests, setup, teardown);
         tcase_add_loop_test(tests, signals, 0, 2);
-        tcase_add_test(tests, cancelled_threads);
-        tcase_add_test(tests, cancelled_in_a_long_call);
-        tcase_add_test(tests, exit_in_calls);
-        tcase_add_test(tests, forks_in_calls);
         tcase_add_loop_test(tests, ends_inside_a_callback, 0, 3);
         tcase_add_loop_test(tests, stopped_app, 0, 2);
-        tcase_add_test(tests, zero_length);
-        tcase_add_test(tests, idle);
-        suite_add_tcase(suite, tests);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("storm", tests);
 }
