@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* IODMACommand (memory-and-queues 2.9): what is prepared is the memory itself, an application's too; and what is refused. */
-#include <signal.h>
-#include <sys/wait.h>
-
-#include <DriverKit/DriverKit.h>
 #include <DriverKit/IODMACommand.h>
 
-#include "driver/test-faults.h"
 #include "driver/test-lender.h"
-
-#define P IOVMPageSize
-#define MARK ((void *)0x5a5a)
+#include "driver/test-memory.h"
 
 static IODMACommand *command(uint64_t bits)
 {
@@ -20,22 +13,6 @@ static IODMACommand *command(uint64_t bits)
         ck_assert_int_eq(IODMACommand_Create(NULL, kIODMACommandCreateNoOptions, &specification, &made), 0);
         ck_assert_uint_eq(OSObject_getRetainCount(made), 1);
         return made;
-}
-
-static IOBufferMemoryDescriptor *buffer(uint64_t options, uint64_t capacity)
-{
-        IOBufferMemoryDescriptor *made = NULL;
-
-        ck_assert_int_eq(IOBufferMemoryDescriptor_Create(options, capacity, 0, &made), 0);
-        return made;
-}
-
-static uint8_t *bytes(IOBufferMemoryDescriptor *b)
-{
-        IOAddressSegment range = { 0 };
-
-        ck_assert_int_eq(IOBufferMemoryDescriptor_GetAddressRange(b, &range), 0);
-        return (uint8_t *)(uintptr_t)range.address;
 }
 
 /* All of the memory, in one segment: where it is. */
@@ -70,12 +47,12 @@ END_TEST
 
 START_TEST(buffers)
 {
-        IOBufferMemoryDescriptor *b = buffer(kIOMemoryDirectionInOut, 3 * P);
+        IOBufferMemoryDescriptor *b = buffer_of(kIOMemoryDirectionInOut, 3 * P);
         IODMACommand *c = command(64);
         IOAddressSegment segment = { 0 };
         uint64_t flags = 0;
         uint32_t count = 1;
-        uint8_t *at = bytes(b);
+        uint8_t *at = own_view(b);
 
         ck_assert_ptr_eq(prepare(c, b, kIOMemoryDirectionInOut, 3 * P), at);
         ck_assert_int_eq(IODMACommand_CompleteDMA(c, 0), 0);
@@ -87,7 +64,7 @@ START_TEST(buffers)
         ck_assert_int_eq(IODMACommand_CompleteDMA(c, 0), 0);
         ck_assert_int_eq(IODMACommand_CompleteDMA(c, 0), kIOReturnNotReady);
         OSObject_release(b);
-        b = buffer(kIOMemoryDirectionOut, 100);
+        b = buffer_of(kIOMemoryDirectionOut, 100);
         at = prepare(c, b, kIOMemoryDirectionOut, 100);
         /* It keeps the memory, until it is complete or the command is freed. */
         OSObject_release(b);
@@ -99,7 +76,7 @@ END_TEST
 
 START_TEST(misuse)
 {
-        IOBufferMemoryDescriptor *b = buffer(3, P), *other = buffer(3, P);
+        IOBufferMemoryDescriptor *b = buffer_of(3, P), *other = buffer_of(3, P);
         IODMACommand *c = command(0);
         IOAddressSegment segments[32] = { { 7, 7 } };
         IOMemoryDescriptor *d = &b->descriptor, *found = MARK;
@@ -147,7 +124,7 @@ END_TEST
 /* What meets at borders of pages is one segment, what does not is one for each; and there may be room for fewer. */
 START_TEST(joined)
 {
-        IOBufferMemoryDescriptor *b[2] = { buffer(3, P), buffer(3, 100) }, *odd = buffer(3, 100);
+        IOBufferMemoryDescriptor *b[2] = { buffer_of(3, P), buffer_of(3, 100) }, *odd = buffer_of(3, 100);
         IODMACommand *c = command(64);
         IOAddressSegment segments[32] = { 0 };
         IOMemoryDescriptor *whole, *pieces;
@@ -158,19 +135,19 @@ START_TEST(joined)
         IOMemoryDescriptor *parts[] = { &b[0]->descriptor, &b[1]->descriptor };
         IOMemoryDescriptor *odds[] = { &odd->descriptor, &b[1]->descriptor, &odd->descriptor };
 
-        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 2, parts, &whole), 0);
+        whole = joined_of(parts, 2);
         at = prepare(c, whole, 3, P + 100);
         at[P] = 5;
-        ck_assert_int_eq(bytes(b[1])[0], 5);
+        ck_assert_int_eq(own_view(b[1])[0], 5);
         ck_assert_int_eq(IODMACommand_CompleteDMA(c, 0), 0);
 
-        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 3, odds, &pieces), 0);
+        pieces = joined_of(odds, 3);
         count = 32;
         ck_assert_int_eq(IODMACommand_PrepareForDMA(c, 0, pieces, 50, 200, &flags, &count, segments), 0);
         ck_assert_uint_eq(count, 3);
-        ck_assert(segments[0].address == (uintptr_t)bytes(odd) + 50 && segments[0].length == 50);
-        ck_assert(segments[1].address == (uintptr_t)bytes(b[1]) && segments[1].length == 100);
-        ck_assert(segments[2].address == (uintptr_t)bytes(odd) && segments[2].length == 50);
+        ck_assert(segments[0].address == (uintptr_t)own_view(odd) + 50 && segments[0].length == 50);
+        ck_assert(segments[1].address == (uintptr_t)own_view(b[1]) && segments[1].length == 100);
+        ck_assert(segments[2].address == (uintptr_t)own_view(odd) && segments[2].length == 50);
         count = 2;
         memset(segments, 0, sizeof(segments));
         ck_assert_int_eq(IODMACommand_PrepareForDMA(c, 0, pieces, 0, 0, &flags, &count, segments), 0);
@@ -186,10 +163,10 @@ START_TEST(joined)
 }
 END_TEST
 
-static uint8_t *map(IOMemoryDescriptor *d, IOMemoryMap **ret)
+static uint8_t *view_of(IOMemoryDescriptor *d, IOMemoryMap **ret)
 {
-        ck_assert_int_eq(IOMemoryDescriptor_CreateMapping(d, 0, 0, 0, 0, 0, ret), 0);
-        return (uint8_t *)(uintptr_t)IOMemoryMap_GetAddress(*ret);
+        ck_assert_int_eq(map(d, 0, 0, 0, 0, ret), 0);
+        return at(*ret);
 }
 
 /*
@@ -205,18 +182,17 @@ static void check_structure_input(bool mapped_first)
         IOMemoryDescriptor *d, *part;
         IOMemoryMap *m;
 
-        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 0x123, .length = 5000 }, AMB_LOAN_OUT,
-                                             &d), 0);
+        d = borrow(c, 1, 0x123, 5000, AMB_LOAN_OUT);
         memory[0x123] = 1;
         if (mapped_first) {
-                copy = map(d, &m);
+                copy = view_of(d, &m);
                 ck_assert_uint_eq(lender.last.options, AMB_LOAN_OUT);
         }
         at = prepare(dma, d, kIOMemoryDirectionOut, 5000);
         ck_assert_uint_eq((uintptr_t)at % P, 0x123);
         ck_assert_uint_eq(lender.last.options, AMB_LOAN_IN | AMB_LOAN_OUT | AMB_LOAN_SHARED);
         if (!mapped_first)
-                copy = map(d, &m);
+                copy = view_of(d, &m);
         /* The map is made of what the device has: the application has not been asked to lend it another time. */
         signal_wait(&lender.asked, mapped_first ? 2 : 1);
         memory[0x123] = 2;
@@ -265,13 +241,12 @@ START_TEST(structure_input_written)
         IOMemoryDescriptor *d;
         IOMemoryMap *m;
 
-        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .offset = 0x10, .length = 5000 }, AMB_LOAN_OUT, &d),
-                         0);
+        d = borrow(c, 1, 0x10, 5000, AMB_LOAN_OUT);
         at = prepare(dma, d, kIOMemoryDirectionOut, 5000);
-        ck_assert_ptr_ne(map(d, &m), at);
+        ck_assert_ptr_ne(view_of(d, &m), at);
         at[1] = 7;
         ck_assert_int_eq(memory[0x11], 7);
-        ck_assert(faults(map(d, &m), true));
+        ck_assert(faults(view_of(d, &m), true));
         ck_assert_int_eq(IODMACommand_PerformOperation(dma, kIODMACommandPerformOperationOptionZero, 1, 1, 0, NULL),
                          kIOReturnUnderrun);
         OSObject_release(m);
@@ -304,7 +279,7 @@ START_TEST(named)
         at = prepare(dma, d, kIOMemoryDirectionInOut, 2 * 4096);
         at[5000] = 9;
         ck_assert_int_eq(memory[5000], 9);
-        copy = map(d, &m);
+        copy = view_of(d, &m);
         copy[5000] = 10;
         ck_assert(memory[5000] == 9 && at[5000] == 9);
         OSObject_release(d);
@@ -319,7 +294,7 @@ END_TEST
 
 START_TEST(operations)
 {
-        IOBufferMemoryDescriptor *b = buffer(3, 100), *data = buffer(3, 50);
+        IOBufferMemoryDescriptor *b = buffer_of(3, 100), *data = buffer_of(3, 50);
         IOMemoryDescriptor *parts[] = { &b->descriptor, &b->descriptor }, *twice, *closed;
         const uint64_t in = kIODMACommandPerformOperationOptionRead, out = kIODMACommandPerformOperationOptionWrite;
         const uint64_t zero = kIODMACommandPerformOperationOptionZero;
@@ -329,7 +304,7 @@ START_TEST(operations)
         uint32_t count = 32;
 
         ck_assert_int_eq(IODMACommand_PerformOperation(c, in, 0, 1, 0, &data->descriptor), kIOReturnNotReady);
-        ck_assert_int_eq(IOMemoryDescriptor_CreateWithMemoryDescriptors(3, 2, parts, &twice), 0);
+        twice = joined_of(parts, 2);
         ck_assert_int_eq(IODMACommand_PrepareForDMA(c, 0, twice, 10, 0, &flags, &count, segments), 0);
         ck_assert_uint_eq(count, 2);
         ck_assert_int_eq(IODMACommand_PerformOperation(c, 0, 0, 1, 0, &data->descriptor), kIOReturnBadArgument);
@@ -341,15 +316,15 @@ START_TEST(operations)
         ck_assert_int_eq(IODMACommand_PerformOperation(c, out, 0, 1, 0, NULL), kIOReturnBadArgument);
         /* From behind the first piece's end on: bytes 95 to 99, then 0 to 44. */
         for (int i = 0; i < 100; i++)
-                bytes(b)[i] = (uint8_t)i;
+                own_view(b)[i] = (uint8_t)i;
         ck_assert_int_eq(IODMACommand_PerformOperation(c, in, 85, 50, 0, &data->descriptor), 0);
-        ck_assert(bytes(data)[0] == 95 && bytes(data)[4] == 99 && bytes(data)[5] == 0 && bytes(data)[49] == 44);
+        ck_assert(own_view(data)[0] == 95 && own_view(data)[4] == 99 && own_view(data)[5] == 0 && own_view(data)[49] == 44);
         ck_assert_int_eq(IODMACommand_PerformOperation(c, out, 0, 2, 49, &data->descriptor), kIOReturnBadArgument);
         ck_assert_int_eq(IODMACommand_PerformOperation(c, out, 0, 1, 49, &data->descriptor), 0);
-        ck_assert_int_eq(bytes(b)[10], 44);
+        ck_assert_int_eq(own_view(b)[10], 44);
         ck_assert_int_eq(IODMACommand_PerformOperation(c, zero, 88, 4, 0, NULL), 0);
-        ck_assert(bytes(b)[97] == 97 && bytes(b)[98] == 0 && bytes(b)[99] == 0 && bytes(b)[0] == 0 && bytes(b)[1] == 0 &&
-                  bytes(b)[2] == 2);
+        ck_assert(own_view(b)[97] == 97 && own_view(b)[98] == 0 && own_view(b)[99] == 0 && own_view(b)[0] == 0 &&
+                  own_view(b)[1] == 0 && own_view(b)[2] == 2);
         ck_assert_int_eq(IODMACommand_PerformOperation(c, out, 190, 0, 50, &data->descriptor), 0);
         /* Into what may be read only nothing is written. */
         ck_assert_int_eq(IOMemoryDescriptor_CreateSubMemoryDescriptor(kIOMemoryDirectionOut, 0, 50, &data->descriptor, &closed), 0);
@@ -373,7 +348,7 @@ START_TEST(operations_on_input)
         IOMemoryDescriptor *d;
 
         memory[0] = 1;
-        ck_assert_int_eq(amb_borrow_argument(c, &(struct amb_range){ .id = 1, .length = 5000 }, AMB_LOAN_OUT, &d), 0);
+        d = borrow(c, 1, 0, 5000, AMB_LOAN_OUT);
         prepare(dma, d, kIOMemoryDirectionOut, 5000);
         ck_assert_int_eq(IODMACommand_PerformOperation(dma, kIODMACommandPerformOperationOptionZero, 0, 1, 0, NULL),
                          kIOReturnUnderrun);
@@ -387,7 +362,7 @@ END_TEST
 /* A device that has 32 lines for addresses gets such, of the same memory; one that has 16 cannot be served with a megabyte. */
 START_TEST(address_bits)
 {
-        IOBufferMemoryDescriptor *b = buffer(3, 1 << 20), *small = buffer(3, 100);
+        IOBufferMemoryDescriptor *b = buffer_of(3, 1 << 20), *small = buffer_of(3, 100);
         IODMACommand *c = command(32), *narrow = command(16), *wide = command(64);
         IOMemoryDescriptor *part;
         IOAddressSegment segment;
@@ -398,16 +373,16 @@ START_TEST(address_bits)
         at = prepare(c, b, 3, 1 << 20);
         ck_assert_uint_eq(((uintptr_t)at + (1 << 20) - 1) >> 32, 0);
         at[12345] = 6;
-        ck_assert_int_eq(bytes(b)[12345], 6);
+        ck_assert_int_eq(own_view(b)[12345], 6);
         ck_assert_int_eq(IODMACommand_PrepareForDMA(narrow, 0, &b->descriptor, 0, 0, &flags, &count, &segment), kIOReturnNoSpace);
-        ck_assert_ptr_eq(prepare(wide, small, 3, 100), bytes(small));
+        ck_assert_ptr_eq(prepare(wide, small, 3, 100), own_view(small));
         OSObject_release(c);
         c = command(32);
         ck_assert_int_eq(IOMemoryDescriptor_CreateSubMemoryDescriptor(3, 5000, 5000, &b->descriptor, &part), 0);
         at = prepare(c, part, 3, 5000);
         ck_assert_uint_eq((uintptr_t)at >> 32, 0);
         ck_assert_uint_eq((uintptr_t)at % P, 5000 % P);
-        ck_assert_int_eq(at[12345 - 5000 - 3000], bytes(b)[12345 - 3000]);
+        ck_assert_int_eq(at[12345 - 5000 - 3000], own_view(b)[12345 - 3000]);
         OSObject_release(part);
         OSObject_release(c);
         /* Where the buffer is aligned its place below the limit is, too. */

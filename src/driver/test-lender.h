@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The application's side of borrowed memory (channel/loan.h), for tests of the host's: a thread that answers with what the test has put in.
+ * The application's side of borrowed memory (channel/loan.h), for tests of the host's: a thread that answers with what the test has
+ * put in.
  *
  * Each offer is a file for one ticket. A file with an id goes out with the first answer only, as the real library does.
  */
@@ -35,6 +36,16 @@ struct lender {
         struct signal asked, returned;
 };
 
+/* The argument of a call that begins there, as the driver gets it. */
+static inline IOMemoryDescriptor *borrow(struct amb_connection *c, uint32_t id, uint64_t offset, uint64_t length, uint32_t options)
+{
+        struct amb_range range = { .id = id, .offset = offset, .length = length };
+        IOMemoryDescriptor *d = NULL;
+
+        ck_assert_int_eq(amb_borrow_argument(c, &range, options, &d), 0);
+        return d;
+}
+
 /* A file as the app's library makes it; writable: the host may store into it. */
 static inline int lender_file(uint64_t size, int seals, uint8_t **ret_memory)
 {
@@ -57,8 +68,12 @@ static inline uint8_t *lender_offer(struct lender *l, uint32_t ticket, uint32_t 
         ck_assert_int_lt(l->count, LENDER_OFFERS);
         offer.fd = lender_file(size, F_SEAL_SHRINK | F_SEAL_GROW, &offer.memory);
         ck_assert_int_eq(fcntl(offer.fd, F_ADD_SEALS, F_SEAL_SEAL | (flags & AMB_LOAN_WRITABLE ? 0 : F_SEAL_FUTURE_WRITE)), 0);
-        offer.extent = (struct amb_loan_message){ .kind = AMB_LOAN_EXTENT, .ticket = flags & AMB_LOAN_ONCE ? 0 : (uint32_t)l->count + 1,
-                                                  .options = flags, .offset = offset, .length = length, .size = size };
+        offer.extent = (struct amb_loan_message){ .kind = AMB_LOAN_EXTENT,
+                                                  .ticket = flags & AMB_LOAN_ONCE ? 0 : (uint32_t)l->count + 1,
+                                                  .options = flags,
+                                                  .offset = offset,
+                                                  .length = length,
+                                                  .size = size };
         l->offers[l->count++] = offer;
         pthread_mutex_unlock(&l->lock);
         return offer.memory;
@@ -75,7 +90,8 @@ static inline void lender_answer(struct lender *l, const struct amb_loan_message
         if (offer) {
                 answer.code = 0;
                 answer.count = 1;
-                answer.options = offer->extent.options & AMB_LOAN_WRITABLE ? borrow->options : borrow->options & ~(uint32_t)AMB_LOAN_IN;
+                answer.options = offer->extent.options & AMB_LOAN_WRITABLE ? borrow->options
+                                                                           : borrow->options & ~(uint32_t)AMB_LOAN_IN;
         }
         ck_assert_int_eq(amb_loan_send(l->socket, &answer, -1), 0);
         if (!offer)
