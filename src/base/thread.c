@@ -32,3 +32,21 @@ int amb_thread_start(void *(*function)(void *context), void *context, size_t sta
         pthread_attr_destroy(&attributes);
         return r == 0 ? 0 : amb_trace(-r);
 }
+
+bool amb_thread_stack(uintptr_t *ret_low, uintptr_t *ret_high)
+{
+        pthread_attr_t attributes;
+        size_t size = 0;
+        void *base = NULL;
+        bool known;
+
+        if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+                return false;
+        known = pthread_attr_getstack(&attributes, &base, &size) == 0;
+        pthread_attr_destroy(&attributes);
+        if (known) {
+                *ret_low = (uintptr_t)base;
+                *ret_high = (uintptr_t)base + size;
+        }
+        return known;
+}

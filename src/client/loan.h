@@ -5,9 +5,9 @@
  * names itself (CreateMemoryDescriptorFromClient). The protocol is channel/loan.h, what happens to the memory share.h.
  *
  * One thread of the library serves all hosts. It is started by the first call on a connection whose driver can name memory by
- * itself (the channel says so), or by the first one with a large argument; other programs never have it. Tickets, exports and sockets
- * are under one lock, held while a range is exchanged; a call with a large argument takes it twice, other calls never, unless
- * copied parts are about.
+ * itself (the channel says so), or by the first one with a large argument; other programs never have it. Tickets, exports and
+ * sockets are under one lock, held while a range is exchanged; a call with a large argument takes it twice, other calls never,
+ * unless copied parts are about.
  *
  * What the host may do wrong: ask for tickets that do not exist or have been given back (refused), for memory that the app does
  * not have (an error), speak nonsense or not read (cut off from the loans, one line in the log; calls go on). A driver that
