@@ -43,8 +43,18 @@ enum {
         kCFCompareAnchored = 8                                  /* searches: at the range's start alone, backwards at its end */
 };
 
-/* The string of a literal: one object per text, lives for ever; retain and release are allowed and not needed. */
-#define CFSTR(literal) __CFStringMakeConstantString("" literal "")
+/*
+ * The string of a literal, which is UTF-8: a constant that may initialise what is static. It lives as long as the program, or the
+ * plug-in, that has it; retain and release are allowed and not needed. In a container an equal string stands for it. For CF's and
+ * IOKit's calls alone: it is no object of <DriverKit/OSCollections.h>. The function: one object for each text, for ever; NULL: no
+ * memory.
+ */
+#define AMB_CFSTR_MARK "\317\201AmbStr"
+#ifdef __cplusplus
+#define CFSTR(literal) static_cast<CFStringRef>(static_cast<const void *>(AMB_CFSTR_MARK literal ""))
+#else
+#define CFSTR(literal) ((CFStringRef)(const void *)(AMB_CFSTR_MARK literal ""))
+#endif
 CFStringRef __CFStringMakeConstantString(const char *literal);
 
 CFTypeID CFStringGetTypeID(void);

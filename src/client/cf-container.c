@@ -4,9 +4,8 @@
 
 #include "base/base.h"
 #include "client/cf-text.h"
+#include "client/cf.h"
 #include "object/value.h"
-
-#define AS(Class, object) ((Class *)(uintptr_t)(object))
 
 /* --- arrays --- */
 

@@ -14,8 +14,6 @@
 #include "client/cf.h"
 #include "object/plist.h"
 
-#define AS(Class, object) ((Class *)(uintptr_t)(object))
-
 /* A variable argument list that functions hand on to each other. */
 struct arguments {
         va_list list;

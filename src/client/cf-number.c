@@ -7,8 +7,6 @@
 #include "base/base.h"
 #include "client/cf.h"
 
-#define AS(Class, object) ((Class *)(uintptr_t)(object))
-
 struct amb_float {
         OSObject object;
         double value;
@@ -120,7 +118,7 @@ CFNumberRef CFNumberCreate(CFAllocatorRef allocator, CFNumberType type, const vo
 
 Boolean CFNumberIsFloatType(CFNumberRef number)
 {
-        return OSObject_getMetaClass(number) == &amb_float_class;
+        return OSObject_getMetaClass(AS(OSObject, number)) == &amb_float_class;
 }
 
 static int64_t integer_of(CFNumberRef number)

@@ -3,9 +3,8 @@
 #include <CoreFoundation/CoreFoundation.h>
 
 #include "base/base.h"
+#include "client/cf.h"
 #include "object/plist.h"
-
-#define AS(Class, object) ((Class *)(uintptr_t)(object))
 
 /* --- errors --- */
 

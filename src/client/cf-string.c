@@ -8,9 +8,8 @@
 
 #include "base/base.h"
 #include "client/cf-text.h"
+#include "client/cf.h"
 #include "object/value.h"
-
-#define AS(Class, object) ((Class *)(uintptr_t)(object))
 
 #define text_of amb_text_of
 #define bytes_of amb_text_bytes
@@ -164,7 +163,7 @@ CFStringRef CFStringCreateWithCString(CFAllocatorRef allocator, const char *text
 CFStringRef CFStringCreateCopy(CFAllocatorRef allocator, CFStringRef string)
 {
         (void)allocator;
-        if (OSObject_getMetaClass(string) == &amb_mutable_string_class)
+        if (OSObject_getMetaClass(AS(OSObject, string)) == &amb_mutable_string_class)
                 return (CFStringRef)OSStringCreate(text_of(string), bytes_of(string));
         return CFRetain(string);
 }

@@ -4,19 +4,22 @@
 
 #include "base/base.h"
 #include "client/cf-text.h"
-
-#define AS(Class, object) ((Class *)(uintptr_t)(object))
+#include "client/cf.h"
 
 /* --- places --- */
 
 const char *amb_text_of(CFStringRef string)
 {
-        return OSStringGetStringPtr(AS(OSString, string));
+        const char *literal = amb_cf_literal(string);
+
+        return literal ? literal : OSStringGetStringPtr((const OSString *)string);
 }
 
 size_t amb_text_bytes(CFStringRef string)
 {
-        return OSStringGetLength(AS(OSString, string));
+        const char *literal = amb_cf_literal(string);
+
+        return literal ? strlen(literal) : OSStringGetLength((const OSString *)string);
 }
 
 static CFIndex units_of_byte(char c)

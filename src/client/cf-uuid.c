@@ -8,8 +8,6 @@
 #include "base/base.h"
 #include "client/cf.h"
 
-#define AS(Class, object) ((Class *)(uintptr_t)(object))
-
 struct __CFUUID {
         OSObject object;
         CFUUIDBytes bytes;

@@ -12,8 +12,6 @@
 #include "client/cf.h"
 #include "object/value.h"
 
-#define AS(Class, object) ((Class *)(uintptr_t)(object))
-
 const CFAllocatorRef kCFAllocatorDefault = NULL;
 const CFAllocatorRef kCFAllocatorSystemDefault = NULL;
 const CFAllocatorRef kCFAllocatorMalloc = NULL;
@@ -33,7 +31,8 @@ CFTypeRef CFRetain(CFTypeRef object)
 {
         if (!object)
                 abort();
-        OSObject_retain(object);
+        if (!amb_cf_literal(object))
+                OSObject_retain(object);
         return object;
 }
 
@@ -41,12 +40,13 @@ void CFRelease(CFTypeRef object)
 {
         if (!object)
                 abort();
-        OSObject_release(object);
+        if (!amb_cf_literal(object))
+                OSObject_release(object);
 }
 
 CFIndex CFGetRetainCount(CFTypeRef object)
 {
-        return OSObject_getRetainCount(object);
+        return OSObject_getRetainCount(amb_cf_object(object));
 }
 
 static bool is_abstract(const OSMetaClass *meta)
@@ -57,8 +57,11 @@ static bool is_abstract(const OSMetaClass *meta)
 /* The class below the abstract ones: a subclass that only we know of has its superclass's type. */
 CFTypeID CFGetTypeID(CFTypeRef object)
 {
-        const OSMetaClass *meta = OSObject_getMetaClass(object);
+        const OSMetaClass *meta;
 
+        if (amb_cf_literal(object))
+                return CFStringGetTypeID();
+        meta = OSObject_getMetaClass(object);
         if (meta == &amb_float_class)
                 return CFNumberGetTypeID();
         while (meta->super && !is_abstract(meta->super))
@@ -74,7 +77,7 @@ Boolean CFEqual(CFTypeRef one, CFTypeRef other)
                 return false;
         if (CFGetTypeID(one) == CFNumberGetTypeID())
                 return CFNumberCompare(one, other, NULL) == kCFCompareEqualTo;
-        return OSObjectIsEqual(one, other);
+        return OSObjectIsEqual(AS(OSObject, one), AS(OSObject, other));
 }
 
 /* Numbers by value, since CFEqual does so; containers by their count. */
@@ -84,7 +87,7 @@ CFHashCode CFHash(CFTypeRef object)
         double number = 0;
 
         if (type == CFStringGetTypeID())
-                return amb_string_hash(OSStringGetStringPtr(object), OSStringGetLength(object));
+                return amb_string_hash(amb_text_of(object), amb_text_bytes(object));
         if (type == CFDataGetTypeID())
                 return amb_string_hash((const char *)CFDataGetBytePtr(object), (size_t)CFDataGetLength(object));
         if (type == CFNumberGetTypeID()) {
@@ -249,9 +252,10 @@ void CFArrayApplyFunction(CFArrayRef array, CFRange range, CFArrayApplierFunctio
 /* A key's text; NULL for what is no string. */
 static const char *key_text(const void *key)
 {
-        const OSString *string = OSDynamicCast(OSString, key);
+        const char *literal = amb_cf_literal(key);
+        const OSString *string = literal ? NULL : OSDynamicCast(OSString, key);
 
-        return string ? OSStringGetStringPtr(string) : NULL;
+        return literal ? literal : string ? OSStringGetStringPtr(string) : NULL;
 }
 
 CFTypeID CFDictionaryGetTypeID(void)

@@ -5,6 +5,7 @@
  */
 #include <IOKit/IOKitLib.h>
 
+#include "client/cf.h"
 #include "client/entry.h"
 #include "control/value.h"
 
@@ -76,6 +77,7 @@ kern_return_t IORegistryEntrySetCFProperties(io_registry_entry_t entry, CFTypeRe
         enum amb_handle_kind kind;
         kern_return_t code;
 
+        properties = amb_cf_object(properties);
         if (!properties)
                 return kIOReturnBadArgument;
         code = properties_travel(properties);

@@ -305,7 +305,7 @@ START_TEST(test_sets)
         CFSetAddValue(set, CFSTR("three"));
         ck_assert_int_eq(CFSetGetCount(set), 2);
         ck_assert(CFSetContainsValue(set, same) && !CFSetContainsValue(set, CFSTR("two")));
-        ck_assert_ptr_eq(CFSetGetValue(set, same), CFSTR("one"));
+        ck_assert(CFEqual(CFSetGetValue(set, same), CFSTR("one")));
         ck_assert(CFGetTypeID(set) == CFSetGetTypeID());
         CFSetGetValues(set, values);
         ck_assert_ptr_ne(values[0], values[1]);

@@ -47,6 +47,113 @@ START_TEST(test_strings)
 }
 END_TEST
 
+/* As programs have them: constants outside functions, in tables, and inside functions for ever. */
+static const CFStringRef outside = CFSTR("Gr\xC3\xBC\xC3\x9F");
+static const struct {
+        CFStringRef key;
+        const void *value;
+} table[] = { { CFSTR("one"), CFSTR("1") }, { CFSTR("two"), CFSTR("2") } };
+
+static CFStringRef inside(void)
+{
+        static CFStringRef name = CFSTR("in" "side");
+
+        return name;
+}
+
+START_TEST(test_constants_are_strings)
+{
+        CFStringRef same = CFStringCreateWithCString(NULL, "Gr\xC3\xBC\xC3\x9F", kCFStringEncodingUTF8), copy;
+        CFMutableStringRef text = CFStringCreateMutableCopy(NULL, 0, outside);
+        char buffer[16];
+
+        ck_assert_uint_eq(CFGetTypeID(outside), CFStringGetTypeID());
+        ck_assert(CFEqual(outside, same) && CFEqual(same, outside) && !CFEqual(outside, inside()));
+        ck_assert_uint_eq(CFHash(outside), CFHash(same));
+        ck_assert_ptr_eq(CFRetain(outside), outside);
+        for (int i = 0; i < 100; i++)
+                CFRelease(outside);
+        ck_assert_int_gt(CFGetRetainCount(outside), 0);
+        ck_assert_int_eq(CFStringGetLength(outside), 4);
+        ck_assert(CFStringGetCString(outside, buffer, sizeof(buffer), kCFStringEncodingUTF8));
+        ck_assert_str_eq(buffer, "Gr\xC3\xBC\xC3\x9F");
+        ck_assert_str_eq(CFStringGetCStringPtr(inside(), kCFStringEncodingASCII), "inside");
+        CFStringAppend(text, table[0].key);
+        CFStringReplace(text, CFRangeMake(0, 4), table[1].key);
+        ck_assert(CFEqual(text, CFSTR("twoone")));
+        CFStringAppend((CFMutableStringRef)(uintptr_t)outside, CFSTR("nothing changes"));
+        ck_assert_int_eq(CFStringGetLength(outside), 4);
+        copy = CFStringCreateCopy(NULL, outside);
+        ck_assert(CFEqual(copy, same));
+        CFRelease(copy);
+        copy = CFStringCreateWithFormat(NULL, NULL, CFSTR("%@ and %@"), outside, same);
+        ck_assert(CFStringHasPrefix(copy, outside) && CFStringHasSuffix(copy, same));
+        CFRelease(copy);
+        ck_assert_int_eq(CFStringGetLength(CFSTR("")), 0);
+        CFRelease(text);
+        CFRelease(same);
+}
+END_TEST
+
+START_TEST(test_constants_in_containers)
+{
+        CFMutableDictionaryRef dictionary = CFDictionaryCreateMutable(NULL, 0, &kCFTypeDictionaryKeyCallBacks,
+                                                                      &kCFTypeDictionaryValueCallBacks);
+        CFArrayRef array = CFArrayCreate(NULL, (const void *[]){ outside, table[0].value }, 2, &kCFTypeArrayCallBacks);
+        CFMutableSetRef set = CFSetCreateMutable(NULL, 0, &kCFTypeSetCallBacks);
+        CFStringRef key = CFStringCreateWithCString(NULL, "two", kCFStringEncodingUTF8);
+        CFDataRef data;
+        CFTypeRef list;
+
+        for (size_t i = 0; i < 2; i++)
+                CFDictionarySetValue(dictionary, table[i].key, table[i].value);
+        CFDictionarySetValue(dictionary, outside, array);
+        ck_assert(CFEqual(CFDictionaryGetValue(dictionary, key), CFSTR("2")));
+        ck_assert(CFDictionaryContainsKey(dictionary, CFSTR("one")) && !CFDictionaryContainsKey(dictionary, CFSTR("three")));
+        ck_assert_int_eq(CFArrayGetFirstIndexOfValue(array, CFRangeMake(0, 2), CFSTR("1")), 1);
+        CFSetAddValue(set, CFSTR("two"));
+        CFSetAddValue(set, key);
+        ck_assert_int_eq(CFSetGetCount(set), 1);
+        CFSetRemoveValue(set, table[1].key);
+        ck_assert_int_eq(CFSetGetCount(set), 0);
+        /* All the way out and in: the constants are the strings of a property list, also alone. */
+        data = CFPropertyListCreateData(NULL, dictionary, kCFPropertyListXMLFormat_v1_0, 0, NULL);
+        list = CFPropertyListCreateWithData(NULL, data, 0, NULL, NULL);
+        ck_assert(CFEqual(list, dictionary));
+        CFRelease(list);
+        CFRelease(data);
+        ck_assert(CFPropertyListIsValid(CFSTR("alone"), kCFPropertyListXMLFormat_v1_0));
+        CFRelease(key);
+        CFRelease(set);
+        CFRelease(array);
+        CFRelease(dictionary);
+}
+END_TEST
+
+static void stop(CFRunLoopTimerRef timer, void *info)
+{
+        (void)timer;
+        (void)info;
+        CFRunLoopStop(CFRunLoopGetCurrent());
+}
+
+START_TEST(test_constants_elsewhere)
+{
+        static const CFRunLoopMode mode = CFSTR("a mode of its own");
+        CFRunLoopTimerRef timer = CFRunLoopTimerCreate(NULL, 0, 0, 0, 0, stop, NULL);
+        CFStringRef name = CFStringCreateWithCString(NULL, "a mode of its own", kCFStringEncodingASCII);
+
+        CFRunLoopAddTimer(CFRunLoopGetCurrent(), timer, mode);
+        ck_assert(CFRunLoopContainsTimer(CFRunLoopGetCurrent(), timer, name));
+        ck_assert_int_eq(CFRunLoopRunInMode(mode, 60, false), kCFRunLoopRunStopped);
+        ck_assert_int_eq(IOServiceGetMatchingService(0, (CFDictionaryRef)(const void *)CFSTR("no dictionary")), 0);
+        ck_assert_int_eq(IORegistryEntrySetCFProperty(0, CFSTR("key"), CFSTR("value")), (int)MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(IORegistryEntrySetCFProperties(0, CFSTR("value")), (int)MACH_SEND_INVALID_DEST);
+        CFRelease(timer);
+        CFRelease(name);
+}
+END_TEST
+
 START_TEST(test_numbers)
 {
         int32_t minus = -5, i32;
@@ -254,5 +361,6 @@ END_TEST
 
 int main(void)
 {
-        return run_suite("client-cf", test_strings, test_numbers, test_containers, test_timers, test_sources, test_thread_end);
+        return run_suite("client-cf", test_strings, test_constants_are_strings, test_constants_in_containers, test_constants_elsewhere,
+                         test_numbers, test_containers, test_timers, test_sources, test_thread_end);
 }
