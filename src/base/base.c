@@ -110,6 +110,20 @@ int amb_file_read(int directory_fd, const char *path, size_t most, char **ret_by
         return 0;
 }
 
+int amb_file_write(int fd, const char *bytes, size_t length)
+{
+        while (length > 0) {
+                ssize_t n = write(fd, bytes, length);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return amb_errno();
+                bytes += n;
+                length -= (size_t)n;
+        }
+        return 0;
+}
+
 char *amb_format(const char *format, ...)
 {
         char *text = NULL;

@@ -106,6 +106,8 @@ void amb_fd_limit_raise(void);
 
 /* Reads a whole file of at most `most` bytes; *ret_bytes is NUL-terminated beyond its length. -EFBIG when longer. */
 int amb_file_read(int directory_fd, const char *path, size_t most, char **ret_bytes, size_t *ret_length);
+/* All of it, whatever interrupts. 0 or -errno: then nobody knows how much has been written. */
+int amb_file_write(int fd, const char *bytes, size_t length);
 
 /* asprintf that returns NULL or the string. */
 char *amb_format(const char *format, ...) AMB_PRINTF(1, 2);

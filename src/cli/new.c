@@ -72,20 +72,6 @@ static char *replace(const char *text, size_t length, const char *name, size_t *
 
 /* --- files --- */
 
-static int write_all(int fd, const char *bytes, size_t length)
-{
-        while (length > 0) {
-                ssize_t n = write(fd, bytes, length);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n < 0)
-                        return amb_errno();
-                bytes += n;
-                length -= (size_t)n;
-        }
-        return 0;
-}
-
 /* What has been made in the new directory, in this order; removed in the other one if it comes to nothing. */
 struct copies {
         int directory;
@@ -120,7 +106,7 @@ static int copy_file(struct copies *copies, int from, const char *path, mode_t m
         if (fd < 0)
                 return amb_errno();
         r = copies_add(copies, amb_steal(renamed));
-        return r < 0 ? r : write_all(fd, content, length);
+        return r < 0 ? r : amb_file_write(fd, content, length);
 }
 
 static int copy_directory(struct copies *copies, int from, const char *path);

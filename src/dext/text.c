@@ -20,11 +20,16 @@ static _Noreturn void out_of_memory(void)
         _exit(written < 0 ? 1 : 1);
 }
 
+void *dext_must(void *pointer)
+{
+        if (!pointer)
+                out_of_memory();
+        return pointer;
+}
+
 void *dext_allocate(size_t size)
 {
-        struct piece *piece = calloc(1, sizeof(*piece) + size);
-        if (!piece)
-                out_of_memory();
+        struct piece *piece = dext_must(calloc(1, sizeof(*piece) + size));
         piece->next = pieces;
         pieces = piece;
         return piece->data;
@@ -295,18 +300,6 @@ static bool has_bytes(const char *path, const char *bytes, size_t length)
                memcmp(old, bytes, length) == 0;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
-{
-        while (length) {
-                ssize_t n = write(fd, bytes, length);
-                if (n < 0 && errno != EINTR)
-                        return amb_errno();
-                bytes += n > 0 ? n : 0;
-                length -= n > 0 ? (size_t)n : 0;
-        }
-        return 0;
-}
-
 int dext_file_write(const char *path, const char *bytes, size_t length)
 {
         if (has_bytes(path, bytes, length))
@@ -315,7 +308,7 @@ int dext_file_write(const char *path, const char *bytes, size_t length)
         int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (fd < 0)
                 return amb_errno();
-        int r = write_all(fd, bytes, length);
+        int r = amb_file_write(fd, bytes, length);
         if (close(fd) < 0 && r == 0)
                 r = amb_errno();
         if (r == 0 && rename(beside, path) < 0)

@@ -13,6 +13,7 @@
 #include "base/base.h"
 
 void *dext_allocate(size_t size);                       /* zeroed */
+void *dext_must(void *pointer);                         /* the pointer; NULL: there was no memory for what it should point at */
 char *dext_format(const char *format, ...) AMB_PRINTF(1, 2);
 char *dext_copy(const char *text, size_t length);
 void dext_text_end(void);
