@@ -4,8 +4,8 @@
  * Calls between the objects of a driver that go where the runtime's own calls go: to the queue that serves the method. What iig
  * generates for C++ calls these (docs/IIG.md); a driver in C may, too.
  *
- * A method with a queue name runs on that queue, others on the object's default queue (IOService_SetDispatchQueue). An object that is no
- * service has no queue: its methods run where they are called. Any thread.
+ * A method with a queue name runs on that queue, others on the object's default queue (IOService_SetDispatchQueue). An object
+ * that is no service has no queue: its methods run where they are called. Any thread.
  *
  * Contract: iig-language 5 (X1), memory-and-queues 9.3.
  */

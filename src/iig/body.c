@@ -64,7 +64,8 @@ static void write_meta(struct iig_text *out, const struct iig_class *class)
         write_table(out, class);
         ADD("void * %sMetaClass::amb_skin;\n\n", c);
         ADD("extern \"C\" __attribute__((visibility(\"default\"))) const OSMetaClass g%sMetaClass = {\n", c);
-        ADD("    \"%s\", &g%sMetaClass, sizeof(%s), %sMetaClass::amb_methods, &%sMetaClass::amb_skin\n};\n", c, class->base_name, c, c, c);
+        ADD("    \"%s\", &g%sMetaClass, sizeof(%s), %sMetaClass::amb_methods, &%sMetaClass::amb_skin\n};\n", c, class->base_name, c,
+            c, c);
         ADD("static const amb_skin_class<%s> %s_skin;\n\n", c, c);
 }
 
@@ -309,7 +310,8 @@ static void write_face(struct iig_text *out, const struct iig_class *class)
 {
         const struct iig_method *all[256];
         /* Those of the bases come first. */
-        size_t own = class->base ? iig_inherited_virtuals(class->base, all, 256) : 0, count = iig_inherited_virtuals(class, all, 256);
+        size_t own = class->base ? iig_inherited_virtuals(class->base, all, 256) : 0;
+        size_t count = iig_inherited_virtuals(class, all, 256);
         const char *c = class->name;
 
         for (size_t i = 0; i < own; i++) {

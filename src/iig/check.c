@@ -181,10 +181,12 @@ static void check_parameters(struct iig_file *file, const struct iig_method *met
                 if (*p->name == '\0')
                         WRONG("%s::%s: parameter %zu needs a name", class, name, i + 1);
                 else if (p->wrong && !iig_is_native(method->owner) && method->kind != IIG_KIND_CALLBACK)
-                        WRONG("%s::%s: parameter '%s' is %s, which only a LOCALONLY method can have", class, name, p->name, p->wrong);
+                        WRONG("%s::%s: parameter '%s' is %s, which only a LOCALONLY method can have", class, name, p->name,
+                              p->wrong);
         }
         if (!method->result_is_void && !method->result_is_scalar && !iig_is_native(method->owner))
-                WRONG("%s::%s returns '%s'; a method that is not LOCALONLY returns a number or nothing", class, name, method->result);
+                WRONG("%s::%s returns '%s'; a method that is not LOCALONLY returns a number or nothing", class, name,
+                      method->result);
 }
 
 static void check_unique(struct iig_file *file, const struct iig_method *method)
@@ -192,7 +194,8 @@ static void check_unique(struct iig_file *file, const struct iig_method *method)
         for (size_t i = 0; i < method->owner->count; i++) {
                 const struct iig_method *other = &method->owner->methods[i];
                 if (other < method && other->kind != IIG_KIND_LOCAL && strcmp(other->name, method->name) == 0)
-                        WRONG("%s::%s is declared twice; only LOCALONLY methods can be overloaded", method->owner->name, method->name);
+                        WRONG("%s::%s is declared twice; only LOCALONLY methods can be overloaded", method->owner->name,
+                              method->name);
         }
 }
 
@@ -245,7 +248,8 @@ static void check_method(struct iig_file *file, struct iig_method *method)
 
         check_attributes(file, method);
         if (method->is_variadic && (method->kind != IIG_KIND_LOCAL || iig_is_native(method->owner)))
-                WRONG("%s::%s takes a variable number of arguments, which only a LOCALONLY method of a class in C++ can", method->owner->name,
+                WRONG("%s::%s takes a variable number of arguments, which only a LOCALONLY method of a class in C++ can",
+                      method->owner->name,
                       method->name);
         if (method->kind == IIG_KIND_LOCAL && !iig_is_native(method->owner))
                 return;
@@ -260,13 +264,15 @@ static void check_method(struct iig_file *file, struct iig_method *method)
         if (method->kind == IIG_KIND_CALLBACK)
                 check_type(file, method);
         if (first && !iig_has_id(first))
-                WRONG("%s::%s: %s::%s cannot be overridden here", method->owner->name, method->name, first->owner->name, first->name);
+                WRONG("%s::%s: %s::%s cannot be overridden here", method->owner->name, method->name, first->owner->name,
+                      first->name);
 }
 
 static void check_class(struct iig_file *file, const struct iig_class *class)
 {
         if (class->attributes & IIG_KERNEL)
-                iig_error(file, class->place, "class %s: KERNEL classes live in a kernel; one that is written in C is NATIVE", class->name);
+                iig_error(file, class->place, "class %s: KERNEL classes live in a kernel; one that is written in C is NATIVE",
+                          class->name);
         if (class->attributes & IIG_REMOTE)
                 iig_error(file, class->place, "class %s: REMOTE: objects of other processes are not called here", class->name);
         if (class->attributes & IIG_EXTENDS)

@@ -129,7 +129,8 @@ static const char *local_declaration(const struct iig_method *m)
 
         iig_add(&text, "%s %s(", m->result, m->name);
         for (size_t i = 0; i < m->count; i++)
-                iig_add(&text, "%s%s%s%s", i > 0 ? ", " : "", m->parameters[i].declaration, m->parameters[i].initializer ? " = " : "",
+                iig_add(&text, "%s%s%s%s", i > 0 ? ", " : "", m->parameters[i].declaration,
+                        m->parameters[i].initializer ? " = " : "",
                         m->parameters[i].initializer ? m->parameters[i].initializer : "");
         if (m->is_variadic)
                 iig_add(&text, "%s...", m->count > 0 ? ", " : "");
@@ -144,7 +145,8 @@ static void write_direct(struct iig_text *out, const struct iig_method *m)
         const char *more = plain ? "" : m->count > 0 ? ", OSDispatchMethod = NULL" : "OSDispatchMethod = NULL";
         const char *declaration = local_declaration(m), *close = strrchr(declaration, ')');
 
-        LINE("    %s%.*s%s%s { return %s(%s); }", m->is_static ? "static " : "", (int)(close - declaration), declaration, more, close,
+        LINE("    %s%.*s%s%s { return %s(%s); }", m->is_static ? "static " : "", (int)(close - declaration), declaration, more,
+             close,
              iig_cname(m), iig_names(m, m->is_static ? "" : "this"));
 }
 
@@ -159,7 +161,8 @@ static void write_public_method(struct iig_text *out, const struct iig_method *m
         } else if (m->kind == IIG_KIND_REMOTE && m->is_static) {
                 LINE("    static %s %s(%s);", m->result, m->name, iig_declarations(m, "", false));
         } else if (m->kind == IIG_KIND_REMOTE) {
-                LINE("    %s %s(%s%s" SUPERMETHOD ")%s;", m->result, m->name, iig_declarations(m, "", false), m->count > 0 ? ", " : "",
+                LINE("    %s %s(%s%s" SUPERMETHOD ")%s;", m->result, m->name, iig_declarations(m, "", false),
+                     m->count > 0 ? ", " : "",
                      m->is_const ? " const" : "");
         }
 }

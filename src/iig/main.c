@@ -14,7 +14,8 @@
 #include "iig/iig.h"
 
 static const char usage[] =
-        "usage: iig --def X.iig --header X.h --impl X.iig.cpp [--framework-name NAME] [--deployment-target VERSION] [-- CLANG-ARGUMENT...]\n";
+        "usage: iig --def X.iig --header X.h --impl X.iig.cpp [--framework-name NAME] [--deployment-target VERSION] "
+        "[-- CLANG-ARGUMENT...]\n";
 
 static bool parse_options(struct iig_options *options, int argc, char **argv)
 {

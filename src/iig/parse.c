@@ -367,9 +367,11 @@ static CXType array_of(CXType type)
 
 static void pass_array(struct iig_parameter *parameter, CXType type)
 {
-        CXType canonical = clang_getArrayElementType(clang_getCanonicalType(type)), element = clang_getArrayElementType(array_of(type));
+        CXType canonical = clang_getArrayElementType(clang_getCanonicalType(type));
+        CXType element = clang_getArrayElementType(array_of(type));
         /* "const" may stand at the element, at a typedef of it, or at one of the array. */
-        bool fixed = clang_isConstQualifiedType(canonical) || clang_isConstQualifiedType(element) || clang_isConstQualifiedType(type);
+        bool fixed = clang_isConstQualifiedType(canonical) || clang_isConstQualifiedType(element) ||
+                     clang_isConstQualifiedType(type);
 
         parameter->element = without_const(spelled(element));
         /* How a parameter list sees it, for comparisons. */
