@@ -14,8 +14,8 @@ static const char help[] =
         "\n"
         "Builds the driver whose DriverKit sources lie in DIR (default: here), unchanged: interfaces (.iig), C++ or C, "
                 "Info.plist,\n"
-        "entitlements. An Xcode project in DIR, below or above it says what belongs to the driver; without one it is what lies\n"
-        "beside Info.plist. Prints the bundle's path.\n"
+        "entitlements. An Xcode project in DIR, below or above it says what belongs to the driver, or XcodeGen's project.yml;\n"
+        "without one it is what lies beside Info.plist. DIR may be the project itself. Prints the bundle's path.\n"
         "\n"
         "  -o, --output DIR         where NAME.dext, compile_commands.json and what lies between go; default: DIR/build\n"
         "      --target NAME        of several driver extensions this one\n"
@@ -148,7 +148,8 @@ static int parse(struct build_options *options, int argc, char **argv)
         if (!real)
                 return cli_say_failure(options->json, "%s: %s; build wants the folder of a driver's sources", directory,
                                        strerror(errno));
-        if (!dext_is_directory(real))
+        bool specification = dext_text_ends(real, ".yml") || dext_text_ends(real, ".yaml");
+        if (!dext_is_directory(real) && !specification)
                 return cli_say_failure(options->json, "%s is no folder; build wants the folder of a driver's sources", directory);
         options->request.directory = dext_copy(real, strlen(real));
         return CLI_OK;

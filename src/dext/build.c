@@ -104,7 +104,7 @@ static int make_jobs(struct build *build)
         build->jobs = dext_allocate(build->count * sizeof(*build->jobs));
         build->infos = dext_allocate(build->count * sizeof(*build->infos));
         for (struct dext_target *target = build->targets; target; target = target->next, index++)
-                if (dext_info_make(&build->infos[index], target, build->report) != 0)
+                if (dext_info_make(&build->infos[index], target, &build->tools, build->report) != 0)
                         status = DEXT_FAILED;
         if (status != 0 || check_names(build) != 0 || make_output(build) != 0)
                 return DEXT_FAILED;
@@ -200,7 +200,7 @@ int dext_build(const struct dext_request *request, struct dext_result *result, s
         struct build build = { .request = request, .report = report, .lock = -1 };
 
         const char *directory = request->directory;
-        if (dext_text_ends(directory, ".xcodeproj"))
+        if (dext_text_ends(directory, ".xcodeproj") || dext_text_ends(directory, ".xcworkspace") || !dext_is_directory(directory))
                 directory = dext_path_directory(directory);
         build.output = request->output ? request->output : dext_path_join(directory, "build");
         build.work = dext_path_join(build.output, "ambidext.build");

@@ -4,13 +4,17 @@
  * A folder of DriverKit sources becomes a driver bundle: what `ambidext build` does.
  *
  *      text.c          strings, lists, paths, files, what is told
+ *      node.c          what project files are made of
  *      pbxproj.c       the old style of property lists
+ *      yml.c           YAML
  *      settings.c      build settings, levels, $(...), .xcconfig
  *      project.c       an Xcode project's driver extensions
+ *      xcodegen.c      those of what XcodeGen would make an Xcode project of
  *      folder.c        a folder without a project
  *      target.c        what both make
  *      plan.c          which targets a request means
- *      info.c          Info.plist and entitlements
+ *      plist.c         where Info.plist and entitlements come from
+ *      info.c          what becomes of them
  *      scan.c          what the sources include, before anything is compiled
  *      template.c      NAME, where there is only a NAME.in
  *      tools.c         clang, ninja, iig, our headers and libraries; other programs run
@@ -29,7 +33,7 @@
 #include "dext/text.h"
 
 struct dext_request {
-        const char *directory;          /* absolute */
+        const char *directory;          /* absolute; or a project: NAME.xcodeproj, NAME.xcworkspace, NAME.yml */
         const char *output;             /* absolute; NULL: DIRECTORY/build */
         const char *target;             /* NULL: all */
         const char *configuration;      /* NULL: the project's default */
@@ -75,7 +79,9 @@ struct dext_tools {
         const char *sanitizer;          /* dext_tools_sanitizer()'s, where one is wanted */
 };
 int dext_tools_find(struct dext_tools *tools, const char *self, struct dext_report *report);
-/* What a program says, without the line's end; NULL: it failed. Looked for in PATH unless it is a path. */
+/* What a program says; NULL: it failed. Looked for in PATH unless it is a path. */
+const char *dext_tools_output(const char *const *arguments);
+/* The first line of that; NULL also if it is empty. */
 const char *dext_tools_ask(const char *const *arguments);
 /*
  * The run-time library of the sanitizers, as a shared object that can be preloaded into a host; NULL: said.

@@ -161,7 +161,7 @@ static void add_others(struct dext_list *list, const struct dext_target *target,
                         dext_list_add(list, word);
                 else if (macro && i + 1 < words.count)
                         dext_list_add(list, dext_format("%s%s", word, words.items[++i]));
-                else if (strncmp(word, "-W", 2) == 0 && strncmp(word, "-Werror", 7) != 0 && !strchr(word, ','))       /* -Wl,.. -Wp,.. */
+                else if (strncmp(word, "-W", 2) == 0 && strncmp(word, "-Werror", 7) != 0 && !strchr(word, ','))  /* -Wl,... */
                         dext_list_add(list, word);
         }
 }

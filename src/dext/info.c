@@ -1,99 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dext/info.h"
 
-#include <fcntl.h>
-
 #include <DriverKit/OSCollections.h>
 
 #include "object/plist.h"
 
-static const char driverkit[] = "com.apple.developer.driverkit";
-
-static void *must(void *object)
-{
-        if (!object) {
-                static const char said[] = "ambidext: out of memory\n";
-                ssize_t written = write(STDERR_FILENO, said, sizeof(said) - 1);
-                _exit(written < 0 ? 1 : 1);
-        }
-        return object;
-}
-
 static void set(OSDictionary *dictionary, const char *key, OSObject *value)
 {
-        must(OSDictionarySetValue(dictionary, key, value) ? dictionary : NULL);
+        dext_must(OSDictionarySetValue(dictionary, key, value) ? dictionary : NULL);
 }
 
 static void set_text(OSDictionary *dictionary, const char *key, const char *text)
 {
-        must(OSDictionarySetStringValue(dictionary, key, text) ? dictionary : NULL);
-}
-
-/* --- reading --- */
-
-/* NULL: *ret_why. */
-static OSDictionary *read_dictionary(const char *path, const char **ret_why)
-{
-        OSObject *value = NULL;
-        AMB_FREE char *why = NULL;
-        int r = amb_plist_read_file(AT_FDCWD, path, &value, &why);
-
-        if (r != 0) {
-                *ret_why = dext_format("%s: %s", path, r < 0 ? strerror(-r) : why ? why : "not a property list");
-                return NULL;
-        }
-        OSDictionary *dictionary = OSDynamicCast(OSDictionary, value);
-        if (!dictionary) {
-                OSObject_release(value);
-                *ret_why = dext_format("%s: its outermost value must be a dictionary", path);
-        }
-        return dictionary;
-}
-
-enum dext_plist_kind dext_plist_look(const char *path)
-{
-        const char *why;
-        OSDictionary *dictionary = read_dictionary(path, &why);
-        enum dext_plist_kind kind = DEXT_PLIST_OTHER;
-
-        if (!dictionary)
-                return DEXT_PLIST_BROKEN;
-        if (OSDictionaryGetValue(dictionary, "IOKitPersonalities"))
-                kind = DEXT_PLIST_DRIVER;
-        else if (OSDictionaryGetValue(dictionary, driverkit))
-                kind = DEXT_PLIST_ENTITLEMENTS;
-        else if (OSDictionaryGetValue(dictionary, "CFBundleIdentifier") || OSDictionaryGetValue(dictionary, "CFBundleExecutable") ||
-                 OSDictionaryGetValue(dictionary, "CFBundlePackageType"))
-                kind = DEXT_PLIST_PRODUCT;
-        OSObject_release((OSObject *)dictionary);
-        return kind;
-}
-
-const char *dext_plist_server(const char *path)
-{
-        const char *why, *found = NULL;
-        OSDictionary *dictionary = read_dictionary(path, &why);
-        OSDictionary *personalities = dictionary ? OSDictionaryGetDictionaryValue(dictionary, "IOKitPersonalities") : NULL;
-
-        for (size_t i = 0; personalities && !found && i < OSDictionaryGetCount(personalities); i++) {
-                OSDictionary *personality = OSDynamicCast(OSDictionary, OSDictionaryGetValueAt(personalities, i));
-                const char *name = personality ? OSDictionaryGetStringValue(personality, "IOUserServerName") : NULL;
-                if (name && *name && !strchr(name, '$'))
-                        found = dext_copy(name, strlen(name));
-        }
-        OSObject_release((OSObject *)dictionary);
-        return found;
-}
-
-const char *dext_plist_text(const char *path, const char *key)
-{
-        const char *why;
-        OSDictionary *dictionary = read_dictionary(path, &why);
-        const char *text = dictionary ? OSDictionaryGetStringValue(dictionary, key) : NULL;
-
-        text = text ? dext_copy(text, strlen(text)) : NULL;
-        OSObject_release((OSObject *)dictionary);
-        return text;
+        dext_must(OSDictionarySetStringValue(dictionary, key, text) ? dictionary : NULL);
 }
 
 /* --- expansion --- */
@@ -119,7 +38,7 @@ static const char *expand_text(const struct expansion *expansion, const char *te
 
 static OSObject *expand_dictionary(const struct expansion *expansion, OSDictionary *dictionary, const char *where)
 {
-        OSDictionary *expanded = must(OSDictionaryCreate());
+        OSDictionary *expanded = dext_must(OSDictionaryCreate());
         for (size_t i = 0; i < OSDictionaryGetCount(dictionary); i++) {
                 const char *key = OSDictionaryGetKeyAt(dictionary, i);
                 const char *below = *where ? dext_format("%s, %s", where, key) : key;
@@ -132,10 +51,10 @@ static OSObject *expand_dictionary(const struct expansion *expansion, OSDictiona
 
 static OSObject *expand_array(const struct expansion *expansion, OSArray *array, const char *where)
 {
-        OSArray *expanded = must(OSArray_withCapacity((uint32_t)OSArrayGetCount(array) + 1));
+        OSArray *expanded = dext_must(OSArray_withCapacity((uint32_t)OSArrayGetCount(array) + 1));
         for (size_t i = 0; i < OSArrayGetCount(array); i++) {
                 OSObject *value = expand(expansion, OSArrayGetValue(array, i), where);
-                must(OSArray_setObject(expanded, value) ? expanded : NULL);
+                dext_must(OSArray_setObject(expanded, value) ? expanded : NULL);
                 OSObject_release(value);
         }
         return (OSObject *)expanded;
@@ -153,40 +72,21 @@ static OSObject *expand(const struct expansion *expansion, OSObject *value, cons
         if (array)
                 return expand_array(expansion, array, where);
         if (string)
-                return must(OSString_withCString(expand_text(expansion, OSString_getCStringNoCopy(string), where)));
+                return dext_must(OSString_withCString(expand_text(expansion, OSString_getCStringNoCopy(string), where)));
         OSObject_retain(value);
         return value;
 }
 
 /* NULL: said. */
-static OSDictionary *read_template(const struct dext_target *target, const char *path, struct dext_report *report)
+static OSDictionary *read_expanded(const struct dext_target *target, const struct dext_tools *tools, bool entitlements,
+                                   struct dext_report *report)
 {
-        const char *text = dext_template_fill(target, path, report);
-        AMB_FREE char *why = NULL;
-        OSObject *value = NULL;
-
-        if (!text)
-                return NULL;
-        if (amb_plist_parse(text, strlen(text), &value, &why) == 0 && OSDynamicCast(OSDictionary, value))
-                return (OSDictionary *)value;
-        dext_fail(report, "%s: %s", path, why ? why : "its outermost value must be a dictionary");
-        OSObject_release(value);
-        return NULL;
-}
-
-/* NULL: said. */
-static OSDictionary *read_expanded(const struct dext_target *target, const char *path, struct dext_report *report)
-{
+        const char *path = entitlements ? target->entitlements : target->info_plist;
         const struct expansion expansion = { target, path, report };
-        const char *why = NULL, *template = dext_format("%s.in", path);
-        bool made = !dext_is_file(path) && dext_is_file(template);
-        OSDictionary *read = made ? read_template(target, template, report) : read_dictionary(path, &why);
+        OSDictionary *read = dext_plist_read(target, tools, entitlements, report);
 
-        if (!read) {
-                if (!made)
-                        dext_fail(report, "%s", why);
+        if (!read)
                 return NULL;
-        }
         OSObject *expanded = expand_dictionary(&expansion, read, "");
         OSObject_release((OSObject *)read);
         return (OSDictionary *)expanded;
@@ -204,7 +104,7 @@ static void complete_generated(OSDictionary *info, const struct dext_settings *s
                 if (OSDictionaryGetValue(info, key))
                         continue;
                 if (strcmp(value, "YES") == 0 || strcmp(value, "NO") == 0)
-                        must(OSDictionarySetBooleanValue(info, key, strcmp(value, "YES") == 0) ? info : NULL);
+                        dext_must(OSDictionarySetBooleanValue(info, key, strcmp(value, "YES") == 0) ? info : NULL);
                 else
                         set_text(info, key, value);
         }
@@ -303,32 +203,32 @@ static int check(OSDictionary *info, struct dext_target *target, struct dext_rep
         return check_personalities(info, target, report);
 }
 
-static int read_entitlements(struct dext_info *info, const struct dext_target *target, struct dext_report *report)
+static int read_entitlements(struct dext_info *info, const struct dext_target *target, const struct dext_tools *tools,
+                             struct dext_report *report)
 {
         if (!target->entitlements)
                 return 0;
-        info->entitlements = read_expanded(target, target->entitlements, report);
+        info->entitlements = read_expanded(target, tools, true, report);
         if (!info->entitlements)
                 return DEXT_FAILED;
-        if (OSDictionaryGetValue(info->entitlements, driverkit) != (OSObject *)kOSBooleanTrue)
+        if (OSDictionaryGetValue(info->entitlements, dext_driverkit) != (OSObject *)kOSBooleanTrue)
                 dext_note(report, "%s: the key %s is not there, or not true; without it a registry refuses the driver",
-                          target->entitlements,
-                          driverkit);
+                          target->entitlements, dext_driverkit);
         return 0;
 }
 
-int dext_info_make(struct dext_info *info, struct dext_target *target, struct dext_report *report)
+int dext_info_make(struct dext_info *info, struct dext_target *target, const struct dext_tools *tools, struct dext_report *report)
 {
         if (!target->info_plist && !dext_settings_true(&target->settings, "GENERATE_INFOPLIST_FILE", false))
                 return dext_fail(report, "%s: target %s has no Info.plist (INFOPLIST_FILE); a driver needs one, with "
                                  "IOKitPersonalities",
                                  target->project ? target->project : target->root, target->name);
-        info->info = target->info_plist ? read_expanded(target, target->info_plist, report) : must(OSDictionaryCreate());
+        info->info = target->info_plist ? read_expanded(target, tools, false, report) : dext_must(OSDictionaryCreate());
         if (!info->info)
                 return DEXT_FAILED;
         complete(info->info, target);
         int status = check(info->info, target, report);
-        return read_entitlements(info, target, report) != 0 ? DEXT_FAILED : status;
+        return read_entitlements(info, target, tools, report) != 0 ? DEXT_FAILED : status;
 }
 
 void dext_info_set_sanitizer(struct dext_info *info, const char *library)

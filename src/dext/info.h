@@ -16,8 +16,9 @@ struct dext_info {
         OSDictionary *entitlements;             /* NULL: none are given */
 };
 
+struct dext_tools;
 /* Reads, expands, completes and checks; sets product, executable and identifier of the target. 0; DEXT_FAILED: said. */
-int dext_info_make(struct dext_info *info, struct dext_target *target, struct dext_report *report);
+int dext_info_make(struct dext_info *info, struct dext_target *target, const struct dext_tools *tools, struct dext_report *report);
 /* What the host of this driver must have in it. */
 void dext_info_set_sanitizer(struct dext_info *info, const char *library);
 /*
@@ -29,6 +30,12 @@ int dext_info_check_classes(const struct dext_info *info, const struct dext_targ
 /* Into the bundle, which is there. 0; DEXT_FAILED: said. */
 int dext_info_write(const struct dext_info *info, const struct dext_target *target, const char *bundle, struct dext_report *report);
 void dext_info_end(struct dext_info *info);
+
+/* --- plist.c --- */
+extern const char dext_driverkit[];             /* the key that a driver's entitlements must have */
+/* The target's Info.plist or its entitlements, which must be named, with variables; a new reference. NULL: said. */
+OSDictionary *dext_plist_read(const struct dext_target *target, const struct dext_tools *tools, bool entitlements,
+                              struct dext_report *report);
 
 enum dext_plist_kind {
         DEXT_PLIST_BROKEN,              /* no property list that can be read */

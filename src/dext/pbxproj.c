@@ -174,17 +174,9 @@ static const char *read_string(struct reader *reader)
 
 /* --- values --- */
 
-static struct dext_node *node_new(const struct reader *reader, enum dext_kind kind)
-{
-        struct dext_node *node = dext_allocate(sizeof(*node));
-        node->kind = kind;
-        node->line = reader->line;
-        return node;
-}
-
 static struct dext_node *read_dictionary(struct reader *reader, unsigned int depth)
 {
-        struct dext_node *dictionary = node_new(reader, DEXT_DICTIONARY), **place = &dictionary->first;
+        struct dext_node *dictionary = dext_node_new(DEXT_DICTIONARY, reader->line), **place = &dictionary->first;
 
         while (!take(reader, '}')) {
                 const char *key = read_string(reader);
@@ -207,7 +199,7 @@ static struct dext_node *read_dictionary(struct reader *reader, unsigned int dep
 
 static struct dext_node *read_array(struct reader *reader, unsigned int depth)
 {
-        struct dext_node *array = node_new(reader, DEXT_ARRAY), **place = &array->first;
+        struct dext_node *array = dext_node_new(DEXT_ARRAY, reader->line), **place = &array->first;
 
         while (!take(reader, ')')) {
                 *place = read_value(reader, depth + 1);
@@ -224,7 +216,7 @@ static struct dext_node *read_array(struct reader *reader, unsigned int depth)
 
 static struct dext_node *read_data(struct reader *reader)
 {
-        struct dext_node *data = node_new(reader, DEXT_STRING);
+        struct dext_node *data = dext_node_new(DEXT_STRING, reader->line);
         struct dext_text digits = { 0 };
 
         while (!take(reader, '>')) {
@@ -246,7 +238,7 @@ static struct dext_node *read_value(struct reader *reader, unsigned int depth)
                 return read_array(reader, depth);
         if (take(reader, '<'))
                 return read_data(reader);
-        struct dext_node *node = node_new(reader, DEXT_STRING);
+        struct dext_node *node = dext_node_new(DEXT_STRING, reader->line);
         node->text = read_string(reader);
         return node->text ? node : refuse(reader, reader->line, reader->at == reader->end ?
                                           "the text ends where a value is expected"
@@ -266,35 +258,4 @@ struct dext_node *dext_pbxproj_parse(const char *bytes, size_t length, const cha
         if (reader.why)
                 *ret_why = reader.why;
         return reader.why ? NULL : node;
-}
-
-/* --- looking --- */
-
-const struct dext_node *dext_node_get(const struct dext_node *dictionary, const char *key)
-{
-        const struct dext_node *found = NULL;
-        if (!dictionary || dictionary->kind != DEXT_DICTIONARY)
-                return NULL;
-        for (const struct dext_node *node = dictionary->first; node; node = node->next)
-                if (strcmp(node->key, key) == 0)
-                        found = node;
-        return found;
-}
-
-const char *dext_node_text(const struct dext_node *dictionary, const char *key, const char *fallback)
-{
-        const struct dext_node *node = dext_node_get(dictionary, key);
-        return node && node->kind == DEXT_STRING ? node->text : fallback;
-}
-
-void dext_node_list(struct dext_list *list, const struct dext_node *dictionary, const char *key)
-{
-        const struct dext_node *node = dext_node_get(dictionary, key);
-        if (node && node->kind == DEXT_STRING)
-                dext_list_add(list, node->text);
-        if (!node || node->kind != DEXT_ARRAY)
-                return;
-        for (node = node->first; node; node = node->next)
-                if (node->kind == DEXT_STRING)
-                        dext_list_add(list, node->text);
 }

@@ -10,7 +10,6 @@
 
 enum { GROUPS_MAX = 64, DEPTH_MAX = 24 };
 
-static const char product_type[] = "com.apple.product-type.driver-extension";
 static const char library_type[] = "com.apple.product-type.library.static";
 
 struct object {
@@ -181,19 +180,15 @@ static bool is_exception(const struct dext_list *exceptions, const char *path)
         return false;
 }
 
-static void add_folder_files(const struct project *project, struct dext_target *target, const char *folder, const char *below,
-                             const struct dext_list *exceptions, bool owned, int depth)
+struct membership {
+        const struct dext_list *exceptions;
+        bool owned;
+};
+
+static bool is_member(void *context, const char *below)
 {
-        struct dext_list names = { 0 };
-        dext_directory_list(&names, *below ? dext_path_join(folder, below) : folder);
-        for (size_t i = 0; i < names.count && depth < DEPTH_MAX; i++) {
-                const char *inner = *below ? dext_format("%s/%s", below, names.items[i]) : names.items[i];
-                const char *path = dext_path_join(folder, inner);
-                if (dext_is_directory(path))
-                        add_folder_files(project, target, folder, inner, exceptions, owned, depth + 1);
-                else if (is_exception(exceptions, inner) != owned)
-                        dext_target_add(target, path);
-        }
+        const struct membership *membership = context;
+        return is_exception(membership->exceptions, below) != membership->owned;
 }
 
 static void add_folders(const struct project *project, struct dext_target *target, const struct object *native)
@@ -206,10 +201,10 @@ static void add_folders(const struct project *project, struct dext_target *targe
                 if (!is_a(folder, "PBXFileSystemSynchronizedRootGroup"))
                         continue;
                 list_exceptions(project, folder, native, &exceptions);
-                bool own = dext_list_has(&owned, folder->node->key);
-                const char *path = own || exceptions.count ? path_of(project, folder, 0) : NULL;
+                struct membership membership = { &exceptions, dext_list_has(&owned, folder->node->key) };
+                const char *path = membership.owned || exceptions.count ? path_of(project, folder, 0) : NULL;
                 if (path)
-                        add_folder_files(project, target, path, "", &exceptions, own, 0);
+                        dext_target_add_tree(target, path, is_member, &membership);
         }
 }
 
@@ -262,17 +257,6 @@ static const struct object *find_configuration(const struct project *project, co
         return first;
 }
 
-static const char *setting_text(const struct dext_node *node)
-{
-        struct dext_text text = { 0 };
-        if (node->kind == DEXT_STRING)
-                return node->text;
-        for (const struct dext_node *item = node->kind == DEXT_ARRAY ? node->first : NULL; item; item = item->next)
-                if (item->kind == DEXT_STRING)
-                        dext_text_add(&text, "%s%s", text.length ? " " : "", item->text);
-        return text.length ? text.data : "";
-}
-
 static void apply_configuration(const struct project *project, struct dext_target *target, const struct object *configuration,
                                 int level)
 {
@@ -284,7 +268,7 @@ static void apply_configuration(const struct project *project, struct dext_targe
         const struct dext_node *settings = configuration ? dext_node_get(configuration->node, "buildSettings") : NULL;
         const struct dext_node *first = settings && settings->kind == DEXT_DICTIONARY ? settings->first : NULL;
         for (const struct dext_node *node = first; node; node = node->next)
-                dext_settings_set(&target->settings, level, node->key, setting_text(node));
+                dext_settings_set(&target->settings, level, node->key, dext_node_words(node));
 }
 
 static const char *default_configuration(const struct project *project, const struct object *native)
@@ -295,6 +279,7 @@ static const char *default_configuration(const struct project *project, const st
 
 /* --- targets --- */
 
+/* NULL: it is no driver. */
 static struct dext_target *target_new(const struct project *project, const struct object *native, const char *configuration)
 {
         struct dext_target *target = dext_allocate(sizeof(*target));
@@ -310,19 +295,11 @@ static struct dext_target *target_new(const struct project *project, const struc
                             DEXT_LEVEL_PROJECT);
         apply_configuration(project, target, find_configuration(project, native, target->settings.configuration),
                             DEXT_LEVEL_TARGET);
+        if (!dext_target_is_driver(target, dext_node_text(native->node, "productType", "")))
+                return NULL;
         add_target_files(project, target, native, 0);
         add_header_folders(project, target);
         return target;
-}
-
-static bool has_files_in(const struct dext_target *target, const char *directory)
-{
-        const struct dext_list *lists[] = { &target->interfaces, &target->sources };
-        for (size_t i = 0; i < AMB_ARRAY_LENGTH(lists); i++)
-                for (size_t k = 0; k < lists[i]->count; k++)
-                        if (dext_path_below(lists[i]->items[k], directory))
-                                return true;
-        return false;
 }
 
 static int read_objects(struct project *project, const char *file)
@@ -359,10 +336,8 @@ int dext_project_read(struct dext_target **targets, const char *path, const char
                 targets = &(*targets)->next;
         for (size_t i = 0; i < project.count; i++) {
                 const struct object *object = &project.objects[i];
-                if (!is_a(object, "PBXNativeTarget") || strcmp(dext_node_text(object->node, "productType", ""), product_type) != 0)
-                        continue;
-                struct dext_target *target = target_new(&project, object, configuration);
-                if (directory && !has_files_in(target, directory))
+                struct dext_target *target = is_a(object, "PBXNativeTarget") ? target_new(&project, object, configuration) : NULL;
+                if (!target || (directory && !dext_target_has_files_in(target, directory)))
                         continue;
                 *targets = target;
                 targets = &target->next;

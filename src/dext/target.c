@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { DEPTH_MAX = 12 };
+enum { DEPTH_MAX = 12, TREE_MAX = 24 };
 
 static const char *const interface_extensions[] = { "iig", NULL };
 static const char *const source_extensions[] = { "c", "cc", "cpp", "cxx", "c++", "C", NULL };
@@ -54,6 +54,61 @@ static void add_folders(struct dext_target *target, const char *top, const char 
 void dext_target_add_folders(struct dext_target *target, const char *path)
 {
         add_folders(target, path, path, 0);
+}
+
+/* What we have made there ourselves: a project's folder may be the one that is built. */
+static bool is_output(const char *path)
+{
+        return dext_is_directory(dext_path_join(path, "ambidext.build"));
+}
+
+static void add_tree(struct dext_target *target, const char *folder, const char *below,
+                     bool (*wanted)(void *context, const char *below), void *context, int depth)
+{
+        struct dext_list names = { 0 };
+        dext_directory_list(&names, *below ? dext_path_join(folder, below) : folder);
+        for (size_t i = 0; i < names.count && depth < TREE_MAX; i++) {
+                const char *inner = *below ? dext_format("%s/%s", below, names.items[i]) : names.items[i];
+                const char *path = dext_path_join(folder, inner);
+                if (!dext_is_directory(path)) {
+                        if (wanted(context, inner))
+                                dext_target_add(target, path);
+                } else if (!is_output(path))
+                        add_tree(target, folder, inner, wanted, context, depth + 1);
+        }
+}
+
+void dext_target_add_tree(struct dext_target *target, const char *folder, bool (*wanted)(void *context, const char *below),
+                          void *context)
+{
+        add_tree(target, folder, "", wanted, context, 0);
+}
+
+bool dext_target_has_files_in(const struct dext_target *target, const char *directory)
+{
+        const struct dext_list *lists[] = { &target->interfaces, &target->sources };
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(lists); i++)
+                for (size_t k = 0; k < lists[i]->count; k++)
+                        if (dext_path_below(lists[i]->items[k], directory))
+                                return true;
+        return false;
+}
+
+/* By the project's own words, not by what we take for granted. */
+static bool says(const struct dext_target *target, const char *name, const char *beginning)
+{
+        for (const struct dext_setting *setting = target->settings.first; setting; setting = setting->next)
+                if (setting->level > DEXT_LEVEL_DEFAULT && strcmp(setting->name, name) == 0)
+                        return strncmp(dext_settings_text(&target->settings, name), beginning, strlen(beginning)) == 0;
+        return false;
+}
+
+bool dext_target_is_driver(const struct dext_target *target, const char *type)
+{
+        if (dext_text_ends(type, "driver-extension"))
+                return true;
+        return (dext_text_ends(type, "system-extension") || dext_text_ends(type, "bundle")) &&
+               (says(target, "SDKROOT", "driverkit") || says(target, "WRAPPER_EXTENSION", "dext"));
 }
 
 void dext_target_defaults(struct dext_target *target, const char *project_name)

@@ -2,8 +2,10 @@
 #pragma once
 /*
  * A driver extension before it is built: what is compiled, with which settings. project.c makes targets of Xcode projects,
- * folder.c makes one of a folder without a project. All paths are absolute.
+ * xcodegen.c of what XcodeGen would make such projects of, folder.c makes one of a folder without a project. All paths are
+ * absolute.
  */
+#include "dext/node.h"
 #include "dext/settings.h"
 #include "dext/text.h"
 
@@ -11,7 +13,7 @@ struct dext_target {
         struct dext_target *next;
         const char *name;               /* of the target; of the folder without a project */
         const char *root;               /* what relative paths in settings are relative to */
-        const char *project;            /* the .xcodeproj, or NULL */
+        const char *project;            /* the .xcodeproj or XcodeGen's file, or NULL */
         struct dext_settings settings;
         struct dext_list interfaces;    /* .iig */
         struct dext_list sources;       /* .c, .cpp ... */
@@ -19,6 +21,8 @@ struct dext_target {
         struct dext_list includes;      /* searched for <X.h> and "X.h", without a setting that says so */
         const char *info_plist;         /* NULL: none; generated from the settings alone */
         const char *entitlements;       /* NULL: none */
+        /* What stands in those files, where a project writes it out and a generator would write them; else NULL. */
+        const struct dext_node *info_properties, *entitlement_properties;
         /* --- filled by plan.c --- */
         const char *product;            /* NAME of NAME.dext */
         const char *executable;         /* CFBundleExecutable */
@@ -33,6 +37,19 @@ void dext_target_add(struct dext_target *target, const char *path);
 /* Folders below `path` that have headers go into target->folders, the nearest first. */
 void dext_target_add_folders(struct dext_target *target, const char *path);
 
+/*
+ * All files below a folder that `wanted` does not refuse; it is given the path below the folder. What `ambidext build` has made
+ * there is left out.
+ */
+void dext_target_add_tree(struct dext_target *target, const char *folder, bool (*wanted)(void *context, const char *below),
+                          void *context);
+bool dext_target_has_files_in(const struct dext_target *target, const char *directory);
+/*
+ * Whether a target of this type ("com.apple.product-type.driver-extension", or its end) is a driver: that one is; system
+ * extensions and bundles are when the project's settings say so (SDKROOT, WRAPPER_EXTENSION). Its settings must be there.
+ */
+bool dext_target_is_driver(const struct dext_target *target, const char *type);
+
 /* What every level of settings stands on: SRCROOT, PRODUCT_NAME and so on. */
 void dext_target_defaults(struct dext_target *target, const char *project_name);
 
@@ -45,6 +62,10 @@ const char *dext_template_fill(const struct dext_target *target, const char *pat
  */
 int dext_project_read(struct dext_target **targets, const char *path, const char *directory, const char *configuration,
                       struct dext_report *report);
+
+/* The same of XcodeGen's file at `path`, NAME.yml. */
+int dext_xcodegen_read(struct dext_target **targets, const char *path, const char *directory, const char *configuration,
+                       struct dext_report *report);
 
 /* One of a folder, or NULL: nothing in it that can be built (said). */
 struct dext_target *dext_folder_read(const char *directory, struct dext_report *report);

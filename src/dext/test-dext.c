@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts that touch no file: property lists in the old style, settings and their expansion, paths and lists. */
+/* The parts that touch no file: property lists in the old style, YAML, settings and their expansion, paths and lists. */
 #include <check.h>
 #include <stdlib.h>
 
 #include "dext/pbxproj.h"
 #include "dext/settings.h"
+#include "dext/yml.h"
 
 static const struct dext_node *parse(const char *text)
 {
@@ -73,6 +74,80 @@ START_TEST(nesting_is_limited)
         memset(text + depth + 2, ')', depth + 2);
         ck_assert_ptr_null(dext_pbxproj_parse(text, 2 * depth + 4, &why));
         ck_assert_str_eq(why, "line 1: too many values inside one another");
+}
+END_TEST
+
+static const struct dext_node *parse_yml(const char *text)
+{
+        const char *why = "";
+        struct dext_node *node = dext_yml_parse(text, strlen(text), &why);
+        ck_assert_msg(node != NULL, "%s: %s", text, why);
+        return node;
+}
+
+START_TEST(yml_is_read)
+{
+        const struct dext_node *node = parse_yml("# c\n---\na: b  # c\nd e:\n  - 1\n  - \"two\\n\"\n  - [x, 'y']\n"
+                                                 "f: {g: true, h: ''}\ni: |\n  1\n  2\n");
+        struct dext_list items = { 0 };
+        ck_assert_str_eq(dext_node_text(node, "a", ""), "b");
+        dext_node_list(&items, node, "d e");
+        ck_assert_uint_eq(items.count, 2);
+        ck_assert_str_eq(items.items[1], "two\n");
+        ck_assert_str_eq(dext_node_words(dext_node_get(node, "d e")), "1 two\n");
+        ck_assert(dext_node_get(dext_node_get(node, "f"), "g")->plain);
+        ck_assert(!dext_node_get(dext_node_get(node, "f"), "h")->plain);
+        ck_assert_uint_eq(dext_node_get(node, "f")->line, 8);
+        ck_assert_str_eq(dext_node_text(node, "i", ""), "1\n2\n");
+        /* JSON is YAML. */
+        ck_assert_str_eq(dext_node_text(parse_yml("{\"a\": \"b\"}"), "a", ""), "b");
+}
+END_TEST
+
+START_TEST(yml_aliases_repeat)
+{
+        const struct dext_node *node = parse_yml("a: &a {x: 1, y: [2, 3]}\nb: *a\nc: {<<: *a, x: 4}\n"
+                                                 "d: {x: 5, <<: [{z: 6, x: 7}, *a]}\n");
+        ck_assert_str_eq(dext_node_text(dext_node_get(node, "b"), "x", ""), "1");
+        ck_assert_str_eq(dext_node_text(dext_node_get(node, "c"), "x", ""), "4");
+        ck_assert_str_eq(dext_node_words(dext_node_get(dext_node_get(node, "c"), "y")), "2 3");
+        ck_assert_str_eq(dext_node_text(dext_node_get(node, "d"), "x", ""), "5");
+        ck_assert_str_eq(dext_node_text(dext_node_get(node, "d"), "z", ""), "6");
+        ck_assert_str_eq(dext_node_words(dext_node_get(dext_node_get(node, "d"), "y")), "2 3");
+}
+END_TEST
+
+static const char *why_no_yml(const char *text)
+{
+        const char *why = NULL;
+        ck_assert_ptr_null(dext_yml_parse(text, strlen(text), &why));
+        ck_assert_ptr_nonnull(why);
+        return why;
+}
+
+START_TEST(broken_yml_is_refused)
+{
+        struct dext_text many = { 0 }, deep = { 0 };
+        const char *why = NULL;
+        ck_assert_str_eq(why_no_yml(""), "line 1: there is nothing in it");
+        ck_assert_str_eq(why_no_yml("a: b\nc: *d\n"), "line 2: nothing before this is called &d");
+        ck_assert_str_eq(why_no_yml("a: &a [*a]\n"), "line 1: nothing before this is called &a");
+        ck_assert_str_eq(why_no_yml("? [a]\n: b\n"), "line 1: a key must be a string");
+        ck_assert_str_eq(why_no_yml("a: \"b\\0\"\n"), "line 1: a NUL byte");
+        ck_assert_ptr_nonnull(strstr(why_no_yml("a: b\n c: d\n"), "line 2: "));
+        ck_assert_ptr_nonnull(strstr(why_no_yml("a: [b\n"), "line 2: "));
+        for (unsigned int i = 0; i < DEXT_YML_DEPTH + 2; i++)
+                dext_text_put(&deep, "[", 1);
+        for (unsigned int i = 0; i < DEXT_YML_DEPTH + 2; i++)
+                dext_text_put(&deep, "]", 1);
+        ck_assert_str_eq(why_no_yml(deep.data), "line 1: too many values inside one another");
+        /* A hundred bytes that would become 9^20 values. */
+        dext_text_add(&many, "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n");
+        for (int i = 1; i < 20; i++)
+                dext_text_add(&many, "a%d: &a%d [*a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d, *a%d]\n", i, i, i - 1, i - 1,
+                              i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+        ck_assert_ptr_null(dext_yml_parse(many.data, many.length, &why));
+        ck_assert_ptr_nonnull(strstr(why, "too many values"));
 }
 END_TEST
 
@@ -165,6 +240,9 @@ int main(void)
         tcase_add_test(tests, lists_are_read);
         tcase_add_test(tests, broken_lists_are_refused);
         tcase_add_test(tests, nesting_is_limited);
+        tcase_add_test(tests, yml_is_read);
+        tcase_add_test(tests, yml_aliases_repeat);
+        tcase_add_test(tests, broken_yml_is_refused);
         tcase_add_test(tests, variables_are_expanded);
         tcase_add_test(tests, unknown_variables_are_named);
         tcase_add_test(tests, paths_and_words);

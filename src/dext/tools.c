@@ -222,22 +222,36 @@ static int finish(pid_t pid)
         return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* 0; -errno; positive: it failed with this status. */
+static int read_all(const char *const *arguments, struct dext_text *text)
+{
+        char piece[1 << 14];
+        pid_t pid;
+        ssize_t n;
+        int fd = start(arguments, false, &pid);
+
+        if (fd < 0)
+                return fd;
+        while ((n = read(fd, piece, sizeof(piece))) > 0 || (n < 0 && errno == EINTR))
+                dext_text_put(text, piece, n > 0 ? (size_t)n : 0);
+        amb_fd_close(fd);
+        return finish(pid);
+}
+
+const char *dext_tools_output(const char *const *arguments)
+{
+        struct dext_text text = { 0 };
+        return read_all(arguments, &text) != 0 ? NULL : text.data ? text.data : "";
+}
+
 const char *dext_tools_ask(const char *const *arguments)
 {
-        pid_t pid;
-        int fd = start(arguments, false, &pid);
-        FILE *said = fd < 0 ? NULL : fdopen(fd, "r");
-        AMB_FREE char *line = NULL;
-        size_t room = 0;
-        ssize_t length = said ? getline(&line, &room, said) : -1;
+        const char *text = dext_tools_output(arguments);
+        size_t length = text ? strcspn(text, "\n") : 0;
 
-        if (said)
-                fclose(said);
-        if (fd < 0 || finish(pid) != 0 || length < 0)
-                return NULL;
-        while (length > 0 && isspace((unsigned char)line[length - 1]))
+        while (length > 0 && isspace((unsigned char)text[length - 1]))
                 length--;
-        return dext_copy(line, (size_t)length);
+        return length ? dext_copy(text, length) : NULL;
 }
 
 /* --- sanitizers --- */
@@ -344,18 +358,10 @@ int dext_tools_write_commands(const struct dext_tools *tools, const char *direct
 {
         const char *arguments[] = { tools->ninja, "-C", directory, "-t", "compdb", "cxx", "cc", NULL };
         struct dext_text text = { 0 };
-        char piece[1 << 14];
-        pid_t pid;
-        ssize_t n;
-        int fd = start(arguments, false, &pid);
+        int r = read_all(arguments, &text);
 
-        if (fd < 0)
-                return fd;
-        while ((n = read(fd, piece, sizeof(piece))) > 0 || (n < 0 && errno == EINTR))
-                dext_text_put(&text, piece, n > 0 ? (size_t)n : 0);
-        amb_fd_close(fd);
-        if (finish(pid) != 0 || !text.length)
-                return -EIO;
+        if (r != 0 || !text.length)
+                return r < 0 ? r : -EIO;
         /* "ninja: Entering directory" comes first. */
         const char *begin = strchr(text.data, '[');
         return begin ? dext_file_write(file, begin, text.length - (size_t)(begin - text.data)) : -EIO;

@@ -247,7 +247,7 @@ class Projects(Case):
         self.assertEqual(bundle.name, "com.example.other.dext")
 
     def test_templates_and_entitlements_of_scripts(self):
-        """Karabiner's way: version numbers in templates, headers in a folder above, entitlements that only a script knows."""
+        """Version numbers in templates, headers in a folder above, entitlements that only a script knows."""
         self.write("made/version.json", '{\n  "package_version": "4.12.3",\n  "driver_version": "1.2.3"\n}\n')
         text = plistlib.dumps({**INFO, "CFBundleVersion": "@VERSION@", "Odd": "@ODD@"}).decode()
         self.write("made/src/Bell/Bell/Info.plist.in", text)
@@ -282,6 +282,219 @@ class Projects(Case):
         _, said = self.build("bell")
         self.assertIn("has no driver extension among its targets; what lies in the folder is built", said)
         self.fails("bell/Bell.xcodeproj", says="the project has no target that is a driver extension")
+
+
+    def test_output_in_a_synchronized_folder(self):
+        """The folder of the target is the one that is built: what lies in its `build` is no source the second time."""
+        self.bell("sync/Driver")
+        objects = """
+            G = {isa = PBXGroup; children = (S, ); sourceTree = "<group>"; };
+            S = {isa = PBXFileSystemSynchronizedRootGroup; path = Driver; sourceTree = "<group>"; };"""
+        settings = {"INFOPLIST_FILE": "Driver/Info.plist", "PRODUCT_BUNDLE_IDENTIFIER": "com.example.bell"}
+        self.write("sync/Bell.xcodeproj/project.pbxproj", project("Bell", settings, objects))
+        for _ in range(2):
+            bundle, _ = self.build("sync/Driver")
+            self.assertEqual(bundle, self.work / "sync/Driver/build/com.example.bell.dext")
+            self.assertEqual(len(json.loads((bundle.parent / "compile_commands.json").read_text())), 2)
+
+    def test_system_extension_workspace_and_excluded_names(self):
+        """A driver of the type that apps embed; files that a setting leaves out; the workspace itself is named."""
+        self.bell("work/Driver")
+        self.write("work/Driver/Old.cpp", "#error not of the driver\n")
+        self.write("work/Driver/Mock/New.cpp", "#error not of the driver\n")
+        self.write("work/Driver/Mock/Kept.cpp", "int kept;\n")
+        self.write("work/Bell.xcworkspace/contents.xcworkspacedata", "<Workspace/>")
+        objects = """
+            G = {isa = PBXGroup; children = (S, ); sourceTree = "<group>"; };
+            S = {isa = PBXFileSystemSynchronizedRootGroup; path = Driver; sourceTree = "<group>"; };"""
+        settings = {"INFOPLIST_FILE": "Driver/Info.plist", "PRODUCT_BUNDLE_IDENTIFIER": "com.example.bell", "SDKROOT": "driverkit",
+                    "EXCLUDED_SOURCE_FILE_NAMES": "Old.* Driver/Mock/*", "INCLUDED_SOURCE_FILE_NAMES": "Kept.cpp"}
+        text = project("Bell", settings, objects).replace("driver-extension", "system-extension")
+        self.write("work/Bell.xcodeproj/project.pbxproj", text)
+        bundle, _ = self.build("work/Bell.xcworkspace")
+        self.assertEqual(bundle, self.work / "work/build/com.example.bell.dext")
+        commands = json.loads((bundle.parent / "compile_commands.json").read_text())
+        self.assertEqual({pathlib.Path(command["file"]).name for command in commands}, {"Bell.iig.cpp", "Bell.cpp", "Kept.cpp"})
+        # A system extension of another kind.
+        self.write("work/Bell.xcodeproj/project.pbxproj", text.replace("SDKROOT", "NO_SDKROOT"))
+        self.fails("work/Bell.xcodeproj", says="the project has no target that is a driver extension")
+
+    def test_preprocessed_info_plist(self):
+        self.bell("bell", **{"Info.plist": None})
+        more = "#if LOUD\n<key>Volume</key><integer>LEVEL</integer>\n#endif\n<key>Home</key><string>http://example.com</string>\n"
+        text = plistlib.dumps(INFO).decode().replace("<key>IOKitPersonalities", more + "<key>IOKitPersonalities")
+        self.write("bell/Info.plist", "#include \"level.h\"\n" + text)
+        self.write("bell/level.h", "#define LEVEL 11\n")
+        settings = {"INFOPLIST_FILE": "Info.plist", "INFOPLIST_PREPROCESS": "YES", "PRODUCT_BUNDLE_IDENTIFIER": "com.example.bell",
+                    "INFOPLIST_OTHER_PREPROCESSOR_FLAGS": "-traditional -o/nowhere", "INFOPLIST_PREPROCESSOR_DEFINITIONS": "LOUD=1"}
+        objects = """
+            G = {isa = PBXGroup; children = (S, ); sourceTree = "<group>"; };
+            S = {isa = PBXFileSystemSynchronizedRootGroup; path = ""; sourceTree = "<group>"; };"""
+        self.write("bell/Bell.xcodeproj/project.pbxproj", project("Bell", settings, objects))
+        info = self.info(self.build("bell")[0])
+        self.assertEqual((info["Volume"], info["Home"]), (11, "http://example.com"))
+        info = self.info(self.build("bell", "--set", "INFOPLIST_PREPROCESSOR_DEFINITIONS=")[0])
+        self.assertNotIn("Volume", info)
+        self.write("bell/level.h", "#error no level\n")
+        self.fails("bell", says=["no level", "Info.plist: the C preprocessor, which the project wants to go over it"])
+
+
+SPECIFICATION = """
+name: Bells
+options: {bundleIdPrefix: com.example}
+settings:
+  base: {CLANG_CXX_LANGUAGE_STANDARD: gnu++20, RING: 1}
+  configs:
+    Release: {SPEED: fast}
+    Debug: {SPEED: slow}
+settingGroups:
+  loud: {VOLUME: 11, GCC_PREPROCESSOR_DEFINITIONS: ["A=1", "$(inherited)"]}
+targets:
+  App:
+    type: application
+    sources: App
+  Bell_Driver:
+    type: driver-extension
+    platform: macOS
+    sources:
+      - path: Driver
+        excludes: ["**/*.md", "Old", "**/Mock{A,B}.*"]
+      - path: Shared
+        includes: ["*.cpp"]
+      - path: Missing
+        optional: true
+      - path: Resources
+        buildPhase: resources
+    settings:
+      base: {MARKETING_VERSION: "1.10", flag: true}
+      groups: [loud]
+    info:
+      path: Driver/Info.plist
+      properties:
+        CFBundleShortVersionString: $(MARKETING_VERSION)
+        Texts: [$(SPEED), "$(RING)", $(VOLUME), $(flag)]
+        IOKitPersonalities:
+          Bell: &bell
+            CFBundleIdentifier: $(PRODUCT_BUNDLE_IDENTIFIER)
+            IOClass: IOUserService
+            IOProviderClass: IOUserResources
+            IOResourceMatch: IOKit
+            IOUserClass: Bell
+            IOUserServerName: $(PRODUCT_BUNDLE_IDENTIFIER)
+            Number: 0x10
+            Flag: yes
+            Quoted: "12"
+    entitlements:
+      path: Driver/Bell.entitlements
+      properties: {com.apple.developer.driverkit: true, list: [one]}
+    preBuildScripts:
+      - {name: Version, script: ./version.sh}
+"""
+
+
+class XcodeGen(Case):
+    def setUp(self):
+        super().setUp()
+        self.root = self.work / "gen"
+        self.bell("gen/Driver", **{"Info.plist": None})
+        for name in ("Old/Old.cpp", "sub/MockA.cpp", "MockB.cpp"):
+            self.write(f"gen/Driver/{name}", "#error not of the driver\n")
+        for name in ("Shared/sub/App.cpp", "Resources/res.cpp", "App/App.cpp"):
+            self.write(f"gen/{name}", "#error not of the driver\n")
+        self.write("gen/Shared/ding.cpp", "static_assert(A == 1);\nint ding = 1;\n")
+
+    def files(self, bundle):
+        commands = json.loads((bundle.parent / "compile_commands.json").read_text())
+        return {pathlib.Path(command["file"]).name for command in commands}
+
+    def test_specification(self):
+        self.write("gen/project.yml", SPECIFICATION)
+        bundle, said = self.build("gen")
+        self.assertEqual(bundle, self.root / "build/com.example.Bell-Driver.dext")
+        self.assertEqual(self.files(bundle), {"Bell.iig.cpp", "Bell.cpp", "ding.cpp"})
+        info = self.info(bundle)
+        self.assertEqual(info["Texts"], ["fast", "1", "11", "YES"])
+        self.assertEqual((info["CFBundleShortVersionString"], info["CFBundleIdentifier"]), ("1.10", "com.example.Bell-Driver"))
+        bell = info["IOKitPersonalities"]["Bell"]
+        self.assertEqual((bell["Number"], bell["Flag"], bell["Quoted"]), (16, True, "12"))
+        self.assertEqual(plistlib.loads((bundle / "com.example.Bell-Driver.entitlements").read_bytes()),
+                         {"com.apple.developer.driverkit": True, "list": ["one"]})
+        self.assertIn('target Bell_Driver: its script "Version" is not run', said)
+        self.assertFalse((self.root / "Driver/Info.plist").exists())
+        self.assertIn("ding", self.start(bundle, "ls").stderr)
+        for named in ("gen/project.yml", "gen/Driver"):
+            self.assertEqual(self.build(named, "-o", "gen/build", "--configuration", "Debug")[0], bundle)
+            self.assertEqual(self.info(bundle)["Texts"][0], "slow")
+
+    def test_included_files_and_templates(self):
+        """What several projects share lies in files of its own: paths are relative to them; arrays follow one another."""
+        self.write("gen/Driver/Info.plist", INFO)
+        self.write("gen/parts/Level.xcconfig", "LEVEL = 7\nGCC_PREPROCESSOR_DEFINITIONS = A=1\n")
+        self.write("gen/parts/common.yml", """
+configs: {Beta: release}
+targetTemplates:
+  Base:
+    type: com.apple.product-type.driver-extension
+    configFiles: {Beta: Level.xcconfig}
+    settings: {PRODUCT_BUNDLE_IDENTIFIER: "${prefix}.${target_name}", PRODUCT_NAME: "${target_name}"}
+  Driver:
+    templates: [Base]
+    sources: [{path: ../Driver, excludes: [Old, Mock*, sub, Info.plist]}]
+""")
+        self.write("gen/project.yml", """
+name: Bells
+include: [{path: parts/common.yml}, {path: none.yml, enable: false}]
+targets:
+  Lib: {type: library.static, sources: [Shared/ding.cpp]}
+  Bell:
+    templates: [Driver]
+    templateAttributes: {prefix: org.example}
+    dependencies: [{target: Lib}]
+    settings: {INFOPLIST_FILE: Driver/Info.plist, "INFOPLIST_KEY_Level": $(LEVEL)}
+    sources: [Shared/sub/none.cpp]
+""")
+        self.write("gen/Shared/sub/none.cpp", "int none;\n")
+        bundle, _ = self.build("gen")
+        self.assertEqual(bundle.name, "Bell.dext")
+        self.assertEqual(self.files(bundle), {"Bell.iig.cpp", "Bell.cpp", "ding.cpp", "none.cpp"})
+        self.assertEqual((self.info(bundle)["Level"], self.info(bundle)["CFBundleIdentifier"]), ("7", "org.example.Bell"))
+
+    def test_plist_among_the_sources(self):
+        self.write("gen/Driver/Info.plist", INFO)
+        self.write("gen/project.yaml", """
+targets:
+  App: {type: system-extension, sources: [App]}
+  Bell: {type: system-extension, platform: macOS, sources: [{path: Driver, excludes: [Old, "**/Mock*"]}],
+         settings: {SDKROOT: driverkit, PRODUCT_BUNDLE_IDENTIFIER: com.example.bell}}
+""")
+        self.assertEqual(self.build("gen")[0].name, "com.example.bell.dext")
+
+    def test_the_project_that_was_made_of_it_wins(self):
+        self.write("gen/project.yml", SPECIFICATION)
+        self.write("gen/Driver/Info.plist", INFO)
+        objects = """
+            G = {isa = PBXGroup; children = (S, ); sourceTree = "<group>"; };
+            S = {isa = PBXFileSystemSynchronizedRootGroup; path = Driver; sourceTree = "<group>"; };"""
+        settings = {"INFOPLIST_FILE": "Driver/Info.plist", "PRODUCT_BUNDLE_IDENTIFIER": "com.example.made",
+                    "EXCLUDED_SOURCE_FILE_NAMES": "Old.cpp Mock*"}
+        self.write("gen/Bells.xcodeproj/project.pbxproj", project("Bell", settings, objects))
+        self.assertEqual(self.build("gen")[0].name, "com.example.made.dext")
+
+    def test_broken(self):
+        self.write("gen/project.yml", "a: b\nc: [d\n")
+        self.fails("gen", says="gen/project.yml: line 3: ")
+        self.write("gen/project.yml", "include: project.yml\n")
+        self.fails("gen", says="too many files include one another")
+        self.write("gen/project.yml", "include: none.yml\n")
+        self.fails("gen", says="gen/none.yml: No such file or directory")
+        self.write("gen/project.yml", "[a]\n")
+        self.fails("gen", says="its outermost value must be a dictionary")
+        self.write("gen/project.yml", "targets: {Bell: {type: application, sources: Driver}}\n")
+        self.fails("gen/project.yml", says="the project has no target that is a driver extension")
+        self.write("gen/project.yml", "targets: {Bell: {type: driver-extension, sources: [None], templates: [None]}}\n")
+        self.fails("gen", says=['there is no target template "None"',
+                                "gen/None: the project names this source, but it is not there",
+                                "target Bell has no C or C++ source"])
 
 
 class Folders(Case):
