@@ -560,11 +560,9 @@ static void read_base(struct parse *p, struct iig_class *class, CXCursor cursor)
         class->base = iig_find_class(p->file, class->base_name);
         if (!class->here)
                 return;
+        /* How it derives does not matter, as the labels of its members do not: what is generated derives publicly. */
         if (bases.count != 1)
                 iig_error(p->file, class->place, "class %s has %u bases; it may have one", class->name, bases.count);
-        if (clang_getCXXAccessSpecifier(bases.first) != CX_CXXPublic)
-                iig_error(p->file, class->place, "class %s must derive from %s publicly: write \": public %s\"", class->name,
-                          class->base_name, class->base_name);
 }
 
 /* From "class" to behind the semicolon. */
@@ -697,7 +695,7 @@ static void parse_guarded(struct parse *p)
 static const char **clang_arguments(const struct iig_options *options, int *ret_count)
 {
         static const char *const first[] = { "-x", "c++", "-std=gnu++17", "-fblocks", "-Wno-everything", "-ferror-limit=0",
-                                             "-D__IIG=1" };
+                                             "-fno-access-control", "-D__IIG=1" };
         size_t fixed = sizeof(first) / sizeof(first[0]), count = 0;
         const char **all = iig_alloc((fixed + ATTRIBUTES + (size_t)options->count) * sizeof(*all));
 
