@@ -4,5 +4,6 @@
 #include <HIDDriverKit/IOHIDDevice.h>
 #include <HIDDriverKit/IOHIDDeviceKeys.h>
 #include <HIDDriverKit/IOHIDDeviceTypes.h>
+#include <HIDDriverKit/IOHIDEventServiceKeys.h>
 #include <HIDDriverKit/IOHIDUsageTables.h>
 #include <HIDDriverKit/IOUserHIDDevice.h>

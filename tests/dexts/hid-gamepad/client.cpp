@@ -93,9 +93,11 @@ void properties()
         while (io_service_t service = IOIteratorNext(iterator)) {
                 CFTypeRef shakes = IORegistryEntryCreateCFProperty(service, CFSTR("Shakes"), kCFAllocatorDefault, 0);
                 CFTypeRef vendor = IORegistryEntryCreateCFProperty(service, CFSTR("VendorID"), kCFAllocatorDefault, 0);
+                CFTypeRef accelerates = IORegistryEntryCreateCFProperty(service, CFSTR("HIDSupportsPointerAcceleration"), nullptr, 0);
                 int number = 0;
 
-                CHECK(shakes == kCFBooleanTrue);
+                CHECK(shakes == kCFBooleanTrue && accelerates == kCFBooleanFalse);
+                CFRelease(accelerates);
                 CHECK(vendor && CFNumberGetValue((CFNumberRef)vendor, kCFNumberIntType, &number));
                 vendors.push_back(number);
                 CFRelease(shakes);

@@ -5,7 +5,8 @@
 #include <DriverKit/DriverKit.h>
 #include <DriverKit/IOMemoryMap.h>
 #include <DriverKit/OSSharedPtr.h>
-#include <HIDDriverKit/HIDDriverKit.h>
+#include <HIDDriverKit/IOHIDDeviceKeys.h>
+#include <HIDDriverKit/IOHIDEventServiceKeys.h>
 
 #include "GamepadClient.h"
 #include "GamepadDevice.h"
@@ -118,6 +119,7 @@ OSDictionary* GamepadDevice::newDeviceDescription(void)
         value->release();
     }
     description->setObject(kIOHIDSerialNumberKey, ivars->serial.get());
+    description->setObject(kIOHIDPointerAccelerationSupportKey, kOSBooleanFalse);
     return description;
 }
 
