@@ -3,7 +3,7 @@
 /*
  * Sanitizers, as our code has to know of them.
  *
- * AMB_SANITIZED: 1 where this very code is compiled with one.
+ * AMB_SANITIZED: 1 where this very code is compiled with one; AMB_SANITIZED_ADDRESS (or memory), AMB_SANITIZED_THREAD: with which.
  *
  * A driver that was compiled with one runs in a host that was not: its run-time library is preloaded there (daemon/sanitizer.c). It sees
  * the calls of our code into the C library, mutexes included, but not our atomics. Where those order what driver code does on one thread
@@ -13,16 +13,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define AMB_SANITIZED 1
+#if defined(__SANITIZE_ADDRESS__)
+#define AMB_SANITIZED_ADDRESS 1
+#elif defined(__SANITIZE_THREAD__)
+#define AMB_SANITIZED_THREAD 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define AMB_SANITIZED 1
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer)
+#define AMB_SANITIZED_ADDRESS 1
+#elif __has_feature(thread_sanitizer)
+#define AMB_SANITIZED_THREAD 1
 #endif
 #endif
-#ifndef AMB_SANITIZED
-#define AMB_SANITIZED 0
+#ifndef AMB_SANITIZED_ADDRESS
+#define AMB_SANITIZED_ADDRESS 0
 #endif
+#ifndef AMB_SANITIZED_THREAD
+#define AMB_SANITIZED_THREAD 0
+#endif
+#define AMB_SANITIZED (AMB_SANITIZED_ADDRESS || AMB_SANITIZED_THREAD)
 
 #if AMB_SANITIZED
 /* It sees everything itself; told more, it would find less. */

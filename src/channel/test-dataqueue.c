@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/sanitizer.h"
 #include "base/test-suite.h"
 #include "channel/dataqueue.h"
 
@@ -252,7 +253,8 @@ END_TEST
 
 /*
  * The same as a race: in each round the writer publishes a second entry just when the reader takes out the first one. Both look
- * once. If the writer does not say "wake it" and the reader sees nothing, it sleeps beside an entry. (The fences: model/dataqueue.pml.)
+ * once. If the writer does not say "wake it" and the reader sees nothing, it sleeps beside an entry. (The fences:
+ * model/dataqueue.pml.)
  */
 #define RACE_SECONDS 2                  /* as many rounds as a loaded machine has time for */
 static _Atomic uint32_t race_second, race_over, race_rounds = UINT32_MAX;
@@ -347,13 +349,7 @@ START_TEST(wake_race)
 }
 END_TEST
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RACES_ARE_REPORTED              /* and this one is the point of the test */
-#endif
-#endif
-
-#ifndef RACES_ARE_REPORTED
+#if !AMB_SANITIZED_THREAD               /* it reports races, and here they are the point */
 /* A peer that scribbles over everything while we work: any answer is right, no access outside is (the ring ends with a page). */
 static _Atomic bool scribble_on;
 static void *scribble(void *context)
@@ -425,7 +421,7 @@ int main(void)
         tcase_add_loop_test(tests, two_processes, 0, 2);
         tcase_add_loop_test(tests, emptied_meanwhile, 0, 2);
         tcase_add_loop_test(tests, wake_race, 0, 2);
-#ifndef RACES_ARE_REPORTED
+#if !AMB_SANITIZED_THREAD
         tcase_add_test(tests, scribbler);
 #endif
         return run_cases("dataqueue", tests);

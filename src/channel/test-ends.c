@@ -101,7 +101,9 @@ START_TEST(kept_without_receive)
 }
 END_TEST
 
-/* Nobody will read what is kept: it is let go, and its thread ends. 0: the app detached. 1: it died. 2: its port is gone. 3: close. */
+/*
+ * Nobody will read what is kept: it is let go, and its thread ends. 0: the app detached. 1: it died. 2: its port is gone. 3: close.
+ */
 START_TEST(kept_for_nobody)
 {
         struct amb_completion completion = { .port = 1 };
@@ -189,7 +191,10 @@ static void *call_once(void *data)
         return NULL;
 }
 
-/* A call in progress gets the driver's answer, one that is on its way TERMINATED, and so does every later one. A driver may say 0x10000003. */
+/*
+ * A call in progress gets the driver's answer, one that is on its way TERMINATED, and so does every later one. A driver may say
+ * 0x10000003.
+ */
 START_TEST(terminated)
 {
         struct amb_result answer = { .status = 0x10000003 }, gone = { .flags = AMB_REPLY_TERMINATED };

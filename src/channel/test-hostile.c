@@ -2,21 +2,13 @@
 /* A peer that writes anything anywhere at any time: the other side stays within its bounds, says BROKEN, and ends when told to. */
 #include <fcntl.h>
 #include <sched.h>
+#include "base/sanitizer.h"
 #include "base/test-suite.h"
 #include "channel/test-pair.h"
 #include "channel/private.h"
 
 /* Races are run for a while; a sanitizer sees in fewer turns what there is to see. */
-#if defined(__SANITIZE_ADDRESS__)
-#define TURNS(count) ((count) / 4)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TURNS(count) ((count) / 4)
-#endif
-#endif
-#ifndef TURNS
-#define TURNS(count) (count)
-#endif
+#define TURNS(count) (AMB_SANITIZED_ADDRESS ? (count) / 4 : (count))
 
 static const uint32_t boundary[] = {
         0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 0x1000, 0x1100, 0x0FFF, 4095, 4097, 0xFFFF, 0x10000, 0x1000000,
@@ -83,7 +75,8 @@ static uint64_t request_errors(const char *(*check_request)(const struct amb_req
                 request.scalar_count = shape >> 8 & 0xFF;
                 request.scalar_capacity = request.scalar_count ^ (shape & 0x10);
                 request.flags = shape >> 16;
-                fine = (shape & 0xC0) == 0 && request.scalar_count <= 16 && request.scalar_capacity <= 16 && (shape >> 16 & ~7u) == 0;
+                fine = (shape & 0xC0) == 0 && request.scalar_count <= 16 && request.scalar_capacity <= 16 &&
+                       (shape >> 16 & ~7u) == 0;
                 accepted = !check_request(&request);
                 errors += accepted != fine;
         }

@@ -142,7 +142,9 @@ END_TEST
 
 START_TEST(merged)
 {
-        struct amb_loan_segment s[] = { { 7, 0 }, { 100, 10 }, { 110, 5 }, { 0, 0 }, { 115, 1 }, { 200, 1 }, { 100, 100 }, { 9, 0 } };
+        struct amb_loan_segment s[] = {
+                { 7, 0 }, { 100, 10 }, { 110, 5 }, { 0, 0 }, { 115, 1 }, { 200, 1 }, { 100, 100 }, { 9, 0 }
+        };
 
         ck_assert_uint_eq(amb_loan_segments_merge(s, AMB_ARRAY_LENGTH(s)), 3);
         ck_assert(s[0].address == 100 && s[0].length == 16);

@@ -9,7 +9,10 @@
 
 enum { SHORT_NS = 5000, PAUSE_NS = 2000000, LONG_CALL_NS = 200000, CPU = 3, OTHER = 5 };
 
-/* A burst of calls from `cpu` after a pause, to a thread that sleeps; it runs on the caller's CPU where it is NEAR. Where is it at the end? */
+/*
+ * A burst of calls from `cpu` after a pause, to a thread that sleeps; it runs on the caller's CPU where it is NEAR. Where is it at
+ * the end?
+ */
 static enum amb_pace_where burst(struct amb_pace *pace, unsigned calls, uint32_t cpu)
 {
         uint64_t slept = PAUSE_NS;

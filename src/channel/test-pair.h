@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* For this folder's tests: both roles of one channel in one process, and a host thread that answers with a function of its input. */
+/*
+ * For this folder's tests: both roles of one channel in one process, and a host thread that answers with a function of its input.
+ */
 #include <check.h>
 #include <poll.h>
 #include <pthread.h>

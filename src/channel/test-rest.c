@@ -133,7 +133,9 @@ START_TEST(comes_for_each)
 }
 END_TEST
 
-/* A thread that waits goes when it is asked, and comes for the next call; one that is not asked stays, however long nothing comes. */
+/*
+ * A thread that waits goes when it is asked, and comes for the next call; one that is not asked stays, however long nothing comes.
+ */
 START_TEST(asked_while_it_waits)
 {
         pthread_t server;

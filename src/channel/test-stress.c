@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many threads on one channel, with pauses of random length below the time of a wake-up: no lost wake-up, no lost or mixed-up answer, no
- * lost or reordered completion. Both roles live on one mapping, so that the thread sanitizer sees what they do to each other (suite tsan).
+ * Many threads on one channel, with pauses of random length below the time of a wake-up: no lost wake-up, no lost or mixed-up
+ * answer, no lost or reordered completion. Both roles live on one mapping, so that the thread sanitizer sees what they do to each
+ * other (suite tsan).
  */
 #include <sched.h>
 #include <stdio.h>
@@ -295,9 +296,9 @@ static void answer_calls(struct amb_channel *host, unsigned calls)
 }
 
 /*
- * One side goes to sleep after the shortest spin, at about the time when the next message comes. A lost wake-up would leave the host
- * asleep for ever (0), the app until its look at the pidfd (1). (That the fences are needed is the model's to show: on x86 their window
- * is a store buffer's few nanoseconds, and this test has been seen to pass without them.)
+ * One side goes to sleep after the shortest spin, at about the time when the next message comes. A lost wake-up would leave the
+ * host asleep for ever (0), the app until its look at the pidfd (1). (That the fences are needed is the model's to show: on x86
+ * their window is a store buffer's few nanoseconds, and this test has been seen to pass without them.)
  */
 START_TEST(lying_down_just_then)
 {

@@ -124,9 +124,21 @@ START_TEST(numbers)
                 bool valid;
                 uint64_t number;
         } cases[] = {
-                { "0", true, 0 }, { "010", true, 10 }, { "0x10", true, 16 }, { "0XfF", true, 255 }, { "-1", true, ~0ull },
-                { "-0x2", true, ~1ull }, { "18446744073709551615", true, ~0ull }, { "18446744073709551616", false, 0 }, { "", false, 0 },
-                { " 1", false, 0 }, { "1 ", false, 0 }, { "+1", false, 0 }, { "0x", false, 0 }, { "--1", false, 0 }, { "1e3", false, 0 },
+                { "0", true, 0 },
+                { "010", true, 10 },
+                { "0x10", true, 16 },
+                { "0XfF", true, 255 },
+                { "-1", true, ~0ull },
+                { "-0x2", true, ~1ull },
+                { "18446744073709551615", true, ~0ull },
+                { "18446744073709551616", false, 0 },
+                { "", false, 0 },
+                { " 1", false, 0 },
+                { "1 ", false, 0 },
+                { "+1", false, 0 },
+                { "0x", false, 0 },
+                { "--1", false, 0 },
+                { "1e3", false, 0 },
                 { "abc", false, 0 },
         };
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(cases); i++) {

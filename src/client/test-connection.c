@@ -536,7 +536,10 @@ static void await_socket(struct host *h)
         pthread_mutex_unlock(&h->borrower.lock);
 }
 
-/* What a driver has been told on one connection it may name on another: the first call, or question, gives all of them their sockets. */
+/*
+ * What a driver has been told on one connection it may name on another: the first call, or question, gives all of them their
+ * sockets.
+ */
 START_TEST(test_loans_promised)
 {
         static struct host hosts[3];

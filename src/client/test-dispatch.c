@@ -9,14 +9,9 @@
 
 #include <CoreFoundation/CoreFoundation.h>
 
+#include "base/sanitizer.h"
 #include "base/test-suite.h"
 #include "client/dispatch.h"
-
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-#define NO_THREADS_IN_A_FORK            /* the sanitizer does not follow threads that are started in a fork of threads */
-#endif
-#endif
 
 #define PATIENCE dispatch_time(DISPATCH_TIME_NOW, 20 * NSEC_PER_SEC)
 
@@ -393,7 +388,6 @@ START_TEST(test_dispatch_main)
 }
 END_TEST
 
-#ifndef NO_THREADS_IN_A_FORK
 /* The child's queues work again, with threads of its own. */
 START_TEST(test_fork)
 {
@@ -422,19 +416,19 @@ START_TEST(test_fork)
         ck_assert_int_eq(performed, 1);
 }
 END_TEST
-#endif
 
 int main(void)
 {
-        TCase *tcase = test_case("dispatch", test_order, test_sync, test_sync_runs_here, test_concurrent, test_source_cancels_itself,
-                                 test_source_again, test_after, test_time, test_semaphore, test_once, test_main_queue);
+        TCase *tcase = test_case("dispatch", test_order, test_sync, test_sync_runs_here, test_concurrent,
+                                 test_source_cancels_itself, test_source_again, test_after, test_time, test_semaphore, test_once,
+                                 test_main_queue);
         TCase *forks = test_case("forks", test_dispatch_main);
 
         tcase_add_checked_fixture(tcase, setup, NULL);
         tcase_add_checked_fixture(forks, setup, NULL);
         tcase_add_loop_test(tcase, test_source, 0, 2);
-#ifndef NO_THREADS_IN_A_FORK
-        tcase_add_test(forks, test_fork);
-#endif
+        /* The thread sanitizer does not follow threads that are started in a fork of threads. */
+        if (!AMB_SANITIZED_THREAD)
+                tcase_add_test(forks, test_fork);
         return run_cases("client-dispatch", tcase, forks);
 }

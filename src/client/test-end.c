@@ -94,7 +94,8 @@ START_TEST(terminated_first_look)
                 ck_assert_int_eq(IOConnectMapMemory64(c, 7, mach_task_self(), &at, NULL, kIOMapAnywhere), MACH_SEND_INVALID_DEST);
                 break;
         case 4:
-                ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_SILENT, large, sizeof(large), NULL, NULL), MACH_SEND_INVALID_DEST);
+                ck_assert_int_eq(IOConnectCallStructMethod(c, HOST_SILENT, large, sizeof(large), NULL, NULL),
+                                 MACH_SEND_INVALID_DEST);
                 break;
         }
         ck_assert_int_eq(IOServiceClose(c), MACH_SEND_INVALID_DEST);

@@ -110,7 +110,10 @@ START_TEST(tickets_that_are_not)
 }
 END_TEST
 
-/* An input can be read, as a copy or as what it is, whatever a host says of it that may not name memory; and its place and length are the app's word. */
+/*
+ * An input can be read, as a copy or as what it is, whatever a host says of it that may not name memory; and its place and length
+ * are the app's word.
+ */
 START_TEST(other_options)
 {
         size_t size = 4 * page_bytes();
@@ -327,7 +330,7 @@ START_TEST(again_in_vain)
         struct borrowed borrowed, again;
 
         setup();
-        amb_share_known_malloc = !SANITIZED;
+        amb_share_known_malloc = !AMB_SANITIZED;
         memset(block, 'a', 16 * page);
         lend(&lender, block, 16 * page, OUTPUT, &borrowed);
         ck_assert(!is_private(inside));
@@ -446,8 +449,9 @@ END_TEST
 
 int main(void)
 {
-        TCase *tcase = test_case("hostile", tickets_that_are_not, other_options, segments, half_good, all_files_in_use, returned_twice,
-                                 thousands, again_in_vain, with_a_descriptor, cut_off_while_it_has, talks_all_the_time);
+        TCase *tcase = test_case("hostile", tickets_that_are_not, other_options, segments, half_good, all_files_in_use,
+                                 returned_twice, thousands, again_in_vain, with_a_descriptor, cut_off_while_it_has,
+                                 talks_all_the_time);
 
         set_time(tcase);
         tcase_add_loop_test(tcase, unknown_kind, 0, 5);

@@ -500,18 +500,21 @@ START_TEST(again_mapped_block)
         struct borrowed borrowed;
 
         setup();
-        for (int use = 0; use < 5 && !SANITIZED; use++) {
+        for (int use = 0; use < 5 && !AMB_SANITIZED; use++) {
                 lend(&lender, block, length, OUTPUT, &borrowed);
                 unlend(&lender, &borrowed);
                 ck_assert(!is_private(block + page_bytes()));
         }
-        ck_assert(SANITIZED || lender.borrower->new_files == 1);
+        ck_assert(AMB_SANITIZED || lender.borrower->new_files == 1);
         lender_close(&lender);
         free(block);
 }
 END_TEST
 
-/* What a host still has must not become other memory of the app's: a block of the heap is private again at once, whatever comes to lie there. */
+/*
+ * What a host still has must not become other memory of the app's: a block of the heap is private again at once, whatever comes to
+ * lie there.
+ */
 START_TEST(heap_comes_back)
 {
         size_t length = 16 * page_bytes();
@@ -519,7 +522,7 @@ START_TEST(heap_comes_back)
         struct borrowed borrowed;
 
         setup();
-        amb_share_known_malloc = !SANITIZED;
+        amb_share_known_malloc = !AMB_SANITIZED;
         for (int use = 0; use < 10; use++) {
                 memset(block, 'a', length);
                 lend(&lender, block, length, OUTPUT, &borrowed);
@@ -683,7 +686,7 @@ START_TEST(locked)
         char *at = pages(16);
         unsigned long kib;
 
-        if (SANITIZED)
+        if (AMB_SANITIZED)
                 return;
         setup();
         ck_assert_int_eq(mlock(at, length), 0);

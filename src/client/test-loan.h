@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <stdio.h>
 
+#include "base/sanitizer.h"
 #include "base/test-suite.h"
 #include "client/test-host.h"
 #include "client/vma.h"
@@ -81,17 +82,7 @@ AMB_UNUSED static bool is_private(const void *at)
         return amb_vma_find((uintptr_t)at, &vma) == 0 && !vma.shared && vma.inode == 0;
 }
 
-/* Sanitizers map memory of their own, and do not lock any. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
-
-/* Of this process, or, where a sanitizer maps, of our files in it. */
+/* Of this process, or, where a sanitizer maps memory of its own, of our files in it. */
 AMB_UNUSED static size_t count_mappings(void)
 {
         FILE *maps = fopen("/proc/self/maps", "re");
@@ -99,7 +90,7 @@ AMB_UNUSED static size_t count_mappings(void)
         size_t count = 0;
 
         while (fgets(line, sizeof(line), maps))
-                count += !SANITIZED || strstr(line, "memfd:");
+                count += !AMB_SANITIZED || strstr(line, "memfd:");
         fclose(maps);
         return count;
 }

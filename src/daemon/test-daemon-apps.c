@@ -257,7 +257,7 @@ START_TEST(subscription_flood)
         }
         sd_bus_message_unref(reply_to(bus, call_new(bus, "Unsubscribe", "u", 1)));
         sd_bus_close_unref(bus);
-        ck_assert_int_lt(daemon_resident_kib(), before + (SANITIZED ? 262144 : 1024));
+        ck_assert_int_lt(daemon_resident_kib(), before + (AMB_SANITIZED_ADDRESS ? 262144 : 1024));
 }
 END_TEST
 
@@ -316,7 +316,7 @@ START_TEST(half_messages)
 {
         static const char hello[] = "\0AUTH EXTERNAL\r\nDATA\r\nNEGOTIATE_UNIX_FD\r\nBEGIN\r\n";
         static const unsigned char half[] = { 'l', 1, 0, 1, 0, 0, 0xff, 0x07, 1, 0, 0, 0, 8, 0, 0, 0, 1 };
-        int fds[SANITIZED ? 20 : 100];
+        int fds[AMB_SANITIZED_ADDRESS ? 20 : 100];
 
         unsetenv("MALLOC_PERTURB_");
         ck_assert_int_eq(daemon_start(NULL), -1);
@@ -419,7 +419,7 @@ START_TEST(nothing_grows)
                 }
                 open_burst(bus, entry, 10);
         }
-        ck_assert_int_lt(daemon_resident_kib(), resident + (SANITIZED ? 262144 : 512));
+        ck_assert_int_lt(daemon_resident_kib(), resident + (AMB_SANITIZED_ADDRESS ? 262144 : 512));
         ck_assert_uint_lt(daemon_fds(), fds + 16);
         for (int i = 0; i < loads; i++) {
                 pid_t pid = host_pid(bus, entry);
@@ -435,7 +435,7 @@ START_TEST(nothing_grows)
                 wait_news(bus, &news, 1);
                 entry = news.entry;
         }
-        ck_assert_int_lt(daemon_resident_kib(), resident + (SANITIZED ? 262144 : 512));
+        ck_assert_int_lt(daemon_resident_kib(), resident + (AMB_SANITIZED_ADDRESS ? 262144 : 512));
         ck_assert_uint_lt(daemon_fds(), fds + 8);
         sd_bus_close_unref(bus);
 }

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "base/sanitizer.h"
 #include "base/test-suite.h"
 #include "channel/channel.h"
 #include "control/bus.h"
@@ -25,17 +26,7 @@
 #define PATIENCE 20000000ull                    /* us: when nothing has come until then, something is broken */
 
 /* A sanitizer keeps what has been freed for a while, and writes an eighth of what is allocated. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-#define RESIDENT_MOST ((SANITIZED ? 512 : 128) * 1024)          /* KiB, of a good daemon */
+#define RESIDENT_MOST ((AMB_SANITIZED_ADDRESS ? 512 : 128) * 1024)      /* KiB, of a good daemon */
 
 extern const char *daemon_program, *host_program, test_info[];
 extern char directory[64], *socket_path, *log_path;

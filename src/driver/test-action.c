@@ -325,8 +325,10 @@ START_TEST(typed)
         timers_pass(other);
         ck_assert_int_eq(signal_count(&ticker->ticks), 1);
 
-        ck_assert_int_eq(OSAction_CreateWithTypeName((OSObject *)ticker, Ticker_Typed_ID, 1, 0, none, &marker), kIOReturnBadArgument);
-        ck_assert_int_eq(OSAction_CreateWithTypeName((OSObject *)ticker, Ticker_Typed_ID, 1, 0, NULL, &marker), kIOReturnBadArgument);
+        ck_assert_int_eq(OSAction_CreateWithTypeName((OSObject *)ticker, Ticker_Typed_ID, 1, 0, none, &marker),
+                         kIOReturnBadArgument);
+        ck_assert_int_eq(OSAction_CreateWithTypeName((OSObject *)ticker, Ticker_Typed_ID, 1, 0, NULL, &marker),
+                         kIOReturnBadArgument);
         ck_assert_ptr_null(marker);
         OSObject_release(name);
         OSObject_release(none);
@@ -380,14 +382,16 @@ START_TEST(leeway)
                 add_timer(tickers[i] = ticker_new());
         now = mach_absolute_time();
         IOTimerDispatchSource_WakeAtTime(tickers[0]->timer, kIOTimerClockUptimeRaw, now + 100 * kMillisecondScale, UINT64_MAX);
-        IOTimerDispatchSource_WakeAtTime(tickers[1]->timer, kIOTimerClockUptimeRaw, now + 150 * kMillisecondScale, 60 * kSecondScale);
+        IOTimerDispatchSource_WakeAtTime(tickers[1]->timer, kIOTimerClockUptimeRaw, now + 150 * kMillisecondScale,
+                                         60 * kSecondScale);
         IOTimerDispatchSource_WakeAtTime(tickers[2]->timer, kIOTimerClockUptimeRaw, now + 200 * kMillisecondScale, 0);
         for (int i = 0; i < 3; i++)
                 signal_wait(&tickers[i]->ticks, 1);
         for (int i = 0; i < 3; i++)
                 ck_assert_uint_ge(tickers[i]->time, now + 200 * kMillisecondScale);
         /* A time-out if it waited for its whole leeway. */
-        IOTimerDispatchSource_WakeAtTime(alone->timer, kIOTimerClockUptimeRaw, mach_absolute_time() + kMillisecondScale, 3600 * kSecondScale);
+        IOTimerDispatchSource_WakeAtTime(alone->timer, kIOTimerClockUptimeRaw, mach_absolute_time() + kMillisecondScale,
+                                         3600 * kSecondScale);
         signal_wait(&alone->ticks, 1);
         for (int i = 0; i < 3; i++)
                 drop_timer(tickers[i]);

@@ -31,7 +31,8 @@ typedef struct Client {
         IOBufferMemoryDescriptor *memory;
 } Client;
 
-static struct signal entered = SIGNAL_INIT, go = SIGNAL_INIT, stopped = SIGNAL_INIT, freed = SIGNAL_INIT, connection_ended = SIGNAL_INIT;
+static struct signal entered = SIGNAL_INIT, go = SIGNAL_INIT, stopped = SIGNAL_INIT, freed = SIGNAL_INIT,
+                     connection_ended = SIGNAL_INIT;
 static struct signal kept = SIGNAL_INIT;        /* for the thread sanitizer, which does not see the channel's order */
 static _Atomic bool on_queue;                   /* the channel orders it, out of the thread sanitizer's sight */
 static bool stop_in_call;
@@ -271,7 +272,8 @@ static inline void open_connection(bool own_queue)
 
 static inline struct amb_side_message ask(uint32_t kind, uint32_t id, uint32_t flags, uint64_t size, int fd, int *ret_fd)
 {
-        struct amb_side_message request = { .kind = kind, .serial = ++app.serial, .id = id, .flags = flags, .size = size }, answer = { 0 };
+        struct amb_side_message request = { .kind = kind, .serial = ++app.serial, .id = id, .flags = flags, .size = size },
+                                answer = { 0 };
         int got = -1;
 
         ck_assert_int_eq(amb_side_send(app.side, &request, fd, true), 0);

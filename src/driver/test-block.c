@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The forms that take a block: it runs, with what it has captured, and its copy goes, also when it never runs. Compiled by clang. */
+/*
+ * The forms that take a block: it runs, with what it has captured, and its copy goes, also when it never runs. Compiled by clang.
+ */
 #include <Block.h>
 #include <sched.h>
 

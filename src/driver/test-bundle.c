@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading bundles: from the sealed copy; from the file, when the driver needs a library from beside itself; errors. The bundles are made
- * here with the compiler that the build uses (argv[1]).
+ * Loading bundles: from the sealed copy; from the file, when the driver needs a library from beside itself; errors. The bundles are
+ * made here with the compiler that the build uses (argv[1]).
  */
 #include <fcntl.h>
 #include <sys/stat.h>

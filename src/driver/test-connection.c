@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection's host side: calls, completions, rest. Rows of call-path 6.3 and 6.7 that the host decides. */
+#include "base/sanitizer.h"
 #include "base/test-suite.h"
 #include "driver/test-app.h"
 
 /* --- how often memory is allocated; the sanitizers have allocators of their own --- */
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(__GLIBC__)
-#if !defined(__has_feature)
-#define COUNTED 1
-#elif !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
-#define COUNTED 1
-#endif
-#endif
-
 static _Atomic uint64_t allocations;
 
-#ifdef COUNTED
+#if !AMB_SANITIZED && defined(__GLIBC__)
+#define COUNTED 1
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 
@@ -151,7 +145,9 @@ START_TEST(large)
         ck_assert_int_eq(call(&c).status, kIOReturnIPCError);
         c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_OUT, .range_out = { 2, 0, 0x100000000 } };
         ck_assert_int_eq(call(&c).status, kIOReturnIPCError);
-        c = (struct amb_call){ .selector = STRUCT, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 100, 5000 }, .capacity = AMB_CHANNEL_VARIABLE };
+        c = (struct amb_call){
+                .selector = STRUCT, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 100, 5000 }, .capacity = AMB_CHANNEL_VARIABLE
+        };
         c.bytes_out = out;
         r = call(&c);
         ck_assert_int_eq(r.status, 0);

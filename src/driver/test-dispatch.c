@@ -91,7 +91,8 @@ START_TEST(checks)
                         arguments.structureInputDescriptor = &memory->descriptor;
                 }
                 called = 0;
-                ck_assert_msg(IOUserClient_ExternalMethod(client, i, &arguments, &cases[i].entry, completion, scalars) == cases[i].code,
+                ck_assert_msg(IOUserClient_ExternalMethod(client, i, &arguments, &cases[i].entry, completion, scalars) ==
+                                      cases[i].code,
                               "row %s", cases[i].row);
                 ck_assert_msg(called == (cases[i].code == 0x4242), "row %s: called %d", cases[i].row, called);
                 if (called) {
@@ -129,7 +130,8 @@ START_TEST(named_queues)
         ck_assert_str_eq(IODispatchQueue_GetName(found), "IOUserClient-Default");
         OSObject_release(found);
         found = NULL;
-        ck_assert_int_eq(IOService_CopyDispatchQueue(&client->service, kIOUserClientQueueNameExternalMethod, &found), kIOReturnNotFound);
+        ck_assert_int_eq(IOService_CopyDispatchQueue(&client->service, kIOUserClientQueueNameExternalMethod, &found),
+                         kIOReturnNotFound);
         ck_assert_int_eq(IOService_CopyDispatchQueue(&client->service, "nope", &found), kIOReturnNotFound);
         ck_assert_ptr_null(found);
         ck_assert_int_eq(IOService_SetDispatchQueue(&client->service, "nope", queue), kIOReturnBadArgument);

@@ -167,8 +167,8 @@ static void *call_until_over(void *context)
 }
 
 /*
- * An app that is cut off does not wait for answers that nobody gives any more, though the driver holds something of the connection's;
- * and what that is for still works.
+ * An app that is cut off does not wait for answers that nobody gives any more, though the driver holds something of the
+ * connection's; and what that is for still works.
  */
 START_TEST(told_that_calls_are_over)
 {
@@ -204,7 +204,10 @@ static void *map_in(void *context)
         return NULL;
 }
 
-/* Nobody answers what is asked of the memory (0), there is no socket to ask over (1), or the application dies while it is asked (2). */
+/*
+ * Nobody answers what is asked of the memory (0), there is no socket to ask over (1), or the application dies while it is asked
+ * (2).
+ */
 START_TEST(unanswered)
 {
         struct amb_call c = { .selector = MAP_IN, .flags = AMB_CALL_RANGE_IN, .range_in = { 1, 0, 5000 } };

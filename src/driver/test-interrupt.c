@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interrupts: kinds of descriptors, level interrupts, unmasking, whose they are. The rows of the contract are in tests/contract. A UIO device is
- * played by a pipe: what it gives and takes is 4 bytes long, and the kernel's refusal of 8 is put in front (meson.build: --wrap).
+ * Interrupts: kinds of descriptors, level interrupts, unmasking, whose they are. The rows of the contract are in tests/contract. A
+ * UIO device is played by a pipe: what it gives and takes is 4 bytes long, and the kernel's refusal of 8 is put in front
+ * (meson.build: --wrap).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,8 @@
 
 #define INTERRUPTED 0x696e747200000001ull
 
-static int uio = -1;                            /* the end of the pipe in use as a device; read() and write() may not be asked for 8 bytes */
+/* the end of the pipe in use as a device; read() and write() may not be asked for 8 bytes */
+static int uio = -1;
 static _Atomic unsigned int refusals;
 ssize_t __real_read(int fd, void *bytes, size_t size);
 ssize_t __wrap_read(int fd, void *bytes, size_t size);
@@ -57,7 +59,8 @@ typedef struct Target {
         IOService service;
         struct signal calls, go;
         int held;                               /* the first so many calls wait for go */
-        _Atomic uint64_t count;                 /* descriptors order its uses, which a thread sanitizer does not see through copies */
+        /* descriptors order its uses, which a thread sanitizer does not see through copies */
+        _Atomic uint64_t count;
 } Target;
 
 static struct signal freed = SIGNAL_INIT;
@@ -100,8 +103,10 @@ static void make(int fd, int unmask_fd, uint64_t type)
         target->calls = target->go = none;
         ck_assert_int_eq(amb_service_attach_interrupt(provider, 0, fd, unmask_fd, type), kIOReturnSuccess);
         ck_assert_int_eq(IODispatchQueue_Create("q", 0, 0, &queue), kIOReturnSuccess);
-        ck_assert_int_eq(IOInterruptDispatchSource_Create(provider, kIOInterruptSourceContinuousTime, queue, &source), kIOReturnSuccess);
-        ck_assert_int_eq(OSAction_Create(&target->service.object, INTERRUPTED, IOInterruptDispatchSource_InterruptOccurred_ID, 0, &action),
+        ck_assert_int_eq(IOInterruptDispatchSource_Create(provider, kIOInterruptSourceContinuousTime, queue, &source),
+                         kIOReturnSuccess);
+        ck_assert_int_eq(OSAction_Create(&target->service.object, INTERRUPTED, IOInterruptDispatchSource_InterruptOccurred_ID, 0,
+                                         &action),
                          kIOReturnSuccess);
         ck_assert_int_eq(IOInterruptDispatchSource_SetHandler(source, action), kIOReturnSuccess);
 }
@@ -134,7 +139,10 @@ static uint64_t taken(int fd)
         return count;
 }
 
-/* Interrupts of another source come and are noticed, twice: what the first came together with has been dealt with before the second. */
+/*
+ * Interrupts of another source come and are noticed, twice: what the first came together with has been dealt with before the
+ * second.
+ */
 static void others_pass(void)
 {
         IOService *other = (IOService *)amb_object_new(OSTypeID(IOService));

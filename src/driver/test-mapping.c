@@ -133,7 +133,10 @@ START_TEST(mapping_waits)
         pthread_create(&caller, NULL, blocked_call, &reply);
         signal_wait(&entered, 1);
         ck_assert_int_eq(amb_side_send(app.side, &request, -1, true), 0);
-        /* Another request is answered: the control thread has gone past the mapping, which cannot have begun (memory_for_type checks). */
+        /*
+         * Another request is answered: the control thread has gone past the mapping, which cannot have begun (memory_for_type
+         * checks).
+         */
         ck_assert_int_eq(ask(AMB_SIDE_PORT_DROP, 0, 0, 0, -1, NULL).code, 0);
         signal_add(&go);
         ck_assert_int_eq(amb_side_receive(app.side, true, &answer, &fd), 0);
@@ -149,7 +152,10 @@ START_TEST(mapping_waits)
 }
 END_TEST
 
-/* A call in progress goes on, its answer arrives unchanged; then the driver's object is let go. The end of the app stops what was not. */
+/*
+ * A call in progress goes on, its answer arrives unchanged; then the driver's object is let go. The end of the app stops what was
+ * not.
+ */
 static uint32_t side_fill(uint32_t kind)
 {
         struct amb_side_message message = { .kind = kind };

@@ -544,13 +544,16 @@ START_TEST(log_queues)
 
         IODispatchQueue_Log("nowhere", NULL);
         IODispatchQueue_DispatchSync_f(plain, reentrant, log_inner);
-        ck_assert_str_eq(logged, "here: on these queues, innermost first\n        reentrant, alone, reentrant\n        plain, alone\n");
+        ck_assert_str_eq(logged,
+                         "here: on these queues, innermost first\n        reentrant, alone, reentrant\n        plain, alone\n");
         OSObject_release(plain);
         OSObject_release(reentrant);
 }
 END_TEST
 
-/* Threads that own a queue each and call into the next one's, all at once: each call runs, and never two on a queue side by side. */
+/*
+ * Threads that own a queue each and call into the next one's, all at once: each call runs, and never two on a queue side by side.
+ */
 enum { RING = 3 };
 static struct {
         IODispatchQueue *queues[RING];

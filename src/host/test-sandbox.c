@@ -144,8 +144,8 @@ static bool host_needs(void)
                 return false;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 || send(pair[0], "x", 1, MSG_NOSIGNAL) != 1)
                 return false;
-        return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC) >= 0 && eventfd(0, EFD_CLOEXEC) >= 0 && inotify_init1(IN_CLOEXEC) >= 0 &&
-               socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0;
+        return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC) >= 0 && eventfd(0, EFD_CLOEXEC) >= 0 &&
+               inotify_init1(IN_CLOEXEC) >= 0 && socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0;
 }
 
 START_TEST(needs)

@@ -564,7 +564,7 @@ END_TEST
 
 int main(void)
 {
-        return run_suite("object-methods", strings, data, borrowed_data_cannot_grow, numbers, arrays, array_values_by_number_and_text,
-                         dictionaries, sets, ordered_sets, walks, blocks, deep_copies, copies_of_circles, serialize_and_back,
-                         lent_by_block, broken_serializations, types);
+        return run_suite("object-methods", strings, data, borrowed_data_cannot_grow, numbers, arrays,
+                         array_values_by_number_and_text, dictionaries, sets, ordered_sets, walks, blocks, deep_copies,
+                         copies_of_circles, serialize_and_back, lent_by_block, broken_serializations, types);
 }

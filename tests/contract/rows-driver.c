@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/sanitizer.h"
 #include "contract.h"
 
 enum { LARGE = 5000, PATTERN = 0xaa };
@@ -403,15 +404,7 @@ KEPT(call_path_076, "CreateMemoryDescriptorFromClient with 33 segments: kIORetur
 /* --- the reference of the output --- */
 
 /* Sanitizers make calls slow, and the address sanitizer keeps 256 MiB of what was freed. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifdef SANITIZED
+#if AMB_SANITIZED
 enum { OUTPUT = 1024, CALLS = 50000, MOST_MIB = 300 };
 #else
 enum { OUTPUT = 1024, CALLS = 1000000, MOST_MIB = 64 };
