@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What large structures cost, with a real host, in alternating rounds: the CPUs of a virtual machine move apart and together within seconds, so only
- * the ratio of neighbouring rounds means anything. Prints medians over the rounds and of the rounds' ratios.
+ * What large structures cost, with a real host, in alternating rounds: the CPUs of a virtual machine move apart and together within
+ * seconds, so only the ratio of neighbouring rounds means anything. Prints medians over the rounds and of the rounds' ratios.
  *
  *      bench-memory [ROUNDS]
  *

@@ -4,12 +4,13 @@
  *
  *      hot-calls CALLS [BUNDLE]
  *
- * Makes CALLS calls and then twice as many, 2 scalars in and 2 out through a dispatch table, and calls window_mark() before, between
- * and after, where callgrind writes down what it has counted since the last time. BUNDLE: of the driver, below the build directory;
- * drivers/echo.dext without it. Of NAME.dext the service NAME of org.ambidext.NAME is called: its selector 0 gives back what it
- * gets, in any order.
+ * Makes CALLS calls and then twice as many, 2 scalars in and 2 out through a dispatch table, and calls window_mark() before,
+ * between and after, where callgrind writes down what it has counted since the last time. BUNDLE: of the driver, below the build
+ * directory; drivers/echo.dext without it. Of NAME.dext the service NAME of org.ambidext.NAME is called: its selector 0 gives back
+ * what it gets, in any order.
  *
- * On one processor nobody spins: each wait is one sleep, so that the same instructions run in each call whatever else the machine does.
+ * On one processor nobody spins: each wait is one sleep, so that the same instructions run in each call whatever else the machine
+ * does.
  */
 #include <check.h>
 #include <sched.h>

@@ -90,7 +90,8 @@ static const char info[] =
         "<plist version=\"1.0\"><dict><key>IOKitPersonalities</key><dict>"
         "<key>Kernel</key><dict><key>IOClass</key><string>Nothing</string></dict>"
         "<key>Missing</key><dict><key>IOUserClass</key><string>NoSuchClass</string></dict>"
-        "<key>Usual</key><dict><key>IOUserClass</key><string>Alone</string><key>IOProviderClass</key><string>IOUserResources</string>"
+        "<key>Usual</key><dict><key>IOUserClass</key><string>Alone</string>"
+        "<key>IOProviderClass</key><string>IOUserResources</string>"
         "<key>UserClientProperties</key><dict><key>IOClass</key><string>IOUserUserClient</string>"
         "<key>IOUserClass</key><string>AloneUserClient</string></dict>"
         "<key>Child</key><dict><key>IOClass</key><string>IOUserService</string>"
@@ -173,7 +174,9 @@ START_TEST(without_application)
         IOUserClient *client = NULL;
         uint64_t in[17] = { 40, 2 }, out[2] = { 0 };
         uint8_t bytes[5000], back[sizeof(bytes)];
-        struct amb_embed_call call = { .scalars = in, .scalar_count = 2, .scalars_out = out, .scalar_out_count = 2, .completes = 1 };
+        struct amb_embed_call call = {
+                .scalars = in, .scalar_count = 2, .scalars_out = out, .scalar_out_count = 2, .completes = 1
+        };
 
         ck_assert_int_eq(amb_embed_client(service, 7, &client), kIOReturnNoSpace);
         ck_assert_ptr_null(client);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program that hosts a driver itself: driver and client in one process, one daemon beside it. Contract: lifecycle-registry 4.3, 3.2. */
+/*
+ * A program that hosts a driver itself: driver and client in one process, one daemon beside it. Contract: lifecycle-registry 4.3,
+ * 3.2.
+ */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>

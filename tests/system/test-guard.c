@@ -14,15 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/test-suite.h"
-#include "drivers/echo/echo.h"
-#include "world.h"
+#include "echo-world.h"
 
 #define ACCESS "<key>com.apple.developer.driverkit.userclient-access</key>"
 #define ECHO_ID "org.ambidext.echo"
 
-static struct world world;
-static const char *const bundles[] = { "drivers/echo.dext", NULL };
 
 /* What the copies do: open, one call, print the code; with "count" also how many user clients the driver ever started. */
 static int open_and_report(bool count)
@@ -97,16 +93,11 @@ static const char *plist(const char *inside)
         return text;
 }
 
-static void setup(void)
+static void setup_found(void)
 {
-        world_start(&world, bundles);
+        setup();
         IOObjectRelease(world_service("echo")); /* the copies find it at once */
 }
-static void teardown(void)
-{
-        world_stop(&world);
-}
-
 START_TEST(without_entitlement)
 {
         ck_assert_str_eq(answer_of("nobody", NULL, "open"), "kIOReturnNotPermitted 0");
@@ -138,8 +129,10 @@ static const struct {
         { "case", ACCESS "<array><string>org.ambidext.Echo</string></array>", "kIOReturnNotPermitted" },
         { "wildcard", ACCESS "<array><string>*</string></array>", "kIOReturnNotPermitted" },
         { "boolean", ACCESS "<true/>", "kIOReturnNotPermitted" },
-        { "driver-access", "<key>com.apple.private.driverkit.driver-access</key><array><string>com.apple.developer.driverkit</string>"
-                           "</array>", "kIOReturnSuccess" },
+        { "driver-access",
+          "<key>com.apple.private.driverkit.driver-access</key><array><string>com.apple.developer.driverkit</string>"
+          "</array>",
+          "kIOReturnSuccess" },
         { "driver-access-none", "<key>com.apple.private.driverkit.driver-access</key><array/>", "kIOReturnNotPermitted" },
 };
 
@@ -166,7 +159,7 @@ int main(int argc, char **argv)
         if (argc > 1)
                 return open_and_report(strcmp(argv[1], "count") == 0);
         TCase *tests = test_case("open", without_entitlement);
-        tcase_add_checked_fixture(tests, setup, teardown);
+        tcase_add_checked_fixture(tests, setup_found, teardown);
         tcase_add_loop_test(tests, form, 0, sizeof(forms) / sizeof(forms[0]));
         tcase_add_loop_test(tests, broken_entitlements, 0, sizeof(broken) / sizeof(broken[0]));
         return run_cases("guard", tests);

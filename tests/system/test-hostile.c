@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A hostile app against real processes: it speaks the protocol itself, gets a real connection, and then misuses the channel, the
- * side socket and the registry socket. Whatever it does, the host lives, other apps' calls go on, and the bad connection is cut off.
+ * side socket and the registry socket. Whatever it does, the host lives, other apps' calls go on, and the bad one is cut off.
  */
 #include <check.h>
 #include <fcntl.h>
@@ -15,19 +15,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/test-suite.h"
 #include "channel/channel.h"
 #include "channel/loan.h"
 #include "channel/side.h"
 #include "control/bus.h"
 #include "control/protocol.h"
 #include "control/value.h"
-#include "drivers/echo/echo.h"
 #include "raw.h"
-#include "world.h"
+#include "echo-world.h"
 
-static struct world world;
-static const char *const bundles[] = { "drivers/echo.dext", NULL };
 static io_connect_t honest;
 static pid_t host;
 
@@ -43,16 +39,16 @@ static void honest_is_served(void)
         ck_assert_int_eq(world_host_pid("echo"), host);
 }
 
-static void setup(void)
+static void setup_both(void)
 {
-        world_start(&world, bundles);
+        setup();
         honest = world_open("echo");
         host = world_host_pid("echo");
 }
-static void teardown(void)
+static void teardown_both(void)
 {
         IOServiceClose(honest);
-        world_stop(&world);
+        teardown();
 }
 
 /* --- the channel --- */
@@ -67,7 +63,8 @@ static uint32_t next_random(uint32_t *state)
 
 START_TEST(scribbles)
 {
-        static const uint32_t favourites[] = { 0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff, 0xfffffffe, 4096, 4097, 16, 17, 64, 31, 32 };
+        static const uint32_t favourites[] = { 0, 1, 2, 16, 17, 31, 32, 64, 4096, 4097, 0x7fffffff, 0x80000000, 0xfffffffe,
+                                               0xffffffff };
         struct raw raw;
         raw_open(&raw, "echo");
         uint32_t *memory = mmap(NULL, amb_channel_size(), PROT_READ | PROT_WRITE, MAP_SHARED, raw.channel, 0);
@@ -84,7 +81,8 @@ START_TEST(scribbles)
                         /* Half of it near the start, where the words that matter are dense. */
                         where = where & 1 ? where % words : where % 2048;
                         uint32_t what = next_random(&state);
-                        __atomic_store_n(&memory[where], what & 1 ? favourites[what % AMB_ARRAY_LENGTH(favourites)] : what, __ATOMIC_SEQ_CST);
+                        __atomic_store_n(&memory[where], what & 1 ? favourites[what % AMB_ARRAY_LENGTH(favourites)] : what,
+                                         __ATOMIC_SEQ_CST);
                 }
         }
         honest_is_served();
@@ -221,9 +219,14 @@ static void tell(int loans, struct amb_loan_message message, int fd)
 }
 
 /* Right but for the changes to m. */
-#define ANSWER(changes...) do { struct amb_loan_message m = { .kind = AMB_LOAN_ANSWER, .serial = serial }; changes; tell(loans, m, -1); } while (0)
+#define ANSWER(changes...) do { \
+                struct amb_loan_message m = { .kind = AMB_LOAN_ANSWER, .serial = serial }; \
+                changes; \
+                tell(loans, m, -1); \
+        } while (0)
 #define EXTENT(fd, changes...) do { \
-                struct amb_loan_message m = { .kind = AMB_LOAN_EXTENT, .serial = serial, .ticket = 1, .offset = PLACE, .length = LENGTH, .size = SIZE }; \
+                struct amb_loan_message m = { .kind = AMB_LOAN_EXTENT, .serial = serial, .ticket = 1, .offset = PLACE, \
+                                              .length = LENGTH, .size = SIZE }; \
                 changes; \
                 tell(loans, m, fd); \
         } while (0)
@@ -243,9 +246,11 @@ LIE(the_socket, ANSWER(m.count = 1); EXTENT(fcntl(loans, F_DUPFD_CLOEXEC, 0), m.
 LIE(unknown_id, ANSWER(m.count = 1); EXTENT(-1, m.ticket = 9);)
 LIE(no_id, ANSWER(m.count = 1); EXTENT(GOOD, m.ticket = 0);)
 LIE(once_with_id, ANSWER(m.count = 1); EXTENT(GOOD, m.options = AMB_LOAN_ONCE);)
-LIE(id_twice, ANSWER(m.count = 2); EXTENT(GOOD, m.length = 4096 - PLACE); EXTENT(GOOD, m.offset = 0, m.length = LENGTH - 4096 + PLACE);)
+LIE(id_twice, ANSWER(m.count = 2); EXTENT(GOOD, m.length = 4096 - PLACE);
+    EXTENT(GOOD, m.offset = 0, m.length = LENGTH - 4096 + PLACE);)
 LIE(another_place, ANSWER(m.count = 1); EXTENT(GOOD, m.offset = PLACE + 1);)
-LIE(no_page, ANSWER(m.count = 2); EXTENT(GOOD, m.length = 4096 - PLACE); EXTENT(-1, m.offset = 1, m.length = LENGTH - 4096 + PLACE);)
+LIE(no_page, ANSWER(m.count = 2); EXTENT(GOOD, m.length = 4096 - PLACE);
+    EXTENT(-1, m.offset = 1, m.length = LENGTH - 4096 + PLACE);)
 LIE(no_page_end, ANSWER(m.count = 2); EXTENT(GOOD, m.length = 4000); EXTENT(-1, m.offset = 0, m.length = LENGTH - 4000);)
 LIE(beyond, ANSWER(m.count = 1); EXTENT(GOOD, m.offset = 4096 + PLACE);)
 LIE(overflowing, ANSWER(m.count = 1); EXTENT(GOOD, m.offset = UINT64_MAX - 4095 + PLACE);)
@@ -276,26 +281,45 @@ LIE(ends, (void)serial; shutdown(loans, SHUT_RDWR);)
 #define FIT "a part of a file that does not fit"
 #define SENSE "a message that makes no sense"
 static const struct lie lies[] = {
-        { "unsealed", KIND, false, false, unsealed }, { "shrinks", KIND, false, false, shrinks }, { "small", KIND, false, false, too_small },
-        { "big", KIND, false, false, too_big }, { "open and small", NULL, false, false, open_and_small },
-        { "not closed up", KIND, false, false, not_closed_up }, { "device", KIND, false, false, device },
-        { "directory", KIND, false, false, directory }, { "proc", KIND, false, false, proc_file },
-        { "socket", KIND, false, false, the_socket }, { "unknown id", KNOWN, false, false, unknown_id },
-        { "no id", KNOWN, false, false, no_id }, { "once with id", KNOWN, false, false, once_with_id },
-        { "id twice", KNOWN, false, false, id_twice }, { "another place", FIT, false, false, another_place },
-        { "no page", FIT, false, false, no_page }, { "no page's end", "memory of another length", false, false, no_page_end },
-        { "beyond", FIT, false, false, beyond }, { "overflow", FIT, false, false, overflowing },
-        { "length 0", FIT, false, false, nothing_long }, { "short", "memory of another length", false, false, too_short },
-        { "long", "memory of another length", false, false, too_long }, { "parts", SENSE, false, false, too_many_parts },
-        { "read-only", FIT, true, false, read_only }, { "serial", SENSE, false, false, wrong_serial },
-        { "no answer first", SENSE, false, false, no_answer_first }, { "extent of another", SENSE, false, false, extent_of_another },
-        { "two answers", SENSE, false, false, two_answers }, { "asks", SENSE, false, false, asks_itself },
-        { "no kind", SENSE, false, false, no_kind }, { "answer with file", SENSE, false, false, answer_with_file },
+        { "unsealed", KIND, false, false, unsealed },
+        { "shrinks", KIND, false, false, shrinks },
+        { "small", KIND, false, false, too_small },
+        { "big", KIND, false, false, too_big },
+        { "open and small", NULL, false, false, open_and_small },
+        { "not closed up", KIND, false, false, not_closed_up },
+        { "device", KIND, false, false, device },
+        { "directory", KIND, false, false, directory },
+        { "proc", KIND, false, false, proc_file },
+        { "socket", KIND, false, false, the_socket },
+        { "unknown id", KNOWN, false, false, unknown_id },
+        { "no id", KNOWN, false, false, no_id },
+        { "once with id", KNOWN, false, false, once_with_id },
+        { "id twice", KNOWN, false, false, id_twice },
+        { "another place", FIT, false, false, another_place },
+        { "no page", FIT, false, false, no_page },
+        { "no page's end", "memory of another length", false, false, no_page_end },
+        { "beyond", FIT, false, false, beyond },
+        { "overflow", FIT, false, false, overflowing },
+        { "length 0", FIT, false, false, nothing_long },
+        { "short", "memory of another length", false, false, too_short },
+        { "long", "memory of another length", false, false, too_long },
+        { "parts", SENSE, false, false, too_many_parts },
+        { "read-only", FIT, true, false, read_only },
+        { "serial", SENSE, false, false, wrong_serial },
+        { "no answer first", SENSE, false, false, no_answer_first },
+        { "extent of another", SENSE, false, false, extent_of_another },
+        { "two answers", SENSE, false, false, two_answers },
+        { "asks", SENSE, false, false, asks_itself },
+        { "no kind", SENSE, false, false, no_kind },
+        { "answer with file", SENSE, false, false, answer_with_file },
         { "drop with file", SENSE, false, false, drop_with_file },
         { "broken", "a broken message on the loans' socket", false, false, broken },
-        { "refuses", NULL, false, true, refuses }, { "has nothing", NULL, true, true, has_nothing },
-        { "no, with parts", NULL, false, true, says_no_with_parts }, { "drops unknown", NULL, false, true, drops_unknown },
-        { "ends in the middle", NULL, false, false, ends_in_the_middle }, { "ends", NULL, true, false, ends },
+        { "refuses", NULL, false, true, refuses },
+        { "has nothing", NULL, true, true, has_nothing },
+        { "no, with parts", NULL, false, true, says_no_with_parts },
+        { "drops unknown", NULL, false, true, drops_unknown },
+        { "ends in the middle", NULL, false, false, ends_in_the_middle },
+        { "ends", NULL, true, false, ends },
 };
 
 /* A connection with a loans' socket; calls are made by a thread, since the test answers for the library's. */
@@ -375,12 +399,13 @@ START_TEST(loans_lies)
                 lie->tell(liar.loans, liar_asked(&liar, lie->out, LENGTH));
                 pthread_join(liar.caller, NULL);
                 /* Cut off, the call may end without a reply. */
-                ck_assert_msg(liar.result ? lie->why != NULL : liar.reply.status == kIOReturnError, "%s: %d, %x", lie->name, liar.result,
-                              liar.reply.status);
+                ck_assert_msg(liar.result ? lie->why != NULL : liar.reply.status == kIOReturnError, "%s: %d, %x", lie->name,
+                              liar.result, liar.reply.status);
                 if (lie->why) {
                         raw_cut_off(&liar.raw);
                         world_log_wait(&world, lie->why);
-                        ck_assert_msg(count_of(world_log(&world), "the application is cut off") == ++cut, "%s: %s", lie->name, world_log(&world));
+                        ck_assert_msg(count_of(world_log(&world), "the application is cut off") == ++cut, "%s: %s", lie->name,
+                                      world_log(&world));
                 } else {
                         struct amb_call call = { .selector = kEchoNop };
                         struct amb_reply reply;
@@ -573,7 +598,7 @@ int main(void)
                                  loans_lies, loans_too_many_files, loans_answer_to_nothing, loans_false_snapshot,
                                  loans_second_socket, registry_garbage, registry_odd_opens, registry_false_host);
 
-        tcase_add_checked_fixture(tests, setup, teardown);
+        tcase_add_checked_fixture(tests, setup_both, teardown_both);
         tcase_set_timeout(tests, 120);
         tcase_add_loop_test(tests, scribbles, 0, 4);
         tcase_add_loop_test(tests, side_wrong_length, 0, 4);

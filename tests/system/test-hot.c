@@ -2,12 +2,12 @@
 /*
  * What a hot inline call costs: no allocation and no system call, on either side.
  *
- * Driver and app are one process here, with both libraries and a daemon of its own, so that one look sees both sides. Allocations of all
- * threads are counted by this program's own malloc in front of the C library's. System calls of all threads are counted by a
+ * Driver and app are one process here, with both libraries and a daemon of its own, so that one look sees both sides. Allocations
+ * of all threads are counted by this program's own malloc in front of the C library's. System calls of all threads are counted by a
  * child that traces this process.
  *
- * A call is measured in windows of CALLS. No window may allocate. On a busy machine one side may have to lie down while the other does
- * not run, which takes system calls: one window without any is what is asked for, of as many as fit into PATIENCE_MS.
+ * A call is measured in windows of CALLS. No window may allocate. On a busy machine one side may have to lie down while the other
+ * does not run, which takes system calls: one window without any is what is asked for, of as many as fit into PATIENCE_MS.
  */
 #include <check.h>
 #include <dirent.h>
@@ -84,8 +84,8 @@ int posix_memalign(void **ret_memory, size_t alignment, size_t size)
 
 /*
  * Shared with the tracer. Stops cost so much time that neither side would find the other awake again, so threads run freely until
- * system calls are to be counted: the app sets `counting` and sends itself SIGURG, the tracer then stops every thread once and lets it go
- * on from system call to system call, and says `everywhere`.
+ * system calls are to be counted: the app sets `counting` and sends itself SIGURG, the tracer then stops every thread once and lets
+ * it go on from system call to system call, and says `everywhere`.
  */
 struct trace {
         _Atomic uint64_t stops;         /* entries into and returns from system calls, of all threads, while counting */
@@ -122,7 +122,8 @@ static int thread_slot(pid_t id)
 static int thread_go(int slot, int signal_number)
 {
         bool counting = atomic_load(&trace->counting), everywhere = counting;
-        if (ptrace(counting ? PTRACE_SYSCALL : PTRACE_CONT, threads[slot].id, NULL, (void *)(long)signal_number) < 0 && errno != ESRCH)
+        if (ptrace(counting ? PTRACE_SYSCALL : PTRACE_CONT, threads[slot].id, NULL, (void *)(long)signal_number) < 0 &&
+            errno != ESRCH)
                 return -errno;
         threads[slot].counting = counting;
         for (int i = 0; i < 256; i++)
@@ -304,8 +305,8 @@ static void instruments_work(io_connect_t connection)
         ck_assert_uint_ge(atomic_load(&allocations) - allocated, 2);
         /* The driver's side: the completion of an asynchronous call. */
         allocated = atomic_load(&allocations);
-        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(connection, kEchoAsync, IONotificationPortGetMachPort(port), reference, 3, &nothing,
-                                                        1, NULL, NULL),
+        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(connection, kEchoAsync, IONotificationPortGetMachPort(port), reference, 3,
+                                                        &nothing, 1, NULL, NULL),
                          0);
         ck_assert_uint_ge(atomic_load(&allocations) - allocated, 1);
         IONotificationPortDestroy(port);

@@ -16,35 +16,9 @@
 #include <CoreFoundation/CoreFoundation.h>
 #include <ambidext/port.h>
 
-#include "base/test-suite.h"
-#include "drivers/echo/echo.h"
-#include "world.h"
+#include "base/sanitizer.h"
+#include "echo-world.h"
 
-static struct world world;
-static const char *const bundles[] = { "drivers/echo.dext", NULL };
-
-static void setup(void)
-{
-        world_start(&world, bundles);
-}
-
-static void teardown(void)
-{
-        world_stop(&world);
-}
-
-static kern_return_t nop(io_connect_t connection, uint64_t value)
-{
-        uint64_t in[2] = { value, ~value }, out[2] = { 0, 0 };
-        uint32_t count = 2;
-        kern_return_t code = IOConnectCallScalarMethod(connection, kEchoNop, in, 2, out, &count);
-        if (code == 0) {
-                ck_assert_uint_eq(count, 2);
-                ck_assert_uint_eq(out[0], value);
-                ck_assert_uint_eq(out[1], ~value);
-        }
-        return code;
-}
 
 /* --- what the driver says of itself: user clients alive now, Starts and Stops so far --- */
 
@@ -102,7 +76,7 @@ START_TEST(app_killed)
                 /* Three connections, one with a call in progress that nobody will answer before the death. */
                 world_open("echo");
                 io_connect_t second = world_open("echo"), blocked = world_open("echo");
-                if (nop(second, 7) != 0 || write(ready[1], "x", 1) != 1)
+                if (nop(second) != 0 || write(ready[1], "x", 1) != 1)
                         _exit(1);
                 IOConnectCallScalarMethod(blocked, kEchoBlock, NULL, 0, NULL, NULL);
                 _exit(2);
@@ -119,7 +93,7 @@ START_TEST(app_killed)
         children_are(watcher, 2);
         ck_assert_int_eq(IOConnectCallScalarMethod(watcher, kEchoUnblock, NULL, 0, NULL, NULL), 0);
         children_are(watcher, 1);
-        ck_assert_int_eq(nop(watcher, 1), 0);
+        ck_assert_int_eq(nop(watcher), 0);
         ck_assert_int_eq(IOServiceClose(watcher), 0);
         close(ready[0]);
         close(ready[1]);
@@ -142,7 +116,7 @@ START_TEST(host_killed)
         pid_t host = world_host_pid("echo");
         pthread_t thread;
         void *result;
-        ck_assert_int_eq(nop(connection, 1), 0);
+        ck_assert_int_eq(nop(connection), 0);
         ck_assert_int_eq(pthread_create(&thread, NULL, blocked_call, &connection), 0);
         call_is_blocked(prober);
 
@@ -150,11 +124,11 @@ START_TEST(host_killed)
         ck_assert_int_eq(pthread_join(thread, &result), 0);
         ck_assert_msg((kern_return_t)(intptr_t)result == MIG_SERVER_DIED, "in flight: %s",
                       mach_error_string((kern_return_t)(intptr_t)result));
-        kern_return_t code = nop(idle, 2);
+        kern_return_t code = nop(idle);
         ck_assert_msg(code == MACH_SEND_INVALID_DEST || code == MIG_SERVER_DIED, "later: %s", mach_error_string(code));
-        ck_assert_int_eq(nop(idle, 3), MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(nop(idle), MACH_SEND_INVALID_DEST);
         ck_assert_int_eq(IOServiceClose(idle), MACH_SEND_INVALID_DEST);
-        ck_assert_int_eq(nop(connection, 4), MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(nop(connection), MACH_SEND_INVALID_DEST);
 
         /* A new instance with a new id; the old handle is dead. */
         io_service_t again = world_service_again("echo", old);
@@ -162,7 +136,7 @@ START_TEST(host_killed)
         io_connect_t fresh = 0;
         ck_assert_int_eq(IOServiceOpen(service, mach_task_self(), 0, &fresh), MACH_SEND_INVALID_DEST);
         ck_assert_int_eq(IOServiceOpen(again, mach_task_self(), 0, &fresh), 0);
-        ck_assert_int_eq(nop(fresh, 5), 0);
+        ck_assert_int_eq(nop(fresh), 0);
         ck_assert_int_ne(world_host_pid("echo"), host);
         IOObjectRelease(again);
         IOObjectRelease(service);
@@ -193,7 +167,7 @@ START_TEST(host_killed_many_times)
                 IOObjectRelease(service);
                 world_kill(world_host_pid("echo"));
                 IOObjectRelease(world_service_again("echo", old));
-                ck_assert_int_ne(nop(connection, 1), 0);
+                ck_assert_int_ne(nop(connection), 0);
                 IOServiceClose(connection);
         }
 }
@@ -212,7 +186,7 @@ static void *keep_calling(void *argument)
 {
         struct caller *caller = argument;
         while (!__atomic_load_n(&caller->stop, __ATOMIC_RELAXED) && !caller->failure) {
-                caller->failure = nop(caller->connection, caller->calls);
+                caller->failure = nop(caller->connection);
                 __atomic_add_fetch(&caller->calls, 1, __ATOMIC_RELAXED);
         }
         return NULL;
@@ -239,8 +213,9 @@ static void async_works(io_connect_t connection)
         int completions = 0;
         IONotificationPortRef port = IONotificationPortCreate(0);
         uint64_t reference[3] = { 0, (uintptr_t)came, (uintptr_t)&completions }, in[4] = { 2, 0, 0, 33 };
-        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(connection, kEchoAsync, IONotificationPortGetMachPort(port), reference, 3, in,
-                                                        4, NULL, NULL), 0);
+        ck_assert_int_eq(IOConnectCallAsyncScalarMethod(connection, kEchoAsync, IONotificationPortGetMachPort(port), reference, 3,
+                                                        in, 4, NULL, NULL),
+                         0);
         while (completions < 2) {
                 struct pollfd poller = { .fd = amb_port_get_fd(port), .events = POLLIN };
                 ck_assert_int_eq(poll(&poller, 1, 20000), 1);
@@ -284,7 +259,7 @@ START_TEST(daemon_killed)
         ck_assert_int_eq(world_host_pid("echo"), host);
         io_connect_t fresh = world_open("echo");
         children_are(fresh, 2);
-        ck_assert_int_eq(nop(fresh, 9), 0);
+        ck_assert_int_eq(nop(fresh), 0);
         calls_pass(&caller, 1000);
         __atomic_store_n(&caller.stop, true, __ATOMIC_RELAXED);
         pthread_join(thread, NULL);
@@ -292,7 +267,7 @@ START_TEST(daemon_killed)
 
         /* The new daemon is told of deaths as the old one was. */
         world_kill(host);
-        ck_assert_int_ne(nop(fresh, 10), 0);
+        ck_assert_int_ne(nop(fresh), 0);
         io_service_t third = world_service_again("echo", id);
         ck_assert_int_ne(world_host_pid("echo"), host);
         IOObjectRelease(third);
@@ -314,12 +289,12 @@ START_TEST(daemon_and_host_killed)
         /* Nobody is left to wake the caller: it notices by itself. */
         ck_assert_int_eq(pthread_join(thread, &result), 0);
         ck_assert_int_eq((kern_return_t)(intptr_t)result, MIG_SERVER_DIED);
-        ck_assert_int_eq(nop(connection, 1), MACH_SEND_INVALID_DEST);
+        ck_assert_int_eq(nop(connection), MACH_SEND_INVALID_DEST);
         /* No daemon at all: an error, not a hang. */
         ck_assert_uint_eq(IOServiceGetMatchingService(0, IOServiceNameMatching("echo")), 0);
         world_daemon_start(&world, bundles);
         io_connect_t fresh = world_open("echo");
-        ck_assert_int_eq(nop(fresh, 2), 0);
+        ck_assert_int_eq(nop(fresh), 0);
 }
 END_TEST
 
@@ -328,15 +303,15 @@ END_TEST
 START_TEST(forked_child)
 {
         io_connect_t connection = world_open("echo");
-        ck_assert_int_eq(nop(connection, 1), 0);
+        ck_assert_int_eq(nop(connection), 0);
         pid_t child = fork();
         if (child == 0)
-                _exit(nop(connection, 2) == MACH_SEND_INVALID_DEST && IOServiceClose(connection) == MACH_SEND_INVALID_DEST ? 0 : 1);
+                _exit(nop(connection) == MACH_SEND_INVALID_DEST && IOServiceClose(connection) == MACH_SEND_INVALID_DEST ? 0 : 1);
         int status;
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert_int_eq(status, 0);
         for (uint64_t i = 0; i < 1000; i++)
-                ck_assert_int_eq(nop(connection, i), 0);
+                ck_assert_int_eq(nop(connection), 0);
         ck_assert_int_eq(IOServiceClose(connection), 0);
 }
 END_TEST
@@ -367,17 +342,7 @@ static bool no_more_fds(void *context)
 }
 
 /* The address sanitizer keeps what was freed for a while, and finds leaks by itself when each process ends. */
-#if defined(__SANITIZE_ADDRESS__)
-enum { MEASURE_MEMORY = false };
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-enum { MEASURE_MEMORY = false };
-#else
-enum { MEASURE_MEMORY = true };
-#endif
-#else
-enum { MEASURE_MEMORY = true };
-#endif
+enum { MEASURE_MEMORY = !AMB_SANITIZED_ADDRESS };
 
 START_TEST(rounds)
 {
@@ -393,7 +358,7 @@ START_TEST(rounds)
                 io_connect_t connection;
                 kern_return_t code = IOServiceOpen(service, mach_task_self(), 0, &connection);
                 ck_assert_msg(code == 0, "round %d: %s", i, mach_error_string(code));
-                ck_assert_int_eq(nop(connection, (uint64_t)i), 0);
+                ck_assert_int_eq(nop(connection), 0);
                 ck_assert_int_eq(IOServiceClose(connection), 0);
                 if (i == rounds / 10) { /* caches, pools and heaps have their size by now */
                         children_are(watcher, 1);
@@ -407,7 +372,8 @@ START_TEST(rounds)
         /* The registry forgets them when the host has told it. */
         world_until(one_child, &service, "the registry has one user client left");
         const char *const names[] = { "app", "host", "daemon" };
-        const char *const wanted_fds[] = { "the app has no more fds than before", "the host has no more fds", "the daemon has no more fds" };
+        const char *const wanted_fds[] = { "the app has no more fds than before", "the host has no more fds",
+                                           "the daemon has no more fds" };
         for (int p = 0; p < 3; p++) {
                 struct fds before = { pids[p], fds[p] };
                 long growth = world_resident_kib(pids[p]) - kib[p];

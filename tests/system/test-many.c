@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many connections of one application to one host: that they open, work and cost little memory, and that nothing of them is left when
- * the application closes them or is killed, or the host is; and what happens when a process runs out of descriptors.
+ * Many connections of one application to one host: that they open, work and cost little memory, and that nothing of them is left
+ * when the application closes them or is killed, or the host is; and what happens when a process runs out of descriptors.
  *
  * The application is a child of the test, which it obeys over a pair of pipes (struct app). How many: AMBIDEXT_TEST_CONNECTIONS.
  */
@@ -16,36 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/test-suite.h"
-#include "drivers/echo/echo.h"
-#include "world.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "base/sanitizer.h"
+#include "echo-world.h"
 
 enum { MOST = 20000, CALLS = 500, EACH_KIB = 32, IDLE_THREADS = 40, FEW = 100 };
 
-static struct world world;
-static const char *const bundles[] = { "drivers/echo.dext", NULL };
-static int many = SANITIZED ? 200 : 1500;
-
-static void setup(void)
-{
-        world_start(&world, bundles);
-}
-
-static void teardown(void)
-{
-        world_stop(&world);
-}
+static int many = AMB_SANITIZED ? 200 : 1500;
 
 /* --- the application --- */
 
@@ -56,15 +32,6 @@ struct app {
 
 static io_connect_t connections[MOST];
 static int opened;
-
-static kern_return_t call(io_connect_t c)
-{
-        uint64_t in = c, out = 0;
-        uint32_t count = 1;
-        kern_return_t code = IOConnectCallScalarMethod(c, kEchoNop, &in, 1, &out, &count);
-
-        return code ? code : out == in && count == 1 ? 0 : -1;
-}
 
 /* One command: the code that it came to. */
 static kern_return_t obey(char command)
@@ -83,30 +50,30 @@ static kern_return_t obey(char command)
                 return code;
         case 'r':               /* call on any of them */
                 for (int i = 0; i < CALLS && code == 0; i++)
-                        code = call(connections[random() % opened]);
+                        code = nop(connections[random() % opened]);
                 return code;
         case 'e':               /* call on each */
                 for (int i = 0; i < opened && code == 0; i++)
-                        code = call(connections[i]);
+                        code = nop(connections[i]);
                 return code;
         case 'w':               /* call until the host has died */
-                while ((code = call(connections[random() % opened])) == 0)
+                while ((code = nop(connections[random() % opened])) == 0)
                         continue;
                 for (int i = 0; i < opened; i++)
-                        if (call(connections[i]) == 0)
+                        if (nop(connections[i]) == 0)
                                 return -1;
                 return 0;
         case 'f':               /* open and call until it is refused, then call on all again; the refusal must be one */
                 service = world_service("echo");
                 while (code == 0 && opened < many)
                         if ((code = IOServiceOpen(service, mach_task_self(), 0, &connections[opened])) == 0)
-                                if (call(connections[opened++]) != 0)
+                                if (nop(connections[opened++]) != 0)
                                         return -3;
                 IOObjectRelease(service);
                 if (code == 0 || opened == 0)
                         return -1;
                 for (int i = 0; i < opened; i++)
-                        if (call(connections[i]) != 0)
+                        if (nop(connections[i]) != 0)
                                 return -2;
                 return 0;
         case 'c':               /* close all */
@@ -251,7 +218,7 @@ START_TEST(closed_or_killed)
                 app_obeys(&app, 'e');
                 app_obeys(&app, 'r');
                 ck_assert_uint_eq(alive(mine), (uint64_t)many + 1);
-                if (!SANITIZED)
+                if (!AMB_SANITIZED)
                         ck_assert_int_le(cost(host.pid).resident - host.resident, (long)EACH_KIB * many);
                 ck_assert_int_le(cost(host.pid).threads, 400);
                 if (_i == 0)
@@ -261,7 +228,7 @@ START_TEST(closed_or_killed)
                 world_until(host_is_back, &host, "the host without them");
                 world_until(daemon_is_back, &daemon, "the daemon without them");
         }
-        ck_assert_int_eq(call(mine), 0);
+        ck_assert_int_eq(nop(mine), 0);
         ck_assert_int_eq(IOServiceClose(mine), 0);
 }
 END_TEST
@@ -282,7 +249,7 @@ START_TEST(host_killed)
         IOObjectRelease(service);
         service = world_service_again("echo", old);
         ck_assert_int_eq(IOServiceOpen(service, mach_task_self(), 0, &fresh), 0);
-        ck_assert_int_eq(call(fresh), 0);
+        ck_assert_int_eq(nop(fresh), 0);
         ck_assert_int_eq(IOServiceClose(fresh), 0);
         IOObjectRelease(service);
         app_end(&app, SIGKILL);
@@ -305,7 +272,7 @@ START_TEST(too_few_descriptors)
         app_obeys(&app, _i == 2 ? 'o' : 'f');
         if (_i == 1)
                 world_log_wait(&world, "a connection is refused: this host may have");
-        ck_assert_int_eq(call(mine), 0);
+        ck_assert_int_eq(nop(mine), 0);
         if (_i == 2)
                 app_obeys(&app, 'e');
         app_end(&app, SIGKILL);

@@ -21,23 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/test-suite.h"
+#include "base/sanitizer.h"
 #include "channel/side.h"
-#include "drivers/echo/echo.h"
 #include "raw.h"
-#include "world.h"
+#include "echo-world.h"
 
-static struct world world;
-static const char *const bundles[] = { "drivers/echo.dext", NULL };
-
-static void setup(void)
-{
-        world_start(&world, bundles);
-}
-static void teardown(void)
-{
-        world_stop(&world);
-}
 
 static kern_return_t try_map(io_connect_t connection, uint32_t type, volatile uint64_t **ret_memory)
 {
@@ -176,16 +164,7 @@ static void round_of(io_service_t service, int i)
 }
 
 /* The address sanitizer keeps what was freed for a while, and finds leaks by itself when each process ends. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MEASURE_MEMORY false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MEASURE_MEMORY false
-#endif
-#endif
-#ifndef MEASURE_MEMORY
-#define MEASURE_MEMORY true
-#endif
+enum { MEASURE_MEMORY = !AMB_SANITIZED };
 
 static void has_not_grown(const char *name, pid_t pid, const struct holding *before)
 {

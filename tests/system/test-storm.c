@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An application at its worst hour, with a real host: signals without end, cancelled threads, an exit with calls in progress, forks at any
- * time, closes and destroyed ports inside callbacks, an application that stands still; and what idle connections cost.
+ * An application at its worst hour, with a real host: signals without end, cancelled threads, an exit with calls in progress, forks
+ * at any time, closes and destroyed ports inside callbacks, an application that stands still; and what idle connections cost.
  */
 #include <ambidext/port.h>
 #include <mach/mach.h>
@@ -20,31 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/test-suite.h"
-#include "drivers/echo/echo.h"
-#include "world.h"
+#include "echo-world.h"
 
-static struct world world;
-static const char *const bundles[] = { "drivers/echo.dext", NULL };
-
-static void setup(void)
-{
-        world_start(&world, bundles);
-}
-
-static void teardown(void)
-{
-        world_stop(&world);
-}
-
-static kern_return_t nop(io_connect_t c)
-{
-        uint64_t in = 5, out = 0;
-        uint32_t count = 1;
-        kern_return_t code = IOConnectCallScalarMethod(c, kEchoNop, &in, 1, &out, &count);
-
-        return code ? code : out == 5 && count == 1 ? 0 : -1;
-}
 
 static kern_return_t echo(io_connect_t c, char *bytes, size_t size)
 {

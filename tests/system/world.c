@@ -289,9 +289,8 @@ static uint64_t number_of(CFDictionaryRef row, CFStringRef key)
         return (uint64_t)value;
 }
 
-pid_t world_host_pid(const char *name)
+pid_t world_host_of(io_service_t service)
 {
-        io_service_t service = world_service(name);
         uint64_t id = world_service_id(service);
         CFArrayRef rows = NULL;
         pid_t pid = 0;
@@ -303,8 +302,16 @@ pid_t world_host_pid(const char *name)
                         pid = (pid_t)number_of(row, CFSTR("pid"));
         }
         CFRelease(rows);
+        ck_assert_msg(pid > 0, "entry %llu has no host", (unsigned long long)id);
+        return pid;
+}
+
+pid_t world_host_pid(const char *name)
+{
+        io_service_t service = world_service(name);
+        pid_t pid = world_host_of(service);
+
         IOObjectRelease(service);
-        ck_assert_msg(pid > 0, "%s has no host", name);
         return pid;
 }
 

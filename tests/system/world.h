@@ -8,7 +8,8 @@
  * anything is left. Everything here asserts (Check): a test that cannot be set up has failed.
  *
  * Entitlements: tests run with NAME.entitlements beside their executable; see tests/meson.build.
- * $AMBIDEXT_TEST_POLICY names a directory of policies for the daemon besides, for a program that runs under another one's name (valgrind).
+ * $AMBIDEXT_TEST_POLICY names a directory of policies for the daemon besides, for a program that runs under another one's name
+ * (valgrind).
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,6 +46,7 @@ io_service_t world_service_again(const char *name, uint64_t old);
 /* Opens; asserts success. */
 io_connect_t world_open(const char *name);
 /* The pid of the process that hosts the service. */
+pid_t world_host_of(io_service_t service);
 pid_t world_host_pid(const char *name);
 /* Ends a process with SIGKILL and returns when the kernel says that it is gone. */
 void world_kill(pid_t pid);
