@@ -135,11 +135,11 @@ START_TEST(guards_and_end)
         address = at(m);
         ck_assert(faults(address - 1, false));
         ck_assert(faults(address + P, false));
-        ck_assert(!faults(address, true));
+        ck_assert(writable(address));
         OSObject_release(b);
-        ck_assert(!faults(address, true));
+        ck_assert(!gone(address) && writable(address));
         OSObject_release(m);
-        ck_assert(faults(address, false));
+        ck_assert(gone(address));
 }
 END_TEST
 
@@ -180,8 +180,9 @@ START_TEST(owner_writes)
         ck_assert_int_eq(*(uint8_t *)(uintptr_t)address, 5);
         OSObject_release(m);
         ck_assert_uint_eq(OSObject_getRetainCount(b), 1);
+        ck_assert(!gone((uint8_t *)(uintptr_t)address));
         OSObject_release(b);
-        ck_assert(faults((uint8_t *)(uintptr_t)address, false));
+        ck_assert(gone((uint8_t *)(uintptr_t)address));
 }
 END_TEST
 

@@ -4,15 +4,13 @@
  * For rows about memory of the driver in the app: in the driver one buffer per user client, whose bytes the app can have read and
  * written by calls; in the app a way to map, and to try an access that must fault. All of it is private to each file of rows.
  */
-#include <setjmp.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "contract.h"
+#include "driver/test-faults.h"
 
 /* --- the driver's half --- */
 
@@ -99,53 +97,4 @@ static inline kern_return_t map_fails(io_connect_t connection, uint32_t type, ui
 static inline kern_return_t unmap(io_connect_t connection, uint32_t type, volatile uint8_t *at)
 {
         return IOConnectUnmapMemory64(connection, type, mach_task_self(), (uintptr_t)at);
-}
-
-static sigjmp_buf fault_return;
-static void *volatile fault_address;
-static inline void fault_note(int signal, siginfo_t *info, void *context)
-{
-        (void)signal;
-        (void)context;
-        fault_address = info->si_addr;
-        siglongjmp(fault_return, 1);
-}
-/* Does an access to this very byte fault? A store that does not fault leaves the byte as it was. */
-static inline bool faults(volatile uint8_t *at, bool store)
-{
-        struct sigaction note = { .sa_sigaction = fault_note, .sa_flags = SA_SIGINFO }, before[2];
-        volatile bool fault = true;
-        sigaction(SIGSEGV, &note, &before[0]);
-        sigaction(SIGBUS, &note, &before[1]);
-        if (sigsetjmp(fault_return, 1) == 0) {
-                uint8_t byte = *at;
-                if (store)
-                        *at = byte;
-                fault = false;
-        }
-        sigaction(SIGSEGV, &before[0], NULL);
-        sigaction(SIGBUS, &before[1], NULL);
-        ck_assert(!fault || fault_address == (void *)(uintptr_t)at);
-        return fault;
-}
-static inline bool readable(volatile uint8_t *at)
-{
-        return !faults(at, false);
-}
-/* Is nothing of a driver's there? Another thread's memory may have come to lie where a mapping was. */
-static inline bool gone(volatile uint8_t *at)
-{
-        FILE *maps = fopen("/proc/self/maps", "re");
-        char line[5000], rights[5];
-        unsigned long start, end;
-        bool shared = false;
-        while (fgets(line, sizeof(line), maps))
-                if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) == 3 && (uintptr_t)at >= start && (uintptr_t)at < end)
-                        shared = rights[3] == 's';
-        fclose(maps);
-        return !shared;
-}
-static inline bool writable(volatile uint8_t *at)
-{
-        return !faults(at, true);
 }

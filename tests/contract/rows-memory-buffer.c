@@ -203,9 +203,9 @@ KEPT_BARE(memory_and_queues_M017, "the last release of a map unmaps")
 
         OSObject_retain(m);
         OSObject_release(m);
-        ck_assert(!faults(address, true));
+        ck_assert(!gone(address) && writable(address));
         OSObject_release(m);
-        ck_assert(faults(address, false));
+        ck_assert(gone(address));
         OSObject_release(b);
 }
 
@@ -313,7 +313,7 @@ KEPT_BARE(memory_and_queues_M026, "the same request again: the same map with one
         ck_assert_ptr_eq(one, two);
         ck_assert_uint_eq(OSObject_getRetainCount(one), 2);
         OSObject_release(two);
-        ck_assert(!faults(at(one), true));
+        ck_assert(writable(at(one)));
         OSObject_release(one);
         OSObject_release(b);
 }
@@ -357,8 +357,8 @@ KEPT_BARE(memory_and_queues_M029, "guard pages on both sides: touching them faul
         ck_assert(faults(at(m) - P, false));
         ck_assert(faults(at(m) + P, false));
         ck_assert(faults(at(m) + 2 * P - 1, false));
-        ck_assert(!faults(at(m), true));
-        ck_assert(!faults(at(m) + P - 1, true));
+        ck_assert(writable(at(m)));
+        ck_assert(writable(at(m) + P - 1));
         OSObject_release(m);
         m = mapped(b, kIOMemoryMapGuardedLarge, 0, 0);
         ck_assert(faults(at(m) - 65536, false));
@@ -373,10 +373,10 @@ KEPT_BARE(memory_and_queues_M030, "a buffer of direction Out: its owner maps it 
         uint64_t address = 0, length = 0;
         IOMemoryMap *m = mapped(b, 0, 0, 0);
 
-        ck_assert(!faults(at(m), true));
+        ck_assert(writable(at(m)));
         OSObject_release(m);
         ck_code(IOMemoryDescriptor_Map(&b->descriptor, 0, 0, 0, 0, &address, &length), 0);
-        ck_assert(!faults((uint8_t *)(uintptr_t)address, true));
+        ck_assert(writable((uint8_t *)(uintptr_t)address));
         OSObject_release(b);
 }
 
@@ -385,7 +385,7 @@ KEPT_BARE(memory_and_queues_M031, "the owner of a buffer asks for read-only and 
         IOBufferMemoryDescriptor *b = buffer_of(3, P);
         IOMemoryMap *m = mapped(b, kIOMemoryMapReadOnly, 0, 0);
 
-        ck_assert(!faults(at(m), true));
+        ck_assert(writable(at(m)));
         OSObject_release(m);
         OSObject_release(b);
 }
@@ -429,7 +429,7 @@ DIFFERS_BARE(memory_and_queues_M033, "a buffer of another driver, mapped read-on
 
         ck_code(IOMemoryDescriptor_CreateSubMemoryDescriptor(3, 0, P, &b->descriptor, &part), 0);
         m = mapped(part, kIOMemoryMapReadOnly, 0, 0);
-        ck_assert(!faults(at(m), false));
+        ck_assert(readable(at(m)));
         ck_assert(faults(at(m), true));
         OSObject_release(m);
         OSObject_release(part);
@@ -495,8 +495,8 @@ KEPT_BARE(memory_and_queues_M037, "a fixed address with large guards: no guard p
         munmap(space + P, P);
         ck_code(map(b, kIOMemoryMapFixedAddress | kIOMemoryMapGuardedLarge, (uintptr_t)space + P, 0, 0, &m), 0);
         ck_assert_ptr_eq(at(m), space + P);
-        ck_assert(!faults(space, true));
-        ck_assert(!faults(space + 2 * P, true));
+        ck_assert(writable(space));
+        ck_assert(writable(space + 2 * P));
         OSObject_release(m);
         munmap(space, 3 * P);
         OSObject_release(b);
@@ -514,7 +514,7 @@ KEPT_BARE(memory_and_queues_M038, "Map twice: the same address, the whole length
         ck_assert_uint_eq(one, two);
         ck_assert_uint_eq(length, 100);
         ck_assert_uint_eq(OSObject_getRetainCount(b), 1);
-        ck_assert(!faults((uint8_t *)(uintptr_t)one, true));
+        ck_assert(!gone((uint8_t *)(uintptr_t)one) && writable((uint8_t *)(uintptr_t)one));
         OSObject_release(b);
-        ck_assert(faults((uint8_t *)(uintptr_t)one, false));
+        ck_assert(gone((uint8_t *)(uintptr_t)one));
 }

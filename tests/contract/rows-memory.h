@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* What the rows about the driver's own memory share. */
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "contract.h"
+#include "driver/test-faults.h"
 
 #define P IOVMPageSize
 #define MARK ((void *)0x5a5a)           /* in an out-parameter that must not be written */
@@ -62,23 +60,4 @@ static inline uint64_t free_space(size_t size)
 
         munmap(space, size);
         return (uintptr_t)space;
-}
-
-/* Does touching this byte end a process? */
-static inline bool faults(volatile uint8_t *address, bool write)
-{
-        pid_t child = fork();
-        int status;
-
-        if (child == 0) {
-                signal(SIGSEGV, SIG_DFL);
-                signal(SIGBUS, SIG_DFL);
-                if (write)
-                        *address = *address;
-                else
-                        (void)*address;
-                _exit(0);
-        }
-        ck_assert_int_eq(waitpid(child, &status, 0), child);
-        return WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS);
 }
