@@ -6,6 +6,7 @@
  * costs nothing; other memory is mapped, all of it as one piece where that is possible, else each part by itself. Of an
  * application's memory the memory itself is mapped (amb_borrow_itself). The preparation keeps the descriptor and the maps.
  */
+#include <stdatomic.h>
 #include <sys/mman.h>
 
 #include <DriverKit/IODMACommand.h>
@@ -15,7 +16,7 @@
 
 #define ADDRESS_BITS 47                 /* what every address of a process has */
 #define SEGMENTS_MOST 32
-#define PLACES 256                      /* that are tried below a limit */
+#define PLACES 256                      /* that are tried below a limit before it is looked closer */
 
 struct piece {
         uint8_t *at;
@@ -66,25 +67,43 @@ static bool is_below(const uint8_t *at, uint64_t length, uint64_t bits)
         return bits >= ADDRESS_BITS || ((uint64_t)(uintptr_t)at + length - 1) >> bits == 0;
 }
 
-/* A place for that many bytes below the limit that is free now, `inside` bytes behind an aligned address. 0: there is none. */
+static bool is_free(uint64_t place, uint64_t size)
+{
+        void *at = mmap((void *)(uintptr_t)place, size, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+        if (at == MAP_FAILED)
+                return false;
+        munmap(at, size);
+        return (uintptr_t)at == place;
+}
+
+/*
+ * A place for that many bytes below the limit that is free now, `inside` bytes behind an aligned address. 0: there is none. Behind
+ * the place that was found last there is mostly room for the next; else all over the range, and then closer together.
+ */
 static uint64_t free_place(uint64_t inside, uint64_t length, uint64_t bits, uint64_t alignment)
 {
-        uint64_t size = (inside + length + IOVMPageSize - 1) & ~(IOVMPageSize - 1), end = 1ull << bits, first, step;
-        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+        static _Atomic uint64_t behind;
+        uint64_t size = (inside + length + IOVMPageSize - 1) & ~(IOVMPageSize - 1), end = 1ull << bits, first, span, begin;
 
         first = (end / 16 + alignment - 1) & ~(alignment - 1);
         if (size > end || first > end - size)
                 return 0;
-        step = ((end - first - size) / PLACES) & ~(alignment - 1);
-        for (uint64_t i = 0; i < PLACES; i++) {
-                uint64_t place = first + i * step;
-                void *at = mmap((void *)(uintptr_t)place, size, PROT_NONE, flags, -1, 0);
+        span = ((end - size - first) & ~(alignment - 1)) + alignment;
+        begin = (atomic_load(&behind) + alignment - 1) & ~(alignment - 1);
+        begin = begin < first ? 0 : (begin - first) % span;
+        for (uint64_t places = PLACES; places <= PLACES * PLACES; places *= 16) {
+                uint64_t step = (span / places) & ~(alignment - 1), few = span / alignment;
 
-                if (at == MAP_FAILED)
-                        continue;
-                munmap(at, size);
-                if ((uintptr_t)at == place)
+                for (uint64_t i = 0; i < places && i < few; i++) {
+                        uint64_t place = first + (begin + i * (step ? step : alignment)) % span;
+
+                        if (!is_free(place, size))
+                                continue;
+                        atomic_store(&behind, place + size);
                         return place + inside;
+                }
         }
         return 0;
 }

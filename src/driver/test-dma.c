@@ -399,9 +399,32 @@ START_TEST(address_bits)
 }
 END_TEST
 
+/* A ring of buffers for such a device: thousands of them are prepared at the same time, again and again, each somewhere else. */
+START_TEST(many_below_a_limit)
+{
+        enum { MANY = 3000 };
+        static IODMACommand *commands[MANY];
+        static uint8_t *places[MANY];
+        IOBufferMemoryDescriptor *b = buffer(3, 2 * P);
+
+        for (int round = 0; round < 2; round++) {
+                for (int i = 0; i < MANY; i++) {
+                        commands[i] = command(32);
+                        places[i] = prepare(commands[i], b, 3, 2 * P);
+                        ck_assert_uint_eq((uintptr_t)(places[i] + 2 * P - 1) >> 32, 0);
+                        places[i][i % P] = (uint8_t)i;
+                        ck_assert_uint_eq(bytes(b)[i % P], (uint8_t)i);
+                }
+                for (int i = 0; i < MANY; i++)
+                        OSObject_release(commands[i]);
+        }
+        OSObject_release(b);
+}
+END_TEST
+
 int main(void)
 {
         return run_suite("driver-dma", create_refuses, buffers, misuse, joined, structure_input_mapped_first,
                          structure_input_prepared_first, structure_input_written, named, operations, operations_on_input,
-                         address_bits);
+                         address_bits, many_below_a_limit);
 }
