@@ -130,6 +130,9 @@ IOService *IOService_GetProvider(const IOService *self);
  */
 kern_return_t IOService_StringFromReturn(IOService *self, IOReturn code, OSString **name);
 
+/* The symbol of a code, "UNDEFINED" for one that has none: a string that stays, for the log. Needs no object, any thread. */
+const char *IOService_StringFromReturn_cString(IOReturn code);
+
 /*
  * Adds copies to the service's run-time properties, which applications see merged over those of its personality. 0.
  * kIOReturnUnsupported: the service is not of this process. kIOReturnBadArgument: NULL, no dictionary, or more than can travel

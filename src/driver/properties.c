@@ -74,6 +74,13 @@ AMB_EXPORT kern_return_t IOService_StringFromReturn(IOService *self, IOReturn co
         return kIOReturnSuccess;
 }
 
+AMB_EXPORT const char *IOService_StringFromReturn_cString(IOReturn code)
+{
+        const char *symbol = amb_return_name(code);
+
+        return symbol ? symbol : "UNDEFINED";
+}
+
 AMB_EXPORT IOService *IOService_GetProvider(const IOService *self)
 {
         IOService *provider;

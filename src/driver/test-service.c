@@ -66,6 +66,8 @@ START_TEST(names_of_codes)
         OSSafeReleaseNULL(name);
         ck_assert_int_eq(IOService_StringFromReturn(own, 12345, &name), kIOReturnError);
         ck_assert_ptr_null(name);
+        ck_assert_str_eq(IOService_StringFromReturn_cString(kIOReturnNotReady), "kIOReturnNotReady");
+        ck_assert_str_eq(IOService_StringFromReturn_cString(12345), "UNDEFINED");
         OSObject_release(own);
 }
 END_TEST

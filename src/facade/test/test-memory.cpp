@@ -343,6 +343,7 @@ static void taken_for_granted()
         if (__builtin_available(macOS 11.0, iOS 14.0, *))
                 counter++;
         CHECK(counter == 3 && fabs(-1.0) == 1.0);
+        CHECK(strcmp(IOService::StringFromReturn(kIOReturnBusy), "kIOReturnBusy") == 0);
         void (^block)(void) = Block_copy(^{ calls++; });
         calls = 0;
         block();
