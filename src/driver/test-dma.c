@@ -405,7 +405,7 @@ START_TEST(many_below_a_limit)
         enum { MANY = 3000 };
         static IODMACommand *commands[MANY];
         static uint8_t *places[MANY];
-        IOBufferMemoryDescriptor *b = buffer(3, 2 * P);
+        IOBufferMemoryDescriptor *b = buffer_of(3, 2 * P);
 
         for (int round = 0; round < 2; round++) {
                 for (int i = 0; i < MANY; i++) {
@@ -413,7 +413,7 @@ START_TEST(many_below_a_limit)
                         places[i] = prepare(commands[i], b, 3, 2 * P);
                         ck_assert_uint_eq((uintptr_t)(places[i] + 2 * P - 1) >> 32, 0);
                         places[i][i % P] = (uint8_t)i;
-                        ck_assert_uint_eq(bytes(b)[i % P], (uint8_t)i);
+                        ck_assert_uint_eq(own_view(b)[i % P], (uint8_t)i);
                 }
                 for (int i = 0; i < MANY; i++)
                         OSObject_release(commands[i]);
