@@ -8,7 +8,8 @@
  * A driver that was compiled with one runs in a host that was not: its run-time library is preloaded there (daemon/sanitizer.c). It sees
  * the calls of our code into the C library, mutexes included, but not our atomics. Where those order what driver code does on one thread
  * before what it does on another, ThreadSanitizer must be told, or it reports races that are none: amb_race_before() where the first ends,
- * amb_race_after() where the second begins, with the same address. Without ThreadSanitizer that is one look at a pointer.
+ * amb_race_after() where the second begins, with the same address. Without ThreadSanitizer that is one look at a pointer. amb_race_watched()
+ * is for paths that are too hot even for the call, and have another way that goes by a mutex: where it is true they take that.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +43,10 @@ static inline void amb_race_after(const void *address)
 {
         (void)address;
 }
+static inline bool amb_race_watched(void)
+{
+        return false;
+}
 static inline bool amb_sanitizer_preloaded(void)
 {
         return false;
@@ -61,6 +66,10 @@ static inline void amb_race_after(const void *address)
 {
         if (__builtin_expect(__tsan_acquire != NULL, 0))
                 __tsan_acquire((void *)address);
+}
+static inline bool amb_race_watched(void)
+{
+        return __tsan_acquire != NULL;
 }
 /* This process, which was not built with one, has a sanitizer's run-time library. */
 static inline bool amb_sanitizer_preloaded(void)

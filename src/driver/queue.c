@@ -14,7 +14,8 @@
 
 /*
  * state: bit 0, somebody owns the queue; bit 1, look at the list before you let go. Bit 1 is set only under the lock, so the fast paths (0 -> 1
- * and 1 -> 0) fail as soon as anybody waits. While the list has members the queue is owned.
+ * and 1 -> 0) fail as soon as anybody waits. While the list has members the queue is owned. Where ThreadSanitizer watches the driver nobody
+ * takes the fast paths: it sees the lock, and what that orders.
  */
 enum { OWNED = 1, WANTED = 2 };
 
@@ -133,7 +134,6 @@ static bool own_or_want(struct IODispatchQueue_ivars *q)
         /* Acquire: what the last owner did happened before. */
         if (atomic_fetch_or_explicit(&q->state, WANTED, memory_order_acquire) & OWNED)
                 return false;
-        amb_race_after(q);
         atomic_store_explicit(&q->state, OWNED, memory_order_relaxed);
         return true;
 }
@@ -207,10 +207,8 @@ static struct item *hand_over(struct IODispatchQueue_ivars *q)
                         return NULL;
         }
         /* Release: what this owner did happens before what the next one does. */
-        if (!item && q->sharers == 0) {
-                amb_race_before(q);
+        if (!item && q->sharers == 0)
                 atomic_store_explicit(&q->state, 0, memory_order_release);
-        }
         return NULL;
 }
 
@@ -251,8 +249,8 @@ static inline void leave(struct IODispatchQueue_ivars *q)
 {
         uint32_t alone = OWNED;
 
-        amb_race_before(q);
-        if (amb_unlikely(!atomic_compare_exchange_strong_explicit(&q->state, &alone, 0, memory_order_release, memory_order_relaxed)))
+        if (amb_unlikely(amb_race_watched()) ||
+            amb_unlikely(!atomic_compare_exchange_strong_explicit(&q->state, &alone, 0, memory_order_release, memory_order_relaxed)))
                 leave_slowly(q);
 }
 
@@ -282,7 +280,14 @@ static inline bool take(struct IODispatchQueue_ivars *q)
 {
         uint32_t nobody = 0;
 
-        return atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed);
+        return amb_likely(!amb_race_watched()) &&
+               atomic_compare_exchange_strong_explicit(&q->state, &nobody, OWNED, memory_order_acquire, memory_order_relaxed);
+}
+
+AMB_COLD static bool refuse(struct IODispatchQueue_ivars *q)
+{
+        leave(q);
+        return false;
 }
 
 /* The caller owns the queue: may it run? */
@@ -290,24 +295,25 @@ static inline bool begin(IODispatchQueue *queue, struct amb_queue_frame *frame)
 {
         struct IODispatchQueue_ivars *q = queue->ivars;
 
-        amb_race_after(q);
-        if (amb_unlikely(atomic_load_explicit(&q->cancelled, memory_order_relaxed))) {
-                leave(q);
-                return false;
-        }
+        if (amb_unlikely(atomic_load_explicit(&q->cancelled, memory_order_relaxed)))
+                return refuse(q);
         frame_push(frame, queue, AMB_QUEUE_ALONE);
         return true;
 }
 
+AMB_APART static bool enter_owned(IODispatchQueue *queue, struct amb_queue_frame *frame)
+{
+        return enter_slowly(queue->ivars) && begin(queue, frame);
+}
+
+/* What is not the usual case is called last, with the same arguments: so nothing has to be saved in the usual one. */
 bool amb_queue_enter(IODispatchQueue *queue, struct amb_queue_frame *frame)
 {
         if (on_queue(queue)) {
                 frame_push(frame, queue, AMB_QUEUE_NESTED);
                 return true;
         }
-        if (amb_unlikely(!take(queue->ivars)) && !enter_slowly(queue->ivars))
-                return false;
-        return begin(queue, frame);
+        return amb_likely(take(queue->ivars)) ? begin(queue, frame) : enter_owned(queue, frame);
 }
 
 /* --- calls between objects --- */
