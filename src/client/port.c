@@ -235,7 +235,7 @@ static void completions_deliver(struct amb_connection *connection, struct amb_po
 /* Moves up to `most` completions of a connection. False: there will never be another one. */
 static bool connection_drain(struct amb_connection *connection, struct amb_port *self, uint32_t most)
 {
-        struct amb_completion completions[16];
+        AMB_UNINITIALIZED struct amb_completion completions[16];
         uint32_t count;
         int r = 0;
 

@@ -507,13 +507,17 @@ static void timer_fire(CFRunLoopTimerRef timer)
 
 /* --- one pass --- */
 
+enum { FEW = 8 };
+
 /*
  * The items of a mode, each with a reference, as they were when the pass began; fds[0] is the loop's own, the last the main
- * queue's.
+ * queue's. A few have room here.
  */
 struct pass {
         struct item **items;
         struct pollfd *fds;
+        struct item *few[FEW];
+        struct pollfd few_fds[FEW + 2];
         size_t count;
         struct pollfd *main;            /* the main queue's, behind the items' */
         uint64_t first;                 /* when the first timer is due */
@@ -523,8 +527,22 @@ static void pass_end(struct pass *pass)
 {
         for (size_t i = 0; i < pass->count; i++)
                 OSObject_release(pass->items[i]);
-        free(pass->items);
-        free(pass->fds);
+        if (pass->items != pass->few) {
+                free(pass->items);
+                free(pass->fds);
+        }
+}
+
+/* Room for so many. */
+static bool pass_make(struct pass *pass, size_t most)
+{
+        bool few = most <= FEW;
+
+        pass->count = 0;
+        pass->first = NEVER;
+        pass->items = few ? pass->few : malloc(most * sizeof(*pass->items));
+        pass->fds = few ? pass->few_fds : malloc((most + 2) * sizeof(*pass->fds));
+        return pass->items && pass->fds;
 }
 
 static bool membership_runs(const struct membership *membership, CFStringRef mode)
@@ -563,20 +581,20 @@ static bool pass_begin(CFRunLoopRef loop, CFStringRef mode, struct pass *pass)
 {
         struct membership *membership;
         size_t most = 0;
+        bool made;
 
         pthread_mutex_lock(&amb_run_loop_lock);
         amb_list_for(membership, &loop->memberships, link)
                 most++;
-        pass->items = calloc(most + 1, sizeof(*pass->items));
-        pass->fds = calloc(most + 2, sizeof(*pass->fds));
-        if (pass->items && pass->fds) {
+        made = pass_make(pass, most);
+        if (made) {
                 pass->fds[0] = (struct pollfd){ loop->wake, POLLIN, 0 };
                 amb_list_for(membership, &loop->memberships, link)
                         if (membership_runs(membership, mode))
                                 pass_take(pass, membership->item);
         }
         pthread_mutex_unlock(&amb_run_loop_lock);
-        if (!pass->items || !pass->fds)
+        if (!made)
                 return false;
         pass->main = &pass->fds[pass->count + 1];
         *pass->main = (struct pollfd){ mode_is_common(mode) ? amb_dispatch_main_fd() : -1, POLLIN, 0 };
@@ -631,7 +649,7 @@ static bool pass_call(CFRunLoopRef loop, struct pass *pass)
 static CFRunLoopRunResult loop_run(CFRunLoopRef loop, CFStringRef mode, uint64_t deadline, bool until_handled)
 {
         for (;;) {
-                AMB_CLEANUP(pass_end) struct pass pass = { .first = NEVER };
+                AMB_UNINITIALIZED AMB_CLEANUP(pass_end) struct pass pass;
                 bool handled;
 
                 if (!pass_begin(loop, mode, &pass))

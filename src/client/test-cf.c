@@ -339,6 +339,39 @@ START_TEST(test_sources)
 }
 END_TEST
 
+static void count_one(void *info)
+{
+        ++*(int *)info;
+}
+
+/* As many as a loop may hold, each by itself. */
+START_TEST(test_many_sources)
+{
+        enum { MANY = 20 };
+        CFRunLoopSourceRef sources[MANY];
+        CFRunLoopRef loop = CFRunLoopGetCurrent();
+        int counts[MANY] = { 0 };
+
+        for (int i = 0; i < MANY; i++) {
+                CFRunLoopSourceContext context = { .perform = count_one, .info = &counts[i] };
+
+                sources[i] = CFRunLoopSourceCreate(NULL, 0, &context);
+                CFRunLoopAddSource(loop, sources[i], kCFRunLoopDefaultMode);
+                for (int j = 0; j <= i; j++)
+                        CFRunLoopSourceSignal(sources[j]);
+                ck_assert_int_eq(CFRunLoopRunInMode(kCFRunLoopDefaultMode, 10, true), kCFRunLoopRunHandledSource);
+                for (int j = 0; j <= i; j++)
+                        ck_assert_int_eq(counts[j], i - j + 1);
+        }
+        for (int i = 0; i < MANY; i++) {
+                ck_assert_int_eq(CFGetRetainCount(sources[i]), 2);
+                CFRunLoopSourceInvalidate(sources[i]);
+                ck_assert_int_eq(CFGetRetainCount(sources[i]), 1);
+                CFRelease(sources[i]);
+        }
+}
+END_TEST
+
 static void *thread_loop(void *source)
 {
         CFRunLoopAddSource(CFRunLoopGetCurrent(), source, kCFRunLoopDefaultMode);
@@ -362,5 +395,5 @@ END_TEST
 int main(void)
 {
         return run_suite("client-cf", test_strings, test_constants_are_strings, test_constants_in_containers, test_constants_elsewhere,
-                         test_numbers, test_containers, test_timers, test_sources, test_thread_end);
+                         test_numbers, test_containers, test_timers, test_sources, test_many_sources, test_thread_end);
 }

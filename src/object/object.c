@@ -137,26 +137,45 @@ void OSObject_retain(const void *object)
                 object_stick(references, before);
 }
 
-void OSObject_release(const void *object)
+/* That was not one of many references. */
+AMB_APART static void release_unusual(const void *object, uint32_t before)
 {
-        if (!object)
-                return;
         uint32_t *references = object_references(object);
-        if (__atomic_load_n(references, __ATOMIC_RELAXED) == AMB_REFERENCES_STUCK)
-                return;
-        amb_race_before(object);
-        /* Release: what this thread did to the object; acquire: what the others did, before free takes it apart. */
-        uint32_t before = __atomic_fetch_sub(references, 1, __ATOMIC_ACQ_REL);
         if (before >= AMB_REFERENCES_FULL) {
                 object_stick(references, before);
         } else if (before == 1) {
                 amb_race_after(object);
                 __atomic_store_n(references, AMB_REFERENCES_DYING, __ATOMIC_RELAXED);
                 amb_invoke(object, OSObject, free);
-        } else if (before == 0) {
+        } else {
                 amb_log(AMB_LOG_ERROR, "an object was released more often than it was retained");
                 abort();
         }
+}
+
+static inline void release(const void *object)
+{
+        /* Release: what this thread did to the object; acquire: what the others did, before free takes it apart. */
+        uint32_t before = __atomic_fetch_sub(object_references(object), 1, __ATOMIC_ACQ_REL);
+        if (before - 2 >= AMB_REFERENCES_FULL - 2)      /* 0, 1, or more than can be counted */
+                release_unusual(object, before);
+}
+
+AMB_COLD static void release_watched(const void *object)
+{
+        amb_race_before(object);
+        release(object);
+}
+
+/* What is unusual is called last, so that nothing has to be saved for it. */
+void OSObject_release(const void *object)
+{
+        if (!object || __atomic_load_n(object_references(object), __ATOMIC_RELAXED) == AMB_REFERENCES_STUCK)
+                return;
+        if (amb_unlikely(amb_race_watched()))
+                release_watched(object);
+        else
+                release(object);
 }
 
 bool amb_object_retain_alive(const void *object)
