@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* benchcxx: kBenchScalar, kBenchStruct and kBenchMade of ../driver/bench-driver.h. */
+/* benchcxx: kBenchScalar to kBenchStream and kBenchMemory of ../driver/bench-driver.h. */
 #include <DriverKit/DriverKit.h>
 #include <DriverKit/IOLib.h>
 #include <DriverKit/IOUserServer.h>
@@ -9,6 +9,7 @@
 
 struct BenchCxxUserClient_IVars {
     uint64_t calls;
+    IOBufferMemoryDescriptor * memory;
 };
 
 kern_return_t IMPL(benchcxx, Start)
@@ -38,6 +39,9 @@ bool BenchCxxUserClient::init()
 
 void BenchCxxUserClient::free()
 {
+    if (ivars != nullptr) {
+        OSSafeReleaseNULL(ivars->memory);
+    }
     IOSafeDeleteNULL(ivars, BenchCxxUserClient_IVars, 1);
     super::free();
 }
@@ -49,12 +53,29 @@ kern_return_t BenchCxxUserClient::ExternalMethod(uint64_t selector, IOUserClient
         /* kBenchScalar */ { &BenchCxxUserClient::StaticScalar, 0, 2, 0, 2, 0 },
         /* kBenchStruct */ { &BenchCxxUserClient::StaticStruct, 0, 0, kBenchPage, 0, kBenchPage },
         /* kBenchMade */ { &BenchCxxUserClient::StaticMade, 0, 0, kBenchPage, 0, kBenchPage },
+        /* kBenchStream */ { &BenchCxxUserClient::StaticStream, 1, 1, 0, 0, 0 },
     };
     if (selector < sizeof(table) / sizeof(table[0])) {
         dispatch = &table[selector];
         target = this;
     }
     return super::ExternalMethod(selector, arguments, dispatch, target, reference);
+}
+
+kern_return_t IMPL(BenchCxxUserClient, CopyClientMemoryForType)
+{
+    kern_return_t ret = kIOReturnSuccess;
+    if (type != kBenchMemory) {
+        return kIOReturnUnsupported;
+    }
+    if (ivars->memory == nullptr) {
+        ret = IOBufferMemoryDescriptor::Create(kIOMemoryDirectionInOut, kBenchPage, 0, &ivars->memory);
+    }
+    if (ret == kIOReturnSuccess) {
+        ivars->memory->retain();
+        *memory = ivars->memory;
+    }
+    return ret;
 }
 
 kern_return_t BenchCxxUserClient::StaticScalar(OSObject * target, void * reference, IOUserClientMethodArguments * arguments)
@@ -85,4 +106,18 @@ kern_return_t BenchCxxUserClient::StaticMade(OSObject * target, void * reference
 {
     arguments->structureOutput = OSData::withBytes(arguments->structureInput->getBytesNoCopy(), kBenchPage);
     return arguments->structureOutput ? kIOReturnSuccess : kIOReturnNoMemory;
+}
+
+kern_return_t BenchCxxUserClient::StaticStream(OSObject * target, void * reference, IOUserClientMethodArguments * arguments)
+{
+    BenchCxxUserClient * self = OSDynamicCast(BenchCxxUserClient, target);
+    return self != nullptr ? self->Stream(arguments) : kIOReturnError;
+}
+
+kern_return_t BenchCxxUserClient::Stream(IOUserClientMethodArguments * arguments)
+{
+    for (uint64_t i = 0; i < arguments->scalarInput[0]; i++) {
+        AsyncCompletion(arguments->completion, kIOReturnSuccess, &i, 1);
+    }
+    return kIOReturnSuccess;
 }

@@ -10,6 +10,7 @@ enum {
 };
 
 enum { kBenchPage = 4096 };
+enum { kBenchMemory };          /* the type of the one memory that a user client has: a page */
 
 enum {
         kBenchScalar,           /* 2 scalars in; the same, exchanged, out */

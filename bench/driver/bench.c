@@ -12,6 +12,7 @@ typedef struct BenchUserClient {
         IOUserClient client;
         uint32_t type;
         IODispatchQueue *queue;         /* kBenchQueue alone */
+        IOBufferMemoryDescriptor *memory;       /* default queue; made when first asked for */
 } BenchUserClient;
 
 /* --- selectors --- */
@@ -141,13 +142,31 @@ static kern_return_t bench_client_start(IOService *service, IOService *provider)
 static void bench_client_free(OSObject *object)
 {
         OSSafeReleaseNULL(((BenchUserClient *)object)->queue);
+        OSSafeReleaseNULL(((BenchUserClient *)object)->memory);
         IOUserClient_free(object);
+}
+
+static kern_return_t bench_client_memory(IOUserClient *client, uint64_t type, uint64_t *options, IOMemoryDescriptor **memory)
+{
+        BenchUserClient *self = (BenchUserClient *)client;
+        kern_return_t code = kIOReturnSuccess;
+
+        if (type != kBenchMemory)
+                return kIOReturnUnsupported;
+        if (!self->memory)
+                code = IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, kBenchPage, 0, &self->memory);
+        if (code != kIOReturnSuccess)
+                return code;
+        OSObject_retain(self->memory);
+        *memory = &self->memory->descriptor;
+        return kIOReturnSuccess;
 }
 
 static const struct amb_method bench_client_methods[] = {
         AMB_OVERRIDE(OSObject, free, bench_client_free),
         AMB_OVERRIDE(IOService, Start, bench_client_start),
         AMB_OVERRIDE(IOUserClient, ExternalMethod, bench_external_method),
+        AMB_OVERRIDE(IOUserClient, CopyClientMemoryForType, bench_client_memory),
         AMB_METHODS_END,
 };
 OSDefineMetaClass(BenchUserClient, IOUserClient, bench_client_methods);
