@@ -180,12 +180,12 @@ chmod +x "$work/files/driver-dies"
 try 0 'completions, the driver dies' "${with_sensors[@]}" "$work/files/driver-dies" && out_has '^status 1$' 'completions, the driver dies'
 err_has 'sensors was terminated: no more completions' 'completions, the driver dies'
 mkfifo "$work/fifo"
-start_sleeper() { # run a program that says when it is there and then waits
-        "${with_sensors[@]}" sh -c 'echo $$ >"$0"; exec sleep 1000' "$work/fifo" >"$work/out" 2>"$work/err" </dev/null &
+start_sleeper() { # run a program that says when it is there and then waits; with the signals that it may have been started without
+        env --default-signal=HUP,INT "${with_sensors[@]}" sh -c 'echo $$ >"$0"; exec sleep 1000' "$work/fifo" >"$work/out" 2>"$work/err" </dev/null &
         sleeper=$!
         read -r program <"$work/fifo"
 }
-for signal in TERM HUP; do       # not INT: what a shell starts in the background ignores it
+for signal in TERM HUP INT; do
         start_sleeper
         kill -$signal $sleeper
         wait $sleeper
