@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 
 #include "base/paths.h"
+#include "dext/dext.h"
+#include "dext/text.h"
 
 static const char help[] =
         "ambidext new [--lang c|c++] NAME\n"
@@ -194,6 +196,21 @@ static int write_project(const char *name, const char *language)
         return status;
 }
 
+/* Where pkg-config does not look by itself, the command says where we are. */
+static void say_next(const char *name, const char *language)
+{
+        AMB_FREE char *self = amb_program_path("ambidext");
+        const char *directory = self ? dext_pc_directory(self) : NULL;
+        const char *path = getenv("PKG_CONFIG_PATH"), *where = "";
+        AMB_FREE char *padded = amb_format(":%s:", path ? path : ""), *wanted = amb_format(":%s:", directory ? directory : "");
+
+        if (directory && padded && wanted && !strstr(padded, wanted))
+                where = dext_format("PKG_CONFIG_PATH=%s ", dext_shell_quote(directory));
+        printf("%s: a driver in %s, an application, and tests. Next:\n"
+               "    cd %s && %smeson setup build && meson test -C build\n",
+               name, strcmp(language, "c") == 0 ? "C" : "C++", name, where);
+}
+
 static int new_main(int argc, char **argv)
 {
         static const struct option options[] = { { "lang", required_argument, NULL, 'l' }, { 0 } };
@@ -214,9 +231,7 @@ static int new_main(int argc, char **argv)
                 return cli_say_usage(&cli_new, "NAME becomes the name of a class: '%s' %s", argv[optind], fault);
         if (write_project(argv[optind], language) != CLI_OK)
                 return CLI_FAILURE;
-        printf("%s: a driver in %s, an application, and tests. Next:\n"
-               "    cd %s && meson setup build && meson test -C build\n",
-               argv[optind], strcmp(language, "c") == 0 ? "C" : "C++", argv[optind]);
+        say_next(argv[optind], language);
         return CLI_OK;
 }
 

@@ -78,6 +78,8 @@ struct dext_tools {
         const char *harness;            /* the folder of what a fuzzer is made of besides; may be NULL */
         const char *sanitizer;          /* dext_tools_sanitizer()'s, where one is wanted */
 };
+/* Where the pkg-config files are of the Ambidext whose `ambidext` is `self`; NULL where pkg-config looks by itself. */
+const char *dext_pc_directory(const char *self);
 int dext_tools_find(struct dext_tools *tools, const char *self, struct dext_report *report);
 /* What a program says; NULL: it failed. Looked for in PATH unless it is a path. */
 const char *dext_tools_output(const char *const *arguments);

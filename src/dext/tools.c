@@ -131,6 +131,21 @@ static int find_pc(struct pc *pc, const char *self, const char *name)
         return built ? pc_read(pc, dext_format("%s/meson-uninstalled/%s-uninstalled.pc", built, name), NULL) : -ENOENT;
 }
 
+const char *dext_pc_directory(const char *self)
+{
+        static const char *const folders[] = { DEXT_LIBDIR, "lib", "lib64" };
+        const char *prefix = cut_end(self, "/bin/ambidext"), *built = cut_end(self, "/src/cli/ambidext");
+
+        if (built)
+                return dext_format("%s/meson-uninstalled", built);
+        if (!prefix || strcmp(prefix, "/usr") == 0 || strcmp(prefix, "/usr/local") == 0)
+                return NULL;
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(folders); i++)
+                if (dext_is_file(dext_format("%s/%s/pkgconfig/ambidext.pc", prefix, folders[i])))
+                        return dext_format("%s/%s/pkgconfig", prefix, folders[i]);
+        return NULL;
+}
+
 static void find_headers(struct dext_tools *tools, const struct pc *pc)
 {
         struct dext_list words = { 0 };

@@ -37,6 +37,9 @@ if [ $# = 0 ]; then
                 rm -r expected NAME
         done
         try 0 'the default language' "$ambidext" new Plain && [ -f Plain/Plain/Plain.iig ] || fail 'the default is not C++'
+        has '^    cd Plain && meson setup build ' 'what to do next'
+        rm -r Plain && try 0 'nothing says where we are' env -u PKG_CONFIG_PATH "$ambidext" new Plain
+        has "^    cd Plain && PKG_CONFIG_PATH=$build/meson-uninstalled meson setup build " 'what to do next, where pkg-config does not find us'
         ! grep -rq NAME Plain || fail "a NAME has stayed: $(grep -rl NAME Plain)"
         try 1 'a directory that is there' "$ambidext" new --lang c Plain && has 'Plain is there already' 'a directory that is there'
         [ ! -e Plain/Plain/Plain.c ] || fail 'something was written into a directory that is there'

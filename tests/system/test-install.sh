@@ -113,7 +113,8 @@ library=${prefix%/pkgconfig}
 export PKG_CONFIG_PATH="$prefix" PKG_CONFIG_SYSROOT_DIR="$work/root" LD_LIBRARY_PATH="$library"
 program=$(find "$work/root" -name ambidext -type f -perm -u+x | head -n 1)
 try installed "$program"
-(cd "$work" && "$program" new Fresh >/dev/null && [ -f Fresh/Fresh/Fresh.iig ]) || fail "installed: ambidext new"
+(cd "$work" && env -u PKG_CONFIG_PATH "$program" new Fresh >said && [ -f Fresh/Fresh/Fresh.iig ]) || fail "installed: ambidext new"
+grep -q "PKG_CONFIG_PATH=$prefix " "$work/said" || fail "installed: ambidext new does not say where its pkg-config files are"
 [ -f "$(dirname "$program")/../share/ambidext/fuzz/harness.c" ] || fail "installed: no harness for ambidext build --fuzz"
 
 unset PKG_CONFIG_SYSROOT_DIR
