@@ -258,6 +258,7 @@ static int call_on(struct cli_request *request, CFTypeRef methods, io_service_t 
         size_t size = request->out_size;
         uint32_t count = request->out_count;
         kern_return_t code;
+        cli_patience_begin("the driver of %s has not answered method %u", request->service, request->selector);
         if (completions)
                 code = IOConnectCallAsyncMethod(connection, request->selector, cli_completions_port(completions),
                                                 reference, kIOAsyncCalloutCount, request->scalars, request->scalar_count,
@@ -267,6 +268,7 @@ static int call_on(struct cli_request *request, CFTypeRef methods, io_service_t 
                 code = IOConnectCallMethod(connection, request->selector, request->scalars, request->scalar_count,
                                            request->structure, request->structure_size, request->out_scalars, &count,
                                            request->out_structure, &size);
+        cli_patience_end();
         if (code != kIOReturnSuccess)
                 status = say_call_failed(request, methods, code);
         else {
@@ -289,7 +291,9 @@ static int open_and_call(struct cli_request *request, io_service_t service)
                 status = cli_methods_print(request, methods);
         else if ((status = complete(request, methods)) == CLI_OK) {
                 io_connect_t connection = IO_OBJECT_NULL;
+                cli_patience_begin("the driver of %s has not answered that it be opened", request->service);
                 kern_return_t code = IOServiceOpen(service, mach_task_self(), request->type, &connection);
+                cli_patience_end();
                 if (code != kIOReturnSuccess)
                         status = say_open_failed(request, code);
                 else {

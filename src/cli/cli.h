@@ -46,6 +46,15 @@ int cli_say_code(bool json, kern_return_t code, const char *remedy, const char *
 /* getopt_long met something it does not know: returns CLI_USAGE after saying so. '?' and ':' are handled alike. */
 int cli_say_option(const struct cli_verb *verb, char **argv, int option);
 
+/* --- waiting (patience.c) --- */
+
+/*
+ * From begin to end we wait for a driver: "ambidext: note: TEXT for 5 seconds now..." on standard error, if it takes that long.
+ * TEXT says who has not done what. Uses SIGALRM; one at a time; main thread.
+ */
+void cli_patience_begin(const char *format, ...) AMB_PRINTF(1, 2);
+void cli_patience_end(void);
+
 /* --- values (value.c) --- */
 
 /* A property value as JSON: data as {"data": "hex"}. No newline at the end. */

@@ -333,6 +333,32 @@ static int load_bundle(struct cli_private *private, size_t i)
         return CLI_OK;
 }
 
+/* Whether any entry is of this bundle. One whose Start has failed is in the tree no more. */
+static bool is_started(CFArrayRef entries, const char *bundle_id)
+{
+        for (CFIndex i = 0; i < CFArrayGetCount(entries); i++) {
+                CFDictionaryRef entry = CFArrayGetValueAtIndex(entries, i);
+                CFTypeRef properties = cli_get_value(entry, "properties");
+                if (properties && CFGetTypeID(properties) == CFDictionaryGetTypeID() &&
+                    strcmp(cli_get_string(properties, "CFBundleIdentifier", ""), bundle_id) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int say_no_service(CFArrayRef entries, const char *path, const char *id, bool late)
+{
+        if (late)
+                return cli_say_failure(false, "%s (%s) has registered no service within %d seconds, and its driver is still busy: does "
+                                       "it wait for something in Start, or before?", path, id, QUIET_MS / 1000);
+        if (is_started(entries, id))
+                return cli_say_failure(false, "%s (%s) runs, but has registered no service, so no application can find it: its Start "
+                                       "must call RegisterService", path, id);
+        return cli_say_failure(false, "%s (%s) has registered no service; the lines above say why. If no host was launched for it, "
+                               "nothing that is there matches its personalities: see IOProviderClass and the other matching keys in "
+                               "its Info.plist", path, id);
+}
+
 /* late: they have had their time and are not done; what has no service yet is what we waited for. */
 static int check_services(struct cli_private *private, bool late)
 {
@@ -345,11 +371,7 @@ static int check_services(struct cli_private *private, bool late)
                 const char *path = private->options.bundles[i], *id = private->bundle_ids[i];
                 if (!id || cli_bundle_has_service(entries, id))
                         continue;
-                status = late ? cli_say_failure(false, "%s (%s) has registered no service within %d seconds, and its driver is still "
-                                                "busy: does it wait for something in Start, or before?", path, id, QUIET_MS / 1000)
-                              : cli_say_failure(false, "%s (%s) has registered no service; the lines above say why. If no host was "
-                                                "launched for it, nothing that is there matches its personalities: see "
-                                                "IOProviderClass and the other matching keys in its Info.plist", path, id);
+                status = say_no_service(entries, path, id, late);
         }
         CFRelease(entries);
         return status;

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include <mach/mach_error.h>
+
 #include "control/bus.h"
 #include "control/protocol.h"
 #include "control/value.h"
@@ -27,9 +29,8 @@ static void loaded(struct amb_daemon *daemon, uint64_t host, uint64_t subject, I
                 return;
         if (reply && sd_bus_message_read(reply, "s", &message) <= 0)
                 message = NULL;
-        amb_log(AMB_LOG_ERROR, "DK: %s: host %d could not load %s (0x%08x)%s%s", loading->bundle_id, loading->pid,
-                loading->path,
-                (unsigned)code, message && *message ? ": " : "", message ? message : "");
+        amb_log(AMB_LOG_ERROR, "DK: %s: host %d could not load %s: %s (0x%08x)%s%s", loading->bundle_id, loading->pid,
+                loading->path, mach_error_string(code), (unsigned)code, message && *message ? ": " : "", message ? message : "");
 }
 
 static void load_module(struct amb_daemon *daemon, const struct amb_action *action)

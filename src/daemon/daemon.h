@@ -141,6 +141,7 @@ struct amb_process {
         int pidfd;
         bool child;                             /* ours to wait for */
         bool embedded;                          /* a program that hosts its driver itself: never killed */
+        bool given_up;                          /* said, and killed */
         struct amb_peer *peer;                  /* NULL: cut off */
         sd_event_source *pidfd_source, *timer;
         char *sanitizer;                        /* preloaded; NULL: none */
@@ -223,6 +224,7 @@ int amb_process_embed(struct amb_peer *peer, const struct amb_action *action);
 void amb_process_exit(struct amb_process *host, const char *reason);  /* asks, then kills */
 void amb_process_cut_off(struct amb_process *host);                   /* its bus has gone: it has the grace time to end */
 void amb_process_kill(struct amb_process *host);
+void amb_process_give_up(struct amb_process *host);             /* after its time to end: says so, once, and kills it */
 struct amb_process *amb_process_free(struct amb_process *host);
 /* A Host1 call; the answer, unless the host dies first, goes to `answer` with a code and, on a D-Bus reply, the message. */
 typedef void (*amb_process_answer_t)(struct amb_daemon *daemon, uint64_t host, uint64_t subject, IOReturn code,

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include <mach/mach_error.h>
+
 #include "daemon/daemon.h"
 #include "object/plist.h"
 
@@ -192,9 +194,9 @@ static OSDictionary *read_declared(const char *path)
         if (r == 0 && OSDynamicCast(OSDictionary, plist))
                 return (OSDictionary *)amb_steal(plist);
         if (r == 0)
-                amb_log(AMB_LOG_WARNING, "%s: its outermost value must be a dictionary", path);
+                amb_log(AMB_LOG_WARNING, "%s grants nothing: its outermost value must be a dictionary", path);
         else if (r != -ENOENT)
-                amb_log(AMB_LOG_WARNING, "%s: %s", path, why ? why : strerror(r < 0 ? -r : EINVAL));
+                amb_log(AMB_LOG_WARNING, "%s grants nothing: %s", path, why ? why : strerror(r < 0 ? -r : EINVAL));
         return NULL;
 }
 
@@ -292,7 +294,8 @@ void amb_grants_log_failure(struct amb_peer *peer, uint64_t entry, IOReturn code
         if (peer->account && !amb_account_may_log(peer->account))
                 return;
         amb_daemon_entry_name(peer->daemon, entry, name);
-        amb_log(refused ? AMB_LOG_WARNING : AMB_LOG_NOTICE, "DK: %s: process %d (%s) of user %u %s %s: %s (0x%08x)",
+        amb_log(refused ? AMB_LOG_WARNING : AMB_LOG_NOTICE, "DK: %s: process %d (%s) of user %u %s %s: %s (0x%08x)%s%s",
                 refused ? "refused" : "open failed", peer->pid, executable ? executable : "executable unknown", peer->uid,
-                refused ? "may not open" : "has not opened", name, why ? why : "the driver's own answer", (unsigned)code);
+                refused ? "may not open" : "has not opened", name, mach_error_string(code), (unsigned)code, why ? ": " : "",
+                why ? why : ", which the driver's NewUserClient or its user client's Start returned");
 }

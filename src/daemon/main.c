@@ -171,10 +171,8 @@ static int on_end_timer(sd_event_source *source, uint64_t usec, void *userdata)
         struct amb_daemon *daemon = userdata;
         struct amb_process *host;
 
-        amb_list_for(host, &daemon->hosts, link) {
-                amb_log(AMB_LOG_WARNING, "DK: %s: host %d does not end, killing it", host->bundle_id, host->pid);
-                amb_process_kill(host);
-        }
+        amb_list_for(host, &daemon->hosts, link)
+                amb_process_give_up(host);
         return 0;
 }
 

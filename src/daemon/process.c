@@ -142,12 +142,18 @@ static struct amb_process *host_new(struct amb_daemon *daemon, uint64_t tag, con
         return amb_steal(host);
 }
 
+void amb_process_give_up(struct amb_process *host)
+{
+        if (!host->given_up)
+                amb_log(AMB_LOG_WARNING, "DK: %s: host %d does not end within %d s, killing it: does one of the driver's methods not "
+                        "return?", host->bundle_id, host->pid, AMB_GRACE_SECONDS);
+        host->given_up = true;
+        amb_process_kill(host);
+}
+
 static int on_timer_kill(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        struct amb_process *host = userdata;
-
-        amb_log(AMB_LOG_WARNING, "DK: %s: host %d does not end, killing it", host->bundle_id, host->pid);
-        amb_process_kill(host);
+        amb_process_give_up(userdata);
         return 0;
 }
 
@@ -190,6 +196,11 @@ void amb_process_exit(struct amb_process *host, const char *reason)
                 kill_later(host);
 }
 
+static bool is_fault(int signal)
+{
+        return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE;
+}
+
 /* How it ended, for people; true: not by exit(0). What is not our child leaves no status to us. */
 static bool host_end(const struct amb_process *host, char *text, size_t size)
 {
@@ -202,7 +213,9 @@ static bool host_end(const struct amb_process *host, char *text, size_t size)
         if (info.si_code == CLD_EXITED)
                 snprintf(text, size, "exited with status %d", info.si_status);
         else
-                snprintf(text, size, "was ended by signal %d (%s)", info.si_status, strsignal(info.si_status));
+                snprintf(text, size, "was ended by signal %d (%s)%s", info.si_status, strsignal(info.si_status),
+                         is_fault(info.si_status) ? ": built with `ambidext build --sanitize=address,undefined`, the driver says where"
+                                                  : "");
         return info.si_code != CLD_EXITED || info.si_status != 0;
 }
 
@@ -258,7 +271,7 @@ static void host_gone(struct amb_process *host, const char *end, bool crashed)
 static int on_host_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
         struct amb_process *host = userdata;
-        char end[96];
+        char end[256];
         bool crashed = host_end(host, end, sizeof(end));
 
         host_gone(host, end, crashed);

@@ -7,6 +7,7 @@
 
 #include <DriverKit/IOKitKeys.h>
 #include <DriverKit/IOUserClient.h>
+#include <mach/mach_error.h>
 
 #include "control/bus.h"
 #include "control/protocol.h"
@@ -108,7 +109,8 @@ static int on_adopted(sd_bus_message *reply, void *userdata, sd_bus_error *error
                 return 0;
         }
         if (code != kIOReturnSuccess) {
-                amb_log(AMB_LOG_ERROR, "the registry does not take host %s over (0x%08x): ending", server->name, (unsigned int)code);
+                amb_log(AMB_LOG_ERROR, "the registry does not take host %s over: %s (0x%08x): ending", server->name, mach_error_string(code),
+                        (unsigned int)code);
                 amb_server_end(server, EXIT_FAILURE);
                 return 0;
         }

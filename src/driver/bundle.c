@@ -94,6 +94,21 @@ static int sealed_copy(const char *path, int *ret_fd)
         return 0;
 }
 
+/* What to do about what the dynamic linker says. */
+static const char *load_remedy(const char *why)
+{
+        /* Every sanitizer's functions begin so. */
+        if (strstr(why, "undefined symbol: __asan_") || strstr(why, "undefined symbol: __tsan_") ||
+            strstr(why, "undefined symbol: __ubsan_") || strstr(why, "undefined symbol: __msan_"))
+                return "; it was built with a sanitizer whose run-time library is not in this process: `ambidext build "
+                       "--sanitize=...` names it in Info.plist as AmbidextSanitizerRuntime";
+        if (strstr(why, "undefined symbol: ") || strstr(why, "libambidext"))
+                return "; it was built for another version of Ambidext, or without one of its sources: build it again";
+        if (strstr(why, "cannot open shared object file"))
+                return "; the driver was linked with that library: install it, or put it where ld.so(8) looks";
+        return "";
+}
+
 static void *load_file(const char *path, char **ret_message)
 {
         void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -101,12 +116,7 @@ static void *load_file(const char *path, char **ret_message)
         if (handle)
                 return handle;
         const char *why = dlerror();
-        /* Every sanitizer's functions begin so. */
-        bool sanitized = strstr(why, "undefined symbol: __asan_") || strstr(why, "undefined symbol: __tsan_") ||
-                         strstr(why, "undefined symbol: __ubsan_") || strstr(why, "undefined symbol: __msan_");
-        *ret_message = amb_format("cannot load the driver: %s%s", why, !sanitized ? "" :
-                                  "; it was built with a sanitizer whose run-time library is not in this process: `ambidext build "
-                                  "--sanitize=...` names it in Info.plist as AmbidextSanitizerRuntime");
+        *ret_message = amb_format("cannot load the driver: %s%s", why, load_remedy(why));
         return NULL;
 }
 
@@ -214,9 +224,9 @@ const OSMetaClass *amb_bundle_class(const char *name, char **ret_message)
         else if (!path)
                 *ret_message = amb_format("class %s cannot be started: its bundle is not loaded, or could not be", name);
         else
-                *ret_message = amb_format("%s has no symbol %s: write OSDefineMetaClass(%s, its superclass, its method table) in the driver, "
-                                          "or correct IOUserClass in its Info.plist",
-                                          path, symbol, name);
+                *ret_message = amb_format("%s has no class %s (no symbol %s): correct IOUserClass in its Info.plist, or write the class: an "
+                                          "interface %s.iig in C++, OSDefineMetaClass(%s, its superclass, its method table) in C",
+                                          path, name, symbol, name, name);
         return NULL;
 }
 

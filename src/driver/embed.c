@@ -14,6 +14,7 @@
 #include <ambidext/embed.h>
 #include <DriverKit/IOKitKeys.h>
 #include <DriverKit/OSCollections.h>
+#include <mach/mach_error.h>
 
 #include "base/base.h"
 #include "base/thread.h"
@@ -176,7 +177,8 @@ static kern_return_t start(OSDictionary *personality, IOService **ret_service, c
         if (code == kIOReturnSuccess) {
                 code = amb_opening_start(service, provider);
                 if (code != kIOReturnSuccess)
-                        *ret_message = amb_format("Start of %s returned 0x%08x", user_class, (unsigned int)code);
+                        *ret_message = amb_format("Start of %s returned %s (0x%08x)", user_class, mach_error_string(code),
+                                                  (unsigned int)code);
         }
         OSObject_release(provider);
         if (code == kIOReturnSuccess)

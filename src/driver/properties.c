@@ -8,6 +8,7 @@
  */
 #include <DriverKit/IOKitKeys.h>
 #include <DriverKit/IOUserClient.h>
+#include <mach/mach_error.h>
 
 #include "base/return.h"
 #include "driver/bundle.h"
@@ -267,7 +268,8 @@ static void start_child(void *context)
         pthread_mutex_unlock(&child->ivars->lock);
         code = provider ? amb_service_start(child, provider) : kIOReturnOffline;
         if (code != kIOReturnSuccess) {
-                amb_log(AMB_LOG_WARNING, "%s: Start returned 0x%08x", OSObject_GetClassName(child), (unsigned int)code);
+                amb_log(AMB_LOG_WARNING, "%s: Start returned %s (0x%08x): it is terminated", OSObject_GetClassName(child),
+                        mach_error_string(code), (unsigned int)code);
                 amb_uplink_terminate(amb_service_entry(child));
         }
         OSObject_release(provider);
@@ -317,10 +319,27 @@ static kern_return_t attach_client(IOService *self, IOService *object, OSDiction
                        kIOReturnSuccess;
 }
 
+/* What the dictionary asks for. NULL: there is none under that key. A developer's mistakes, so they are said in words. */
+static kern_return_t read_kind(const OSDictionary *dictionary, const char *key, bool *ret_client)
+{
+        const char *class_name = dictionary ? OSDictionaryGetStringValue(dictionary, kIOClassKey) : NULL;
+
+        *ret_client = class_name && strcmp(class_name, "IOUserUserClient") == 0;
+        if (!class_name) {
+                amb_log(AMB_LOG_ERROR, "Create: the service's personality in Info.plist has no %s%s", dictionary ? "string " kIOClassKey
+                        " in its dictionary " : "dictionary ", key ? key : "(a key that is NULL)");
+                return kIOReturnBadArgument;
+        }
+        if (*ret_client || strcmp(class_name, "IOUserService") == 0 || strcmp(class_name, "AppleUserHIDDevice") == 0)
+                return kIOReturnSuccess;
+        amb_log(AMB_LOG_ERROR, "Create: the dictionary %s in Info.plist has the " kIOClassKey " \"%s\"; expected IOUserUserClient, "
+                "IOUserService or AppleUserHIDDevice", key, class_name);
+        return kIOReturnUnsupported;
+}
+
 AMB_EXPORT kern_return_t IOService_Create(IOService *self, IOService *provider, const char *propertiesKey, IOService **result)
 {
         OSDictionary *own, *dictionary, *properties = NULL;
-        const char *class_name = NULL;
         IOService *object = NULL;
         kern_return_t code;
         bool client, active;
@@ -332,13 +351,8 @@ AMB_EXPORT kern_return_t IOService_Create(IOService *self, IOService *provider, 
                 return kIOReturnUnsupported;
         own = amb_service_copy_personality(self);
         dictionary = own && propertiesKey ? OSDictionaryGetDictionaryValue(own, propertiesKey) : NULL;
-        class_name = dictionary ? OSDictionaryGetStringValue(dictionary, kIOClassKey) : NULL;
-        client = class_name && strcmp(class_name, "IOUserUserClient") == 0;
-        if (!class_name)
-                code = kIOReturnBadArgument;
-        else if (!client && strcmp(class_name, "IOUserService") != 0 && strcmp(class_name, "AppleUserHIDDevice") != 0)
-                code = kIOReturnUnsupported;
-        else
+        code = read_kind(dictionary, propertiesKey, &client);
+        if (code == kIOReturnSuccess)
                 code = make_object(dictionary, client ? OSTypeID(IOUserClient) : OSTypeID(IOService), &object);
         if (code == kIOReturnSuccess) {
                 properties = object_properties(dictionary, own);

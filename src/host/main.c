@@ -7,6 +7,7 @@
 
 #include <DriverKit/IOUserServer.h>
 #include <ambidext/hid.h>
+#include <mach/mach_error.h>
 
 #include "base/base.h"
 #include "base/sanitizer.h"
@@ -67,7 +68,7 @@ static int serve(const char *name, const char *bundle_id, uint64_t tag)
         if (code == kIOReturnSuccess)
                 code = IOUserServer_RegisterService(server);
         if (code != kIOReturnSuccess) {
-                amb_log(AMB_LOG_ERROR, "%s: the registry does not take this host: 0x%08x", name, (unsigned int)code);
+                amb_log(AMB_LOG_ERROR, "%s: the registry does not take this host: %s (0x%08x)", name, mach_error_string(code), (unsigned int)code);
                 return EXIT_FAILURE;
         }
         return amb_server_wait(server);

@@ -191,11 +191,16 @@ static int skip_attributes(struct gate *g)
         }
 }
 
+static int refuse_end(struct gate *g)
+{
+        return refuse(g, AMB_PLIST_MALFORMED, "the property list ends too early: is the file whole?");
+}
+
 static int read_tag(struct gate *g, struct tag *ret)
 {
         struct tag tag = {};
         if (g->at == g->end)
-                return refuse(g, AMB_PLIST_MALFORMED, "the list ends too early");
+                return refuse_end(g);
         if (*g->at != '<')
                 return refuse(g, AMB_PLIST_MALFORMED, "text where an element is expected");
         g->at++;
@@ -206,6 +211,8 @@ static int read_tag(struct gate *g, struct tag *ret)
         const char *name = g->at;
         while (g->at < g->end && is_name(*g->at))
                 g->at++;
+        if (g->at == g->end)
+                return refuse_end(g);
         size_t length = (size_t)(g->at - name);
         for (enum element e = PLIST; e < AMB_ARRAY_LENGTH(element_names); e++)
                 if (strlen(element_names[e]) == length && memcmp(element_names[e], name, length) == 0)
@@ -297,7 +304,7 @@ static int read_reference(struct gate *g, size_t *length)
         if (++g->references > AMB_PLIST_MAX_REFERENCES)
                 return refuse(g, AMB_PLIST_TOO_BIG, "more than %d references like &amp;", AMB_PLIST_MAX_REFERENCES);
         if (!end && left < 9)
-                return refuse(g, AMB_PLIST_MALFORMED, "the list ends too early");
+                return refuse_end(g);
         if (!end)
                 return refuse(g, AMB_PLIST_UNSUPPORTED, "an & that is not one of the five predefined entities");
         size_t size = (size_t)(end - name);

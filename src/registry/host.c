@@ -263,9 +263,9 @@ void amb_registry_host_lost(struct amb_registry *registry, uint64_t id, bool cra
         if (!host)
                 return;
         bool expected = host->state == AMB_HOST_EXITING || registry->shutdown;
-        if (!expected)
-                amb_queue_log(registry, crashed ? AMB_LOG_WARNING : AMB_LOG_NOTICE, "the process of %s %s", host->server_name,
-                              crashed ? "crashed" : "ended while services were running");
+        /* How it crashed, the daemon has said; that it ended in good order is no less of a surprise. */
+        if (!expected && !crashed)
+                amb_queue_log(registry, AMB_LOG_NOTICE, "the process of %s ended while services were running", host->server_name);
         host->state = AMB_HOST_DEAD;
         /* Providers before their clients, or else a driver on a driver of the same process would be restarted too. */
         amb_list_for(entry, &host->entries, hosted) {

@@ -203,7 +203,7 @@ IOReturn amb_registry_host_checked_in(struct amb_registry *registry, uint64_t ho
 void amb_registry_launch_failed(struct amb_registry *registry, uint64_t tag, uint64_t now);
 /* A checked-in (or adopted) host's process has ended, for whatever reason. Its services end without Stop; those that had started
  * are due for a restart: at once; but when the last three or more lives were each shorter than 10 s, after 100 ms, 200 ms, ...
- * up to 5 s. crashed: by a signal or a non-zero status (only said in the log). Unknown hosts are ignored. */
+ * up to 5 s. crashed: by a signal or a non-zero status, and the caller has logged it. Unknown hosts are ignored. */
 void amb_registry_host_lost(struct amb_registry *registry, uint64_t host, bool crashed, uint64_t now);
 
 /* Answers. host is who answers; an answer nobody waits for, or from the wrong host, is kIOReturnBadArgument and changes nothing. */

@@ -4,14 +4,18 @@
 
 #include <inttypes.h>
 
+#include <mach/mach_error.h>
+
 IOReturn amb_registry_start_done(struct amb_registry *registry, uint64_t host, uint64_t id, IOReturn code, uint64_t now)
 {
         struct amb_entry *entry = amb_host_entry(registry, host, id);
 
         if (!entry || entry->start != AMB_START_CALLED)
                 return kIOReturnBadArgument;
-        amb_queue_log(registry, code ? AMB_LOG_WARNING : AMB_LOG_INFO, "%s-0x%" PRIx64 "::start(%s-0x%" PRIx64 ") %s (0x%x)",
-                      entry->name, entry->id, entry->parent->name, entry->parent->id, code ? "fail" : "ok", (unsigned)code);
+        amb_queue_log(registry, code ? AMB_LOG_WARNING : AMB_LOG_INFO, "%s-0x%" PRIx64 "::start(%s-0x%" PRIx64 ") %s (0x%x)%s%s%s",
+                      entry->name, entry->id, entry->parent->name, entry->parent->id, code ? "fail" : "ok", (unsigned)code,
+                      code ? ": " : "", code ? mach_error_string(code) : "",
+                      code ? "; what the driver or its host logged before this line says why" : "");
         if (code) {
                 entry->start = AMB_START_FAILED;
                 amb_terminate(registry, entry);

@@ -33,7 +33,7 @@ import time
 PATIENCE = 240      # seconds for the client; meson ends the whole test later
 # What a run may not have in its log.
 COMPLAINTS = re.compile(r"(ERROR|WARNING): \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer|Assertion .* failed|"
-                        r"\bwas killed by signal\b|\bcrashed\b", re.I)
+                        r"\bwas killed by signal\b|\bwas ended by signal (?!9\b)|\bexited with status [1-9]", re.I)
 WARNINGS = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", "-Werror"]
 
 

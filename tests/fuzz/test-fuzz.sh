@@ -77,7 +77,7 @@ run zero 'the input, and the sound driver' ./sound "$found"
 
 # The program has not what the list names.
 run other 'a class that is missing' ./misnamed -runs=1
-has 'fuzz: the driver does not start: .*has no symbol gStoreMetaClass' 'a class that is missing'
+has 'fuzz: the driver does not start: .*has no class Store ' 'a class that is missing'
 
 # As developers do it, in C++: the templates, without and with a check.
 ambidext=$build/src/cli/ambidext

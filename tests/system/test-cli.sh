@@ -104,7 +104,7 @@ variant 's/<string>IOKit</<string>Never</'
 try 1 'run, nothing matches' "${run[@]}" --dext "$work/files/sensors.dext" -- true && err_has 'nothing that is there matches' 'nothing matches'
 try 0 'load, nothing matches' "${run[@]}" -- ambidext load "$work/files/sensors.dext" && err_has 'note: .* no service yet' 'load, nothing matches'
 variant 's/<string>Sensors</<string>Nonsense</'
-try 1 'run, no such class' "${run[@]}" --dext "$work/files/sensors.dext" -- true && err_has 'has no symbol gNonsenseMetaClass' 'no such class'
+try 1 'run, no such class' "${run[@]}" --dext "$work/files/sensors.dext" -- true && err_has 'has no class Nonsense .no symbol gNonsenseMetaClass' 'no such class'
 variant ''
 rm "$work/files/sensors.dext/sensors"
 try 1 'run, no executable' "${run[@]}" --dext "$work/files/sensors.dext" -- true && err_has 'sensors.dext/sensors: No such file' 'no executable'
