@@ -234,6 +234,9 @@ static void check_attributes(struct iig_file *file, const struct iig_method *met
                 WRONG("%s::%s: KERNEL methods are implemented by a kernel; here is none", class, name);
         if (method->attributes & IIG_CNAME && !iig_is_native(method->owner))
                 WRONG("%s::%s: AMB_CNAME is for methods of NATIVE classes", class, name);
+        if (iig_has_target(method) && method->kind == IIG_KIND_REMOTE && !method->result_is_void &&
+            !(method->attributes & IIG_REPLY))
+                WRONG("%s::%s: TARGET: the action's target is called later, so the method returns nothing (void)", class, name);
         if (method->attributes & IIG_REPLY && method->kind != IIG_KIND_REMOTE)
                 WRONG("%s::%s: REPLY is for methods that this class introduces and that leave the process", class, name);
         if (method->attributes & IIG_QUEUENAME && method->kind == IIG_KIND_LOCAL)
@@ -264,8 +267,8 @@ static void check_method(struct iig_file *file, struct iig_method *method)
         if (method->kind == IIG_KIND_CALLBACK)
                 check_type(file, method);
         if (first && !iig_has_id(first))
-                WRONG("%s::%s: %s::%s cannot be overridden here", method->owner->name, method->name, first->owner->name,
-                      first->name);
+                WRONG("%s::%s: %s::%s cannot be overridden: whoever calls it gets %s's; choose another name",
+                      method->owner->name, method->name, first->owner->name, first->name, first->owner->name);
 }
 
 static void check_class(struct iig_file *file, const struct iig_class *class)
