@@ -19,6 +19,23 @@
 #define KEY "AmbidextSanitizerRuntime"
 #define WORDS_MOST 1024
 
+/* Whether others than root and we could put another file there, or another folder above it. (Sticky ones let nobody touch ours.) */
+static bool others_may_replace(const char *path)
+{
+        AMB_FREE char *folder = strdup(path);
+        struct stat status;
+
+        for (char *slash; folder && (slash = strrchr(folder, '/'));) {
+                slash[slash == folder] = '\0';          /* "/" itself comes last */
+                if (stat(folder, &status) < 0 || (status.st_uid != 0 && status.st_uid != geteuid()) ||
+                    (status.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH)
+                        return true;
+                if (slash == folder)
+                        return false;
+        }
+        return true;
+}
+
 /* NULL: it may be preloaded; otherwise why not. */
 static const char *find_fault(const char *path)
 {
@@ -29,12 +46,16 @@ static const char *find_fault(const char *path)
         if (strpbrk(path, " :\n"))
                 return "has a blank, a colon or a line break in its path, which the loader cannot take; install it elsewhere";
         if (stat(path, &status) < 0)
-                return errno == ENOENT ? "is not there; is the package with the compiler's run-time libraries installed (libclang-rt-14-dev)?" :
-                                         strerror(errno);
+                return errno != ENOENT ? strerror(errno) :
+                       "is not there; is the package with the compiler's run-time libraries installed (libclang-rt-14-dev)?";
         if (!S_ISREG(status.st_mode))
                 return "is no regular file";
         if (status.st_uid != 0 && status.st_uid != geteuid())
                 return "belongs neither to root nor to you, so it is not loaded into a process of yours";
+        AMB_FREE char *real = realpath(path, NULL);
+        if (status.st_mode & S_IWOTH || others_may_replace(path) || !real || others_may_replace(real))
+                return "can be replaced by others (it, or a folder above it, belongs to others or is writable for all), so it is "
+                       "not loaded into a process of yours";
         return NULL;
 }
 
@@ -49,16 +70,16 @@ IOReturn amb_sanitizer_check(const struct amb_daemon *daemon, const char *bundle
                 return kIOReturnSuccess;
         runtime = OSDictionaryGetStringValue(dictionary, KEY);
         if (!daemon->options.developer) {
-                *ret_message = amb_format("%s/Info.plist: " KEY ": this driver was built with a sanitizer, which runs only in developer mode "
-                                          "(ambidext run, ambidextd --developer): such a process has no sandbox. Build it without --sanitize",
-                                          bundle);
+                *ret_message = amb_format("%s/Info.plist: " KEY ": this driver was built with a sanitizer, which runs only in "
+                                          "developer mode (ambidext run, ambidextd --developer): such a process has no sandbox. "
+                                          "Build it without --sanitize", bundle);
                 return kIOReturnNotPermitted;
         }
         fault = !runtime ? "is no string" : find_fault(runtime);
         if (fault) {
-                *ret_message = amb_format("%s/Info.plist: " KEY ": %s%s%s; it names the run-time library of the sanitizer that the driver was "
-                                          "built with, as `clang -print-file-name=libclang_rt.asan-x86_64.so` prints it", bundle,
-                                          runtime ? runtime : "", runtime ? " " : "", fault);
+                *ret_message = amb_format("%s/Info.plist: " KEY ": %s%s%s; it names the run-time library of the sanitizer that the "
+                                          "driver was built with, as `clang -print-file-name=libclang_rt.asan-x86_64.so` prints it",
+                                          bundle, runtime ? runtime : "", runtime ? " " : "", fault);
                 return kIOReturnBadArgument;
         }
         if (!AMB_SANITIZED)

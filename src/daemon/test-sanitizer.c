@@ -96,9 +96,25 @@ START_TEST(owners)
 }
 END_TEST
 
+START_TEST(replaceable)
+{
+        AMB_FREE char *link = amb_format("%s.link", directory), *through = amb_format("%s.link/library.so", directory);
+
+        ck_assert(link && through && symlink(directory, link) == 0);
+        ck_assert_int_eq(chmod(directory, 0777), 0);
+        ck_assert_int_eq(check_path(true, library, "can be replaced by others"), kIOReturnBadArgument);
+        ck_assert_int_eq(check_path(true, through, "can be replaced by others"), kIOReturnBadArgument);
+        unlink(link);
+        ck_assert_int_eq(chmod(directory, 01777), 0);
+        ck_assert_int_eq(check_path(true, library, NULL), kIOReturnSuccess);
+        ck_assert_int_eq(chmod(library, 0666), 0);
+        ck_assert_int_eq(check_path(true, library, "can be replaced by others"), kIOReturnBadArgument);
+}
+END_TEST
+
 int main(void)
 {
-        TCase *tests = test_case("sanitizer", allowed, production, paths, owners);
+        TCase *tests = test_case("sanitizer", allowed, production, paths, owners, replaceable);
 
         tcase_add_checked_fixture(tests, set_up, tear_down);
         return run_cases("sanitizer", tests);
