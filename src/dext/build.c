@@ -62,6 +62,29 @@ static void link_name(const char *derived, const char *product, const char *name
                 amb_log(AMB_LOG_WARNING, "%s: %s", path, strerror(errno));
 }
 
+/*
+ * Interfaces may include one another by the names of the headers that iig makes of them, which are not there yet, or are old: while
+ * iig translates, X.h is a line that includes X.iig. So there is no order in which interfaces must be translated.
+ */
+static int make_interfaces(struct build *build, const struct dext_target *target, const char *folder)
+{
+        struct dext_list wanted = { 0 }, there = { 0 };
+        for (size_t i = 0; i < target->interfaces.count; i++) {
+                const char *name = dext_format("%s.h", dext_path_stem(target->interfaces.items[i]));
+                const char *text = dext_format("#include \"%s\"\n", target->interfaces.items[i]);
+                const char *path = dext_format("%s/%s", folder, name);
+                int r = dext_file_write(path, text, strlen(text));
+                if (r < 0)
+                        return dext_fail(build->report, "%s: %s", path, strerror(-r));
+                dext_list_add(&wanted, name);
+        }
+        dext_directory_list(&there, folder);
+        for (size_t i = 0; i < there.count; i++)
+                if (!dext_list_has(&wanted, there.items[i]))
+                        unlink(dext_format("%s/%s", folder, there.items[i]));
+        return 0;
+}
+
 static int make_job(struct build *build, size_t index, struct dext_target *target)
 {
         struct dext_job *job = &build->jobs[index];
@@ -75,12 +98,19 @@ static int make_job(struct build *build, size_t index, struct dext_target *targe
         dext_flags_make(&job->flags, target, build->request, &build->tools, job->derived, build->report);
         const char *headers = dext_format("%s/%s", job->derived, target->product);
         const char *made = dext_format("%s/templates", job->derived);
+        const char *interfaces = dext_format("%s/interfaces", job->derived);
+        const char *own = dext_format("%s/%s", interfaces, target->product);
+        if (make_directory(build, own) != 0 || make_interfaces(build, target, own) != 0)
+                return DEXT_FAILED;
         if (make_directory(build, headers) != 0 || make_directory(build, made) != 0 || make_directory(build, job->objects) != 0)
                 return DEXT_FAILED;
         if (build->request->fuzz && dext_fuzz_add(job, &build->infos[index], &build->tools, build->report) != 0)
                 return DEXT_FAILED;
-        link_name(job->derived, target->product, target->name);
-        link_name(job->derived, target->product, dext_settings_text(&target->settings, "PRODUCT_MODULE_NAME"));
+        const char *const folders[] = { job->derived, interfaces };
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(folders); i++) {
+                link_name(folders[i], target->product, target->name);
+                link_name(folders[i], target->product, dext_settings_text(&target->settings, "PRODUCT_MODULE_NAME"));
+        }
         return dext_scan(target, &build->tools, &job->flags.searched, made, build->report);
 }
 
@@ -107,6 +137,8 @@ static int make_jobs(struct build *build)
                 if (dext_info_make(&build->infos[index], target, &build->tools, build->report) != 0)
                         status = DEXT_FAILED;
         if (status != 0 || check_names(build) != 0 || make_output(build) != 0)
+                return DEXT_FAILED;
+        if (build->request->fuzz && dext_tools_check_fuzzer(&build->tools, build->report) != 0)
                 return DEXT_FAILED;
         if (build->request->sanitizers.count && !build->request->fuzz) {
                 build->tools.sanitizer = dext_tools_sanitizer(&build->tools, &build->request->sanitizers, build->report);

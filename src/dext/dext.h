@@ -89,6 +89,8 @@ const char *dext_tools_ask(const char *const *arguments);
  * The run-time library of the sanitizers, as a shared object that can be preloaded into a host; NULL: said.
  */
 const char *dext_tools_sanitizer(const struct dext_tools *tools, const struct dext_list *sanitizers, struct dext_report *report);
+/* Whether there is what fuzzers are linked with. 0; DEXT_FAILED: said. */
+int dext_tools_check_fuzzer(const struct dext_tools *tools, struct dext_report *report);
 /* Runs ninja and passes on what the compilers say, to standard error. 0; DEXT_FAILED (said by them, or told). */
 int dext_tools_run_ninja(const struct dext_tools *tools, const char *directory, const struct dext_request *request,
                          struct dext_report *report);
@@ -119,7 +121,8 @@ const char *dext_flags_sanitize(const struct dext_list *sanitizers);
 struct dext_job {
         const struct dext_target *target;
         struct dext_flags flags;
-        const char *derived;            /* where generated headers go: DERIVED/NAME/X.h, DERIVED/templates/X.h */
+        const char *derived;            /* where generated headers go: DERIVED/NAME/X.h, DERIVED/templates/X.h; and, while iig
+                                         * works, DERIVED/interfaces/NAME/X.h */
         const char *objects;            /* a directory */
         const char *product;            /* the shared object, or the program */
         struct dext_list more;          /* further C sources, ours */

@@ -67,6 +67,8 @@ static void write_interfaces(struct dext_text *out, const struct dext_job *job, 
         struct dext_list flags = { 0 };
 
         dext_list_add(&flags, job->flags.cxx.items[0]);         /* the standard */
+        dext_list_add(&flags, dext_format("-I%s/interfaces/%s", job->derived, job->target->product));
+        dext_list_add(&flags, dext_format("-I%s/interfaces", job->derived));
         for (size_t i = 0; i < job->flags.common.count; i++)
                 dext_list_add(&flags, job->flags.common.items[i]);
         for (size_t i = 0; i < interfaces->count; i++) {

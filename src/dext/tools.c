@@ -299,6 +299,27 @@ const char *dext_tools_sanitizer(const struct dext_tools *tools, const struct de
         return found;
 }
 
+/* Under either of the names that clang gives an architecture's archives. */
+static bool has_archive(const struct dext_tools *tools, const char *kind, const char *machine)
+{
+        return compilers_file(tools->clang, dext_format("libclang_rt.%s-%s.a", kind, machine)) ||
+               compilers_file(tools->clang, dext_format("libclang_rt.%s.a", kind));
+}
+
+int dext_tools_check_fuzzer(const struct dext_tools *tools, struct dext_report *report)
+{
+        static const char *const kinds[] = { "fuzzer", "asan" };
+        struct utsname machine;
+        if (uname(&machine) < 0)
+                return dext_fail(report, "uname: %s", strerror(errno));
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(kinds); i++)
+                if (!has_archive(tools, kinds[i], machine.machine))
+                        return dext_fail(report, "the run-time library libclang_rt.%s-%s.a, which fuzzers are linked with, is not "
+                                         "there: on Debian, apt install libclang-rt-14-dev (or that of your version of clang)",
+                                         kinds[i], machine.machine);
+        return 0;
+}
+
 /* What the linker says of bodies that an interface promises, in words, and once. */
 static void explain(const char *line, struct dext_list *told, struct dext_report *report)
 {
