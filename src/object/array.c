@@ -41,24 +41,24 @@ static OSArray *array_of(const OSCollection *collection)
         return (OSArray *)collection;
 }
 
-uint32_t amb_array_count(const OSCollection *collection)
+static uint32_t array_count(const OSCollection *collection)
 {
         return (uint32_t)array_of(collection)->count;
 }
 
-uint32_t amb_array_capacity(const OSCollection *collection)
+static uint32_t array_capacity(const OSCollection *collection)
 {
         return (uint32_t)array_of(collection)->capacity;
 }
 
-uint32_t amb_array_ensure(OSCollection *collection, uint32_t capacity)
+static uint32_t array_ensure(OSCollection *collection, uint32_t capacity)
 {
         (void)amb_array_reserve(array_of(collection), capacity);
-        return amb_array_capacity(collection);
+        return array_capacity(collection);
 }
 
 /* Emptied before the members go: the free of one may come back to this array. */
-void amb_array_flush(OSCollection *collection)
+static void array_flush(OSCollection *collection)
 {
         OSArray *array = array_of(collection);
         OSObject **members = array->members;
@@ -70,7 +70,7 @@ void amb_array_flush(OSCollection *collection)
         free(members);
 }
 
-bool amb_array_iterate(const OSCollection *collection, void *context, OSCollectionIterateFunction function)
+static bool array_iterate(const OSCollection *collection, void *context, OSCollectionIterateFunction function)
 {
         const OSArray *array = array_of(collection);
         bool stop = false;
@@ -83,9 +83,13 @@ bool amb_array_iterate(const OSCollection *collection, void *context, OSCollecti
         return true;
 }
 
-OSCollection *amb_array_copy_into(const OSArray *original, OSArray *copy, OSDictionary *cycle)
+OSCollection *amb_array_copy(const OSCollection *self, OSDictionary *cycle)
 {
+        const OSArray *original = array_of(self);
         OSCollection *done;
+        if (!cycle)
+                return OSCollection_copyCollection(self, NULL);
+        OSArray *copy = amb_array_new(original->object.meta, 0, 0);
         if (amb_copy_begin(cycle, original, copy, &done))
                 return done;
         for (size_t i = 0; i < original->count; i++) {
@@ -99,32 +103,25 @@ OSCollection *amb_array_copy_into(const OSArray *original, OSArray *copy, OSDict
         return (OSCollection *)copy;
 }
 
-static OSCollection *array_copy(const OSCollection *self, OSDictionary *cycle)
+static void array_free(OSObject *object)
 {
-        if (!cycle)
-                return OSCollection_copyCollection(self, NULL);
-        return amb_array_copy_into(array_of(self), OSArrayCreate(), cycle);
-}
-
-void amb_array_free(OSObject *object)
-{
-        amb_array_flush((OSCollection *)object);
+        array_flush((OSCollection *)object);
         OSObject_free(object);
 }
 
-static const struct amb_method array_methods[] = {
-        AMB_OVERRIDE(OSObject, free, amb_array_free),
+const struct amb_method amb_array_methods[] = {
+        AMB_OVERRIDE(OSObject, free, array_free),
         AMB_OVERRIDE(OSObject, isEqualTo, amb_value_is_equal),
-        AMB_OVERRIDE(OSCollection, getCount, amb_array_count),
-        AMB_OVERRIDE(OSCollection, getCapacity, amb_array_capacity),
-        AMB_OVERRIDE(OSCollection, ensureCapacity, amb_array_ensure),
-        AMB_OVERRIDE(OSCollection, flushCollection, amb_array_flush),
-        AMB_OVERRIDE(OSCollection, iterateObjects_f, amb_array_iterate),
-        AMB_OVERRIDE(OSCollection, copyCollection, array_copy),
+        AMB_OVERRIDE(OSCollection, getCount, array_count),
+        AMB_OVERRIDE(OSCollection, getCapacity, array_capacity),
+        AMB_OVERRIDE(OSCollection, ensureCapacity, array_ensure),
+        AMB_OVERRIDE(OSCollection, flushCollection, array_flush),
+        AMB_OVERRIDE(OSCollection, iterateObjects_f, array_iterate),
+        AMB_OVERRIDE(OSCollection, copyCollection, amb_array_copy),
         AMB_METHODS_END,
 };
 
-const OSMetaClass gOSArrayMetaClass = { "OSArray", &gOSCollectionMetaClass, sizeof(OSArray), array_methods, AMB_SKIN_PLACE };
+const OSMetaClass gOSArrayMetaClass = { "OSArray", &gOSCollectionMetaClass, sizeof(OSArray), amb_array_methods, AMB_SKIN_PLACE };
 
 /* --- C functions --- */
 
@@ -270,18 +267,18 @@ uint32_t OSArray_getCapacity(const OSArray *self)
 
 uint32_t OSArray_ensureCapacity(OSArray *self, uint32_t capacity)
 {
-        return self ? amb_array_ensure((OSCollection *)self, capacity) : 0;
+        return self ? array_ensure((OSCollection *)self, capacity) : 0;
 }
 
 void OSArray_flushCollection(OSArray *self)
 {
         if (self)
-                amb_array_flush((OSCollection *)self);
+                array_flush((OSCollection *)self);
 }
 
 OSCollection *OSArray_copyCollection(const OSArray *self, OSDictionary *cycleDict)
 {
-        return self ? array_copy((const OSCollection *)self, cycleDict) : NULL;
+        return self ? amb_array_copy((const OSCollection *)self, cycleDict) : NULL;
 }
 
 bool OSArray_setObject(OSArray *self, void *object)

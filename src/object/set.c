@@ -30,26 +30,7 @@ static OSArray *inside(const OSSet *set)
         return (OSArray *)set;
 }
 
-static OSCollection *set_copy(const OSCollection *self, OSDictionary *cycle)
-{
-        if (!cycle)
-                return OSCollection_copyCollection(self, NULL);
-        return amb_array_copy_into((const OSArray *)self, (OSArray *)OSSet_withCapacity(0), cycle);
-}
-
-static const struct amb_method set_methods[] = {
-        AMB_OVERRIDE(OSObject, free, amb_array_free),
-        AMB_OVERRIDE(OSObject, isEqualTo, amb_value_is_equal),
-        AMB_OVERRIDE(OSCollection, getCount, amb_array_count),
-        AMB_OVERRIDE(OSCollection, getCapacity, amb_array_capacity),
-        AMB_OVERRIDE(OSCollection, ensureCapacity, amb_array_ensure),
-        AMB_OVERRIDE(OSCollection, flushCollection, amb_array_flush),
-        AMB_OVERRIDE(OSCollection, iterateObjects_f, amb_array_iterate),
-        AMB_OVERRIDE(OSCollection, copyCollection, set_copy),
-        AMB_METHODS_END,
-};
-
-const OSMetaClass gOSSetMetaClass = { "OSSet", &gOSCollectionMetaClass, sizeof(OSSet), set_methods, AMB_SKIN_PLACE };
+const OSMetaClass gOSSetMetaClass = { "OSSet", &gOSCollectionMetaClass, sizeof(OSSet), amb_array_methods, AMB_SKIN_PLACE };
 
 OSSet *OSSet_withCapacity(uint32_t capacity)
 {
@@ -97,7 +78,7 @@ void OSSet_flushCollection(OSSet *self)
 
 OSCollection *OSSet_copyCollection(const OSSet *self, OSDictionary *cycleDict)
 {
-        return self ? set_copy((const OSCollection *)self, cycleDict) : NULL;
+        return self ? amb_array_copy((const OSCollection *)self, cycleDict) : NULL;
 }
 
 bool OSSet_setObject(OSSet *self, void *object)
@@ -145,26 +126,9 @@ static OSArray *ordered(const OSOrderedSet *set)
         return (OSArray *)set;
 }
 
-static OSCollection *ordered_copy(const OSCollection *self, OSDictionary *cycle)
-{
-        if (!cycle)
-                return OSCollection_copyCollection(self, NULL);
-        return amb_array_copy_into((const OSArray *)self, (OSArray *)OSOrderedSet_withCapacity(0), cycle);
-}
-
-static const struct amb_method ordered_methods[] = {
-        AMB_OVERRIDE(OSObject, free, amb_array_free),
-        AMB_OVERRIDE(OSObject, isEqualTo, amb_value_is_equal),
-        AMB_OVERRIDE(OSCollection, getCount, amb_array_count),
-        AMB_OVERRIDE(OSCollection, getCapacity, amb_array_capacity),
-        AMB_OVERRIDE(OSCollection, ensureCapacity, amb_array_ensure),
-        AMB_OVERRIDE(OSCollection, flushCollection, amb_array_flush),
-        AMB_OVERRIDE(OSCollection, iterateObjects_f, amb_array_iterate),
-        AMB_OVERRIDE(OSCollection, copyCollection, ordered_copy),
-        AMB_METHODS_END,
+const OSMetaClass gOSOrderedSetMetaClass = {
+        "OSOrderedSet", &gOSCollectionMetaClass, sizeof(OSOrderedSet), amb_array_methods, AMB_SKIN_PLACE,
 };
-
-const OSMetaClass gOSOrderedSetMetaClass = { "OSOrderedSet", &gOSCollectionMetaClass, sizeof(OSOrderedSet), ordered_methods, AMB_SKIN_PLACE };
 
 OSOrderedSet *OSOrderedSet_withCapacity(uint32_t capacity)
 {
@@ -193,7 +157,7 @@ void OSOrderedSet_flushCollection(OSOrderedSet *self)
 
 OSCollection *OSOrderedSet_copyCollection(const OSOrderedSet *self, OSDictionary *cycleDict)
 {
-        return self ? ordered_copy((const OSCollection *)self, cycleDict) : NULL;
+        return self ? amb_array_copy((const OSCollection *)self, cycleDict) : NULL;
 }
 
 bool OSOrderedSet_setObject(OSOrderedSet *self, void *object)

@@ -127,15 +127,9 @@ bool amb_dictionary_reserve(OSDictionary *dictionary, size_t capacity);
 /* An empty array or set with room, NULL: no memory. least: the count that the capacity must hold, unless it is 0. */
 void *amb_array_new(const OSMetaClass *meta, size_t least, size_t capacity);
 
-/* What the three array-like classes share: their entries of the method tables, but for isEqualTo and copyCollection. */
-void amb_array_free(OSObject *object);
-uint32_t amb_array_count(const OSCollection *collection);
-uint32_t amb_array_capacity(const OSCollection *collection);
-uint32_t amb_array_ensure(OSCollection *collection, uint32_t capacity);
-void amb_array_flush(OSCollection *collection);
-bool amb_array_iterate(const OSCollection *collection, void *context, OSCollectionIterateFunction function);
-/* Copies the members of `original` into the empty `copy`, whose reference it takes. */
-OSCollection *amb_array_copy_into(const OSArray *original, OSArray *copy, OSDictionary *cycle);
+/* The methods of arrays and of both kinds of sets. */
+extern const struct amb_method amb_array_methods[];
+OSCollection *amb_array_copy(const OSCollection *self, OSDictionary *cycle);
 
 /* isEqualTo of all values. */
 bool amb_value_is_equal(const OSObject *self, const OSObject *other);
