@@ -251,6 +251,19 @@ static inline char *amb_must_copy(const char *string)
 {
         return amb_must(strdup(string));
 }
+/* Ids of entries, as many as it takes. */
+struct amb_found {
+        uint64_t *entries;              /* the caller's */
+        size_t count, room;
+};
+static inline void amb_found_add(struct amb_found *found, uint64_t entry)
+{
+        if (found->count == found->room) {
+                found->room = found->room ? found->room * 2 : 16;
+                found->entries = amb_must(realloc(found->entries, found->room * sizeof(*found->entries)));
+        }
+        found->entries[found->count++] = entry;
+}
 static inline bool amb_active(const struct amb_entry *entry)
 {
         return !(entry->state & AMB_STATE_INACTIVE);

@@ -118,8 +118,7 @@ IOReturn amb_registry_subscribe(struct amb_registry *registry, uint64_t owner, u
                                 const OSDictionary *matching, uint64_t **ret_entries, size_t *ret_count)
 {
         enum amb_notification which = 0;
-        uint64_t *found = NULL;
-        size_t count = 0, room = 0;
+        struct amb_found found = { 0 };
 
         while (which < AMB_NOTIFY_COUNT && strcmp(types[which], type))
                 which++;
@@ -134,16 +133,11 @@ IOReturn amb_registry_subscribe(struct amb_registry *registry, uint64_t owner, u
         subscription->matching = amb_must(OSDictionaryCreateCopy(matching));
         amb_list_append(&registry->subscriptions[which], &subscription->link);
         for (const struct amb_entry *entry = registry->root; entry; entry = amb_entry_after(registry, entry, registry->root)) {
-                if (!(entry->state & initial[which]) || !amb_match(registry, entry, matching, NULL))
-                        continue;
-                if (count == room) {
-                        room = room ? room * 2 : 16;
-                        found = amb_must(realloc(found, room * sizeof(*found)));
-                }
-                found[count++] = entry->id;
+                if ((entry->state & initial[which]) && amb_match(registry, entry, matching, NULL))
+                        amb_found_add(&found, entry->id);
         }
-        *ret_entries = found;
-        *ret_count = count;
+        *ret_entries = found.entries;
+        *ret_count = found.count;
         return kIOReturnSuccess;
 }
 

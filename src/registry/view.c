@@ -179,21 +179,15 @@ bool amb_registry_matches(const struct amb_registry *registry, uint64_t id, cons
 IOReturn amb_registry_find_services(const struct amb_registry *registry, const OSDictionary *matching, uint64_t **ret_entries,
                                     size_t *ret_count)
 {
-        uint64_t *found = NULL;
-        size_t count = 0, room = 0;
+        struct amb_found found = { 0 };
 
         if (!amb_object_cast(matching, &gOSDictionaryMetaClass) || !amb_value_fits((const OSObject *)matching))
                 return kIOReturnBadArgument;
         for (const struct amb_entry *entry = registry->root; entry; entry = amb_entry_after(registry, entry, registry->root)) {
-                if (!(entry->state & AMB_STATE_MATCHED) || !amb_active(entry) || !amb_match(registry, entry, matching, NULL))
-                        continue;
-                if (count == room) {
-                        room = room ? room * 2 : 16;
-                        found = amb_must(realloc(found, room * sizeof(*found)));
-                }
-                found[count++] = entry->id;
+                if ((entry->state & AMB_STATE_MATCHED) && amb_active(entry) && amb_match(registry, entry, matching, NULL))
+                        amb_found_add(&found, entry->id);
         }
-        *ret_entries = found;
-        *ret_count = count;
+        *ret_entries = found.entries;
+        *ret_count = found.count;
         return kIOReturnSuccess;
 }
