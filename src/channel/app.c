@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The app's half of a call: take a slot, publish, wait, copy the answer out. */
 #include <poll.h>
+#include "base/cancel.h"
 #include "base/place.h"
 #include "channel/private.h"
 
@@ -62,24 +63,13 @@ static int slot_try(struct amb_channel *channel)
         return -1;
 }
 
-/* A thread that is cancelled goes when its call has returned, not while it waits here with a slot: poll and cond_wait would let it go. */
-static inline int cancel_hold(void)
-{
-        int before;
-
-        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-        return before;
-}
-static inline void cancel_restore(int *before)
-{
-        pthread_setcancelstate(*before, NULL);
-}
-#define NO_CANCEL AMB_CLEANUP(cancel_restore) AMB_UNUSED int cancel_before = cancel_hold()
-
-/* A slot, or -1: an end. Only callers that hold slots watch the host; when they give up they end the channel and free their slots. */
+/*
+ * A slot, or -1: an end. Only callers that hold slots watch the host; when they give up they end the channel and free their slots.
+ * A thread that is cancelled goes when its call has returned: not here, where pthread_cond_wait() would let it go, nor in poll().
+ */
 AMB_COLD static int slot_wait(struct amb_channel *channel)
 {
-        NO_CANCEL;
+        AMB_NO_CANCEL;
         int slot;
 
         pthread_mutex_lock(&channel->slot_lock);
@@ -176,7 +166,7 @@ AMB_WAITING static bool host_wake(struct amb_channel *channel)
                 return false;                   /* another waker was first */
         __atomic_fetch_add(&channel->wakes, 1, __ATOMIC_RELAXED);
         if (was == AMB_HOST_RESTS && channel->knock) {
-                NO_CANCEL;
+                AMB_NO_CANCEL;
 
                 channel->knock(channel->userdata);
         } else {
@@ -226,7 +216,7 @@ static bool call_publish(struct amb_channel *channel, unsigned slot, uint32_t ta
 
 static bool host_dead(const struct amb_channel *channel)
 {
-        NO_CANCEL;
+        AMB_NO_CANCEL;
         struct pollfd look = { .fd = channel->peer_pidfd, .events = POLLIN };
 
         if (channel->peer_pidfd < 0)

@@ -7,8 +7,8 @@
 #include <IOKit/IOKitLib.h>
 #include <mach/mach.h>
 
+#include "base/cancel.h"
 #include "channel/loan.h"
-#include "client/cancel.h"
 #include "client/connection.h"
 #include "client/port.h"
 

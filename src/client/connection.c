@@ -4,9 +4,9 @@
 
 #include <IOKit/IOKitLib.h>
 
+#include "base/cancel.h"
 #include "base/pidfd.h"
 #include "client/await.h"
-#include "client/cancel.h"
 #include "client/connection.h"
 #include "client/port.h"
 
@@ -438,6 +438,24 @@ kern_return_t amb_connection_seat(struct amb_connection *connection, mach_port_t
 
 /* --- opening and closing --- */
 
+kern_return_t amb_connection_open(const struct amb_opened *opened, io_connect_t *connect)
+{
+        struct amb_connection *connection;
+        int r;
+
+        r = amb_connection_new(opened, &connection);
+        if (r == 0) {
+                if (opened->names_memory && amb_channel_borrows(connection->channel))
+                        amb_loans_promise(connection);
+                r = amb_handle_new(&connection->target, connect);
+                if (r < 0)
+                        amb_target_unref(&connection->target);
+        }
+        if (r < 0)
+                *connect = IO_OBJECT_NULL;
+        return r == 0 ? KERN_SUCCESS : r == -EBADMSG ? kIOReturnIPCError : kIOReturnNoResources;
+}
+
 /* A driver may refuse with any code, also with the one that a dead entry gives: only the registry knows. */
 static bool entry_gone(uint64_t id)
 {
@@ -450,7 +468,6 @@ static bool entry_gone(uint64_t id)
 kern_return_t IOServiceOpen(io_service_t service, task_port_t owning_task, uint32_t type, io_connect_t *connect)
 {
         struct amb_known_entry *entry;
-        struct amb_connection *connection;
         struct amb_opened opened;
         kern_return_t code;
         bool gone;
@@ -476,17 +493,7 @@ kern_return_t IOServiceOpen(io_service_t service, task_port_t owning_task, uint3
                 *connect = IO_OBJECT_NULL;
                 return code;
         }
-        r = amb_connection_new(&opened, &connection);
-        if (r == 0) {
-                if (opened.names_memory && amb_channel_borrows(connection->channel))
-                        amb_loans_promise(connection);
-                r = amb_handle_new(&connection->target, connect);
-                if (r < 0)
-                        amb_target_unref(&connection->target);
-        }
-        if (r < 0)
-                *connect = IO_OBJECT_NULL;
-        return r == 0 ? KERN_SUCCESS : r == -EBADMSG ? kIOReturnIPCError : kIOReturnNoResources;
+        return amb_connection_open(&opened, connect);
 }
 
 static kern_return_t connection_close(mach_port_t handle)

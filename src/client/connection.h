@@ -64,6 +64,8 @@ struct amb_connection {
  * Takes over the descriptors, also on failure. A connection without a handle, one reference; amb_handle_new() makes it usable.
  */
 int amb_connection_new(const struct amb_opened *opened, struct amb_connection **ret);
+/* The same with a handle, IO_OBJECT_NULL on failure. */
+kern_return_t amb_connection_open(const struct amb_opened *opened, mach_port_t *connect);
 
 /*
  * Asks over the side socket and waits for the answer. kind, id, flags and size of `request` are meant; fd -1: none.

@@ -9,9 +9,9 @@
 
 #include <ambidext/dataqueue.h>
 
+#include "base/cancel.h"
 #include "channel/dataqueue.h"
 #include "channel/layout.h"
-#include "client/cancel.h"
 #include "client/mapped.h"
 #include "client/port.h"
 

@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 
+#include "base/cancel.h"
 #include "base/thread.h"
-#include "client/cancel.h"
 #include "client/loan-private.h"
 
 /* Under the lock: what lies on this thread's stack must not be shared by two processes that both run on it. */

@@ -3,9 +3,9 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "base/cancel.h"
 #include "base/thread.h"
 #include "channel/side.h"
-#include "client/cancel.h"
 #include "client/connection.h"
 #include "client/loan-private.h"
 

@@ -5,7 +5,7 @@
 
 #include <IOKit/IOKitLib.h>
 
-#include "client/cancel.h"
+#include "base/cancel.h"
 #include "client/mach-host.h"
 #include "client/port.h"
 

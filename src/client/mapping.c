@@ -9,7 +9,7 @@
 
 #include <IOKit/IOKitLib.h>
 
-#include "client/cancel.h"
+#include "base/cancel.h"
 #include "client/connection.h"
 #include "client/mapped.h"
 

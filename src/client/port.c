@@ -3,8 +3,8 @@
 
 #include <ambidext/port.h>
 
+#include "base/cancel.h"
 #include "channel/wait.h"
-#include "client/cancel.h"
 #include "client/connection.h"
 #include "client/dispatch.h"
 #include "client/port.h"

@@ -6,7 +6,7 @@
 
 #include <IOKit/IOReturn.h>
 
-#include "client/cancel.h"
+#include "base/cancel.h"
 #include "client/await.h"
 #include "client/remote.h"
 #include "control/protocol.h"
@@ -299,6 +299,14 @@ static int read_code(sd_bus_message *message, kern_return_t *ret_code)
         return 0;
 }
 
+/* A question whose answer begins with a code. */
+static int ask_code(const struct question *question, sd_bus_message **ret_reply, kern_return_t *ret_code)
+{
+        int r = ask(question, ret_reply);
+
+        return r < 0 ? r : read_code(*ret_reply, ret_code);
+}
+
 static int read_text(sd_bus_message *message, char **ret)
 {
         const char *text;
@@ -318,9 +326,7 @@ int amb_remote_find(const OSDictionary *matching, kern_return_t *ret_code, struc
         kern_return_t code;
         int r;
 
-        r = ask(&question, &reply);
-        if (r == 0)
-                r = read_code(reply, &code);
+        r = ask_code(&question, &reply, &code);
         if (r == 0)
                 r = read_ids(reply, ret_entries);
         if (r < 0)
@@ -373,9 +379,7 @@ int amb_remote_entry(uint64_t entry, kern_return_t *ret_code, struct amb_snapsho
         kern_return_t code;
         int r;
 
-        r = ask(&question, &reply);
-        if (r == 0)
-                r = read_code(reply, &code);
+        r = ask_code(&question, &reply, &code);
         if (r == 0 && code == 0)
                 r = read_snapshot(reply, &snapshot);
         if (r < 0)
@@ -397,9 +401,7 @@ int amb_remote_open(uint64_t entry, uint32_t type, kern_return_t *ret_code, stru
         kern_return_t code;
         int r;
 
-        r = ask(&question, &reply);
-        if (r == 0)
-                r = read_code(reply, &code);
+        r = ask_code(&question, &reply, &code);
         if (r == 0)
                 r = sd_bus_message_read(reply, "tb", &connection, &names_memory);
         if (r >= 0)
@@ -421,10 +423,8 @@ int amb_remote_wait_quiet(uint64_t entry, uint64_t nanoseconds, kern_return_t *r
         struct question question = { .member = "WaitQuiet", .append = append_entry_time, .entry = entry,
                                     .number = nanoseconds };
         AMB_CLEANUP(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int r;
 
-        r = ask(&question, &reply);
-        return r < 0 ? r : read_code(reply, ret_code);
+        return ask_code(&question, &reply, ret_code);
 }
 
 int amb_remote_load(const char *path, kern_return_t *ret_code, char **ret_message, char **ret_bundle)
@@ -435,9 +435,7 @@ int amb_remote_load(const char *path, kern_return_t *ret_code, char **ret_messag
         kern_return_t code;
         int r;
 
-        r = ask(&question, &reply);
-        if (r == 0)
-                r = read_code(reply, &code);
+        r = ask_code(&question, &reply, &code);
         if (r == 0)
                 r = read_text(reply, &message);
         if (r == 0)
@@ -456,9 +454,7 @@ int amb_remote_unload(const char *bundle, kern_return_t *ret_code, char **ret_me
         kern_return_t code;
         int r;
 
-        r = ask(&question, &reply);
-        if (r == 0)
-                r = read_code(reply, &code);
+        r = ask_code(&question, &reply, &code);
         if (r == 0)
                 r = read_text(reply, ret_message);
         if (r < 0)

@@ -11,8 +11,8 @@
 #include <sys/inotify.h>
 #include <sys/timerfd.h>
 
+#include "base/cancel.h"
 #include "channel/side.h"
-#include "client/cancel.h"
 #include "client/port.h"
 #include "client/remote.h"
 #include "control/protocol.h"

@@ -8,7 +8,7 @@
 
 #include <IOKit/IOKitLib.h>
 
-#include "client/cancel.h"
+#include "base/cancel.h"
 #include "client/connection.h"
 
 /* A sealed memfd that holds the name; -errno. */
