@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The side socket's messages: what is handed out, what is refused, and that no descriptor is lost on the way. */
 #include <check.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "base/test-process.h"
 #include "base/test-suite.h"
 #include "channel/side.h"
 
@@ -15,17 +15,6 @@ static int ends[2];
 static void set_up(void)
 {
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
-}
-
-static int open_descriptors(void)
-{
-        DIR *directory = opendir("/proc/self/fd");
-        int count = 0;
-
-        while (readdir(directory))
-                count++;
-        closedir(directory);
-        return count;
 }
 
 static int memory(size_t size, int seals)
@@ -89,7 +78,7 @@ START_TEST(odd_messages)
                 { 0, 0, AMB_SIDE_END }, { 0, 1, AMB_SIDE_END }, { 39, 0, AMB_SIDE_BROKEN }, { 41, 0, AMB_SIDE_BROKEN },
                 { 41, 1, AMB_SIDE_BROKEN }, { 40, 2, AMB_SIDE_BROKEN }, { 40, 3, AMB_SIDE_BROKEN }, { 40, 8, AMB_SIDE_BROKEN },
         };
-        int before = open_descriptors();
+        int before = process_descriptors(getpid());
 
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(cases); i++) {
                 struct amb_side_message got = { .kind = 99 };
@@ -98,7 +87,7 @@ START_TEST(odd_messages)
                 send_raw(cases[i].length, cases[i].fds);
                 ck_assert_msg(amb_side_receive(ends[1], true, &got, &fd) == cases[i].result, "case %zu", i);
                 ck_assert(got.kind == 99 && fd == -7);
-                ck_assert_msg(open_descriptors() == before, "case %zu lost a descriptor", i);
+                ck_assert_msg(process_descriptors(getpid()) == before, "case %zu lost a descriptor", i);
         }
 }
 END_TEST

@@ -4,24 +4,13 @@
 #include <mach/mach.h>
 
 #include <check.h>
-#include <dirent.h>
 #include <sys/resource.h>
 
+#include "base/test-process.h"
 #include "base/test-suite.h"
 #include "client/test-host.h"
 
 static struct host host;
-
-static size_t descriptors(void)
-{
-        DIR *directory = opendir("/proc/self/fd");
-        size_t count = 0;
-
-        while (readdir(directory))
-                count++;
-        closedir(directory);
-        return count;
-}
 
 START_TEST(test_scalars)
 {
@@ -605,7 +594,7 @@ END_TEST
 
 START_TEST(test_nothing_left)
 {
-        size_t before = 0;
+        int before = 0;
 
         for (int round = 0; round < 30; round++) {
                 char in[8192] = "", out[8192];
@@ -619,9 +608,9 @@ START_TEST(test_nothing_left)
                 host_end(&host);
                 memset(&host, 0, sizeof(host));
                 if (round == 0)
-                        before = descriptors();
+                        before = process_descriptors(getpid());
         }
-        ck_assert_uint_eq(descriptors(), before);
+        ck_assert_int_eq(process_descriptors(getpid()), before);
 }
 END_TEST
 

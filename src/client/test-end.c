@@ -5,10 +5,10 @@
 #include <mach/mach.h>
 
 #include <check.h>
-#include <dirent.h>
 #include <poll.h>
 #include <sched.h>
 
+#include "base/test-process.h"
 #include "base/test-suite.h"
 #include "client/test-host.h"
 
@@ -37,17 +37,6 @@ static kern_return_t status(io_connect_t c, uint32_t code)
         uint64_t in = code;
 
         return IOConnectCallScalarMethod(c, HOST_STATUS, &in, 1, NULL, NULL);
-}
-
-static size_t descriptors(void)
-{
-        DIR *directory = opendir("/proc/self/fd");
-        size_t count = 0;
-
-        while (readdir(directory))
-                count++;
-        closedir(directory);
-        return count;
 }
 
 /* --- terminated --- */
@@ -168,7 +157,7 @@ END_TEST
 START_TEST(a_port_for_each_call)
 {
         io_connect_t c = host_open(&host);
-        size_t before = 0;
+        int before = 0;
 
         for (int i = 0; i < 1000; i++) {
                 IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
@@ -179,9 +168,9 @@ START_TEST(a_port_for_each_call)
                 ck_assert_uint_eq(got.refcon, i);
                 IONotificationPortDestroy(port);
                 if (i == 100)
-                        before = descriptors();
+                        before = process_descriptors(getpid());
         }
-        ck_assert_uint_eq(descriptors(), before);
+        ck_assert_int_eq(process_descriptors(getpid()), before);
         ck_assert_int_eq(IOServiceClose(c), 0);
         ck_assert_uint_eq(host.port_drops, 1000);
         host_end(&host);
@@ -322,7 +311,7 @@ START_TEST(close_in_a_storm)
         void *(*const kinds[])(void *) = { storm_calls, storm_calls, storm_structs, storm_structs, storm_maps, storm_ports };
         enum { KINDS = AMB_ARRAY_LENGTH(kinds) };
         pthread_t threads[KINDS], closers[2];
-        size_t before = 0;
+        int before = 0;
 
         for (int round = 0; round < 150; round++) {
                 struct storm storm = { 0 };
@@ -348,9 +337,9 @@ START_TEST(close_in_a_storm)
                 ck_assert_int_eq(IOConnectAddRef(storm.connection), KERN_INVALID_NAME);
                 host_end(&host);
                 if (round == 10)
-                        before = descriptors();
+                        before = process_descriptors(getpid());
         }
-        ck_assert_uint_eq(descriptors(), before);
+        ck_assert_int_eq(process_descriptors(getpid()), before);
 }
 END_TEST
 

@@ -50,13 +50,13 @@ static void check_output(void *at, size_t length, bool at_once)
 
 static void check_refused(void *at, size_t length, uint32_t options)
 {
-        size_t mappings = count_mappings();
+        int mappings = count_mappings();
         struct borrowed borrowed;
 
         lend(&lender, at, length, options, &borrowed);
         ck_assert_int_eq(borrowed.code, AMB_LOAN_UNSUITABLE);
         unlend(&lender, &borrowed);
-        ck_assert_uint_eq(count_mappings(), mappings);
+        ck_assert_int_eq(count_mappings(), mappings);
 }
 
 /* --- what is exchanged --- */
@@ -668,18 +668,6 @@ END_TEST
 
 /* --- what stays as it was --- */
 
-static unsigned long locked_kib(void)
-{
-        FILE *status = fopen("/proc/self/status", "re");
-        char line[200];
-        unsigned long kib = 0;
-
-        while (fgets(line, sizeof(line), status))
-                sscanf(line, "VmLck: %lu", &kib);
-        fclose(status);
-        return kib;
-}
-
 START_TEST(locked)
 {
         size_t length = 16 * page_bytes();
@@ -690,14 +678,14 @@ START_TEST(locked)
                 return;
         setup();
         ck_assert_int_eq(mlock(at, length), 0);
-        kib = locked_kib();
+        kib = process_status(getpid(), "VmLck");
         ck_assert_uint_ge(kib, length / 1024);
         check_output(at, length, true);
         ck_assert(!is_private(at));
-        ck_assert_uint_eq(locked_kib(), kib);
+        ck_assert_uint_eq(process_status(getpid(), "VmLck"), kib);
         lender_close(&lender);
         ck_assert(is_private(at));
-        ck_assert_uint_eq(locked_kib(), kib);
+        ck_assert_uint_eq(process_status(getpid(), "VmLck"), kib);
         munmap(at, length);
 }
 END_TEST
@@ -706,7 +694,8 @@ END_TEST
 START_TEST(many_files)
 {
         enum { COUNT = AMB_LOAN_FILES_MAX + 50 };
-        size_t length = 2 * page_bytes(), descriptors;
+        size_t length = 2 * page_bytes();
+        int descriptors;
         char *at = pages(COUNT * 4);
         struct borrowed borrowed;
 
@@ -721,9 +710,9 @@ START_TEST(many_files)
         ck_assert_uint_eq(lender.borrower->file_count, AMB_LOAN_FILES_MAX);
         ck_assert(is_private(at));
         ck_assert(!is_private(at + (COUNT - 1) * 4 * page_bytes()));
-        descriptors = count_descriptors();
+        descriptors = process_descriptors(getpid());
         lender_close(&lender);
-        ck_assert_uint_le(count_descriptors(), descriptors - 2 * AMB_LOAN_FILES_MAX);
+        ck_assert_int_le(process_descriptors(getpid()), descriptors - 2 * AMB_LOAN_FILES_MAX);
         for (size_t i = 0; i < COUNT; i++)
                 ck_assert(is_private(at + i * 4 * page_bytes()));
         munmap(at, COUNT * 4 * page_bytes());

@@ -4,10 +4,10 @@
 #include <IOKit/IOKitLib.h>
 #include <mach/mach.h>
 
-#include <dirent.h>
 #include <stdio.h>
 
 #include "base/sanitizer.h"
+#include "base/test-process.h"
 #include "base/test-suite.h"
 #include "client/test-host.h"
 #include "client/vma.h"
@@ -83,27 +83,9 @@ AMB_UNUSED static bool is_private(const void *at)
 }
 
 /* Of this process, or, where a sanitizer maps memory of its own, of our files in it. */
-AMB_UNUSED static size_t count_mappings(void)
+AMB_UNUSED static int count_mappings(void)
 {
-        FILE *maps = fopen("/proc/self/maps", "re");
-        char line[5000];
-        size_t count = 0;
-
-        while (fgets(line, sizeof(line), maps))
-                count += !AMB_SANITIZED || strstr(line, "memfd:");
-        fclose(maps);
-        return count;
-}
-
-AMB_UNUSED static size_t count_descriptors(void)
-{
-        DIR *directory = opendir("/proc/self/fd");
-        size_t count = 0;
-
-        while (readdir(directory))
-                count++;
-        closedir(directory);
-        return count;
+        return process_mappings(getpid(), AMB_SANITIZED ? "memfd:" : NULL);
 }
 
 /* Does any file that the host ever got hold the bytes? */

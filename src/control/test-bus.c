@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two ends of a bus in one thread, pumped in turn: both serve, both call, descriptors travel, hostile messages are refused. */
+#include "base/test-process.h"
 #include "base/test-suite.h"
 #include "control/bus.h"
 
 #include <check.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -14,18 +14,6 @@
 
 #include "base/base.h"
 #include "control/protocol.h"
-
-static size_t fd_count(void)
-{
-        DIR *directory = opendir("/proc/self/fd");
-        size_t count = 0;
-
-        ck_assert_ptr_nonnull(directory);
-        while (readdir(directory))
-                count++;
-        closedir(directory);
-        return count;
-}
 
 /* Runs both ends until *done, or until nothing has moved for 5 s. */
 static void pump(sd_bus *one, sd_bus *other, const bool *done)
@@ -140,12 +128,12 @@ static void both_ways(int server_fd, int client_fd)
 
 START_TEST(socketpair_both_ways)
 {
-        size_t before = fd_count();
+        int before = process_descriptors(getpid());
         int pair[2];
 
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
         both_ways(pair[0], pair[1]);
-        ck_assert_uint_eq(fd_count(), before);
+        ck_assert_int_eq(process_descriptors(getpid()), before);
 }
 END_TEST
 
@@ -189,7 +177,7 @@ START_TEST(nobody_there)
 {
         char directory[] = "/tmp/ambidext-test-XXXXXX", *message = NULL;
         AMB_FREE char *path = NULL;
-        size_t before = fd_count();
+        int before = process_descriptors(getpid());
         sd_bus *bus = NULL;
 
         ck_assert_ptr_nonnull(mkdtemp(directory));
@@ -206,7 +194,7 @@ START_TEST(nobody_there)
         rmdir(directory);
         ck_assert_int_eq(amb_bus_connect_path(path, &bus, NULL), -ENOENT);
         ck_assert_ptr_null(bus);
-        ck_assert_uint_eq(fd_count(), before);
+        ck_assert_int_eq(process_descriptors(getpid()), before);
 }
 END_TEST
 
@@ -309,13 +297,13 @@ START_TEST(hostile_descriptors)
         struct amb_named_fd fds[] = { { "channel", -1 }, { "side", -1 } };
         sd_bus_message *m;
         int pair[2], fd = -1;
-        size_t before;
+        int before;
 
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
         ck_assert_int_eq(amb_bus_serve(pair[0], &server), 0);
         ck_assert_int_eq(amb_bus_join(pair[1], &client), 0);
         authenticate(server, client);
-        before = fd_count();
+        before = process_descriptors(getpid());
 
         m = message_with(client, "a{sh}", 2, "channel", 0, "channel", 0);
         ck_assert_int_eq(amb_bus_read_fds(m, fds, 2), -EBADMSG);
@@ -337,7 +325,7 @@ START_TEST(hostile_descriptors)
         ck_assert_int_gt(fds[1].fd, STDERR_FILENO);
         close(fds[1].fd);
         sd_bus_message_unref(m);
-        ck_assert_uint_eq(fd_count(), before);
+        ck_assert_int_eq(process_descriptors(getpid()), before);
 }
 END_TEST
 

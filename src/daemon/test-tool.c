@@ -65,8 +65,9 @@ void put_policy(void)
         AMB_FREE char *path = in_directory("policy");
 
         ck_assert_int_eq(mkdir(path, 0755), 0);
-        put("policy/test.plist", "<plist "
-                                 "version=\"1.0\"><dict><key>Version</key><integer>1</integer><key>Grants</key><array><dict>"
+        put("policy/test.plist",
+            "<plist "
+            "version=\"1.0\"><dict><key>Version</key><integer>1</integer><key>Grants</key><array><dict>"
             "<key>Subject</key><dict><key>Any</key><true/></dict><key>Entitlements</key><dict>"
             "<key>com.apple.developer.driverkit.userclient-access</key><array><string>org.example.test</string></array></dict></dict>"
             "</array></dict></plist>");
@@ -357,19 +358,6 @@ int raw_connect(void)
         return fd;
 }
 
-size_t daemon_fds(void)
-{
-        AMB_FREE char *path = amb_format("/proc/%d/fd", daemon_pid);
-        DIR *entries = opendir(path);
-        size_t count = 0;
-
-        ck_assert_ptr_nonnull(entries);
-        while (readdir(entries))
-                count++;
-        closedir(entries);
-        return count;
-}
-
 /* The row of the entry; everything else can be read too. */
 OSDictionary *dump_row(sd_bus *bus, uint64_t entry, size_t *ret_count)
 {
@@ -411,17 +399,6 @@ uint64_t wait_driver(sd_bus *bus)
         free(ids);
         sd_bus_message_unref(reply_to(bus, call_new(bus, "Unsubscribe", "u", 7)));
         return id;
-}
-
-long daemon_resident_kib(void)
-{
-        AMB_FREE char *path = amb_format("/proc/%d/status", daemon_pid), *text = NULL;
-        size_t length;
-        long kib = 0;
-
-        ck_assert_int_eq(amb_file_read(AT_FDCWD, path, 1 << 16, &text, &length), 0);
-        ck_assert_int_eq(sscanf(strstr(text, "VmRSS:"), "VmRSS: %ld", &kib), 1);
-        return kib;
 }
 
 /* --- running --- */

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include "base/sanitizer.h"
+#include "base/test-process.h"
 #include "base/test-suite.h"
 #include "channel/channel.h"
 #include "control/bus.h"
@@ -48,8 +49,14 @@ int daemon_start(char *const *more);            /* -1, or the exit status of one
 void daemon_signal(int number);                 /* and waits for its end */
 void start_with_driver(bool allowed, const char *manner);
 void is_alive(void);                            /* it serves a newcomer */
-size_t daemon_fds(void);
-long daemon_resident_kib(void);
+static inline int daemon_fds(void)
+{
+        return process_descriptors(daemon_pid);
+}
+static inline long daemon_resident_kib(void)
+{
+        return process_resident_kib(daemon_pid);
+}
 void set_up(void);
 void tear_down(void);                           /* an orderly end leaves nothing of the daemon's behind */
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/test-process.h"
 #include "contract.h"
 
 /* --- the driver's half --- */
@@ -83,18 +84,8 @@ static inline void thread_call_join(struct thread_call *call)
 /* Does the kernel say that it sleeps? Nothing sleeps on the way into a call or a close. */
 static inline bool thread_call_sleeps(struct thread_call *call)
 {
-        char path[64], text[512] = "";
         pid_t id = atomic_load(&call->id);
-        if (id == 0)
-                return false;
-        snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)id);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return false;
-        ssize_t n = read(fd, text, sizeof(text) - 1);
-        close(fd);
-        const char *state = n > 0 ? strrchr(text, ')') : NULL;
-        return state && state[2] == 'S';
+        return id != 0 && thread_sleeps(id);
 }
 
 /* Waits (20 s at most) until it has begun to wait for something; fails when it is over instead. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* call-path 6.7, second half: messages taken apart by hand, ports, run loops and queues. */
-#include <dirent.h>
 
 #include <dispatch/dispatch.h>
 
+#include "base/test-process.h"
 #include "rows-async.h"
 
 /* --- messages --- */
@@ -208,17 +208,6 @@ KEPT(call_path_151, "queue set, taken away, set again: nothing is delivered in b
         dispatch_release(queue);
 }
 
-static int open_descriptors(void)
-{
-        DIR *directory = opendir("/proc/self/fd");
-        int count = 0;
-        ck_assert_ptr_nonnull(directory);
-        while (readdir(directory))
-                count++;
-        closedir(directory);
-        return count;
-}
-
 static void destroy_callback(void *refcon, IOReturn result)
 {
         IONotificationPortDestroy(seen.port);
@@ -248,9 +237,9 @@ KEPT(call_path_152, "IONotificationPortDestroy inside a callback on a queue: wha
                 /* The driver's side, which may be this process, hears of the end before this question, and closes its end first. */
                 ck_code(IOConnectUnmapMemory64(c, 152, mach_task_self(), 0), kIOReturnUnsupported);
                 if (round == 0)
-                        before = open_descriptors();
+                        before = process_descriptors(getpid());
                 else
-                        ck_assert_int_eq(open_descriptors(), before);
+                        ck_assert_int_eq(process_descriptors(getpid()), before);
         }
         dispatch_release(queue);
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/test-process.h"
 #include "contract.h"
 
 /* --- the driver's half --- */
@@ -407,37 +408,22 @@ DRIVER(108)
 {
         return block(self, 20000);
 }
-/* How often a thread of ours has gone to sleep so far. */
-static unsigned long sleeps_of(pid_t tid)
-{
-        char path[64], line[128];
-        unsigned long count = 0;
-        FILE *file;
-        snprintf(path, sizeof(path), "/proc/self/task/%d/status", (int)tid);
-        file = fopen(path, "re");
-        ck_assert_ptr_nonnull(file);
-        while (fgets(line, sizeof(line), file))
-                if (sscanf(line, "voluntary_ctxt_switches: %lu", &count) == 1)
-                        break;
-        fclose(file);
-        return count;
-}
 KEPT(call_path_108, "no time-out: while a method blocks, its caller only looks every 100 ms whether the host lives")
 {
         io_connect_t connection = contract_open(0), other = contract_open(0);
         struct itimerspec at = { .it_value.tv_nsec = 450000000 };
         struct caller caller;
-        unsigned long sleeps;
+        long sleeps;            /* how often the caller has gone to sleep */
         struct pollfd timer = { .fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), .events = POLLIN };
 
         caller_start(&caller, connection, 108, 1);
         contract_calls_wait(CONTRACT_METHOD, 108, 1);
-        sleeps = sleeps_of(caller.tid);
+        sleeps = process_status(caller.tid, "voluntary_ctxt_switches");
         ck_assert_int_eq(timerfd_settime(timer.fd, 0, &at, NULL), 0);
         ck_assert_int_eq(poll(&timer, 1, -1), 1);
-        sleeps = sleeps_of(caller.tid) - sleeps;
+        sleeps = process_status(caller.tid, "voluntary_ctxt_switches") - sleeps;
         /* Four or five looks, and the sleep that may have begun after the first count. */
-        ck_assert_msg(sleeps >= 1 && sleeps <= 7, "%lu sleeps", sleeps);
+        ck_assert_msg(sleeps >= 1 && sleeps <= 7, "%ld sleeps", sleeps);
         ck_assert(!caller_ended(&caller));
         tell(other, kGo);
         ck_code(caller_end(&caller), kIOReturnSuccess);

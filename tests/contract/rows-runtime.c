@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/test-process.h"
 #include "contract.h"
 #include "shared-pointer.h"
 
@@ -416,18 +417,8 @@ static ROW_UNUSED void *take_for_writing(void *context)
 /* The kernel's word for it: nothing else makes the writer sleep. */
 static ROW_UNUSED bool taker_sleeps(struct taker *t)
 {
-        char path[64], text[512] = "";
-        FILE *file;
-        size_t n;
-        if (!atomic_load(&t->id))
-                return false;
-        snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)atomic_load(&t->id));
-        file = fopen(path, "re");
-        n = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
-        if (file)
-                fclose(file);
-        const char *state = n ? strrchr(text, ')') : NULL;
-        return state && state[2] == 'S';
+        pid_t id = atomic_load(&t->id);
+        return id != 0 && thread_sleeps(id);
 }
 
 KEPT_BARE(memory_and_queues_R027, "a lock that A has for reading: B reads at once, B writes only after A has let go")

@@ -78,18 +78,3 @@ static inline kern_return_t drop(io_connect_t c, uint64_t slot)
         return IOConnectCallScalarMethod(c, kEchoDrop, &slot, 1, NULL, NULL);
 }
 
-/* Lines of /proc/PID/maps, or those with `text` in them. */
-static inline int maps_with(const char *text)
-{
-        FILE *file = fopen("/proc/self/maps", "re");
-        char *line = NULL;
-        size_t size = 0;
-        int count = 0;
-
-        ck_assert_ptr_nonnull(file);
-        while (getline(&line, &size, file) > 0)
-                count += !text || strstr(line, text) != NULL;
-        free(line);
-        fclose(file);
-        return count;
-}

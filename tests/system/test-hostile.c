@@ -159,7 +159,7 @@ START_TEST(side_many_descriptors)
 {
         struct amb_side_message message = { .kind = AMB_SIDE_LOANS, .serial = 1 };
         int fds[200];
-        int before = world_fd_count(host);
+        int before = process_descriptors(host);
         struct raw raw;
         raw_open(&raw, "echo");
         for (int i = 0; i < 200; i++)
@@ -168,7 +168,7 @@ START_TEST(side_many_descriptors)
         raw_cut_off(&raw);
         raw_close(&raw);
         honest_is_served();
-        ck_assert_int_le(world_fd_count(host), before + 8);
+        ck_assert_int_le(process_descriptors(host), before + 8);
 }
 END_TEST
 
@@ -391,7 +391,7 @@ static int count_of(const char *text, const char *part)
 
 START_TEST(loans_lies)
 {
-        int before = world_fd_count(host), cut = 0;
+        int before = process_descriptors(host), cut = 0;
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(lies); i++) {
                 const struct lie *lie = &lies[i];
                 struct liar liar;
@@ -426,7 +426,7 @@ START_TEST(loans_lies)
         }
         honest_is_served();
         ck_assert_int_eq(count_of(world_log(&world), "the application is cut off"), cut);
-        ck_assert_int_le(world_fd_count(host), before + 8);
+        ck_assert_int_le(process_descriptors(host), before + 8);
 }
 END_TEST
 

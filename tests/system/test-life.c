@@ -338,7 +338,7 @@ struct fds {
 static bool no_more_fds(void *context)
 {
         const struct fds *fds = context;
-        return world_fd_count(fds->process) <= fds->most;
+        return process_descriptors(fds->process) <= fds->most;
 }
 
 /* The address sanitizer keeps what was freed for a while, and finds leaks by itself when each process ends. */
@@ -363,8 +363,8 @@ START_TEST(rounds)
                 if (i == rounds / 10) { /* caches, pools and heaps have their size by now */
                         children_are(watcher, 1);
                         for (int p = 0; p < 3; p++) {
-                                fds[p] = world_fd_count(pids[p]);
-                                kib[p] = world_resident_kib(pids[p]);
+                                fds[p] = process_descriptors(pids[p]);
+                                kib[p] = process_resident_kib(pids[p]);
                         }
                 }
         }
@@ -376,7 +376,7 @@ START_TEST(rounds)
                                            "the daemon has no more fds" };
         for (int p = 0; p < 3; p++) {
                 struct fds before = { pids[p], fds[p] };
-                long growth = world_resident_kib(pids[p]) - kib[p];
+                long growth = process_resident_kib(pids[p]) - kib[p];
                 world_until(no_more_fds, &before, wanted_fds[p]);
                 ck_assert_msg(!MEASURE_MEMORY || growth <= 512, "%s: %ld KiB more after %d rounds", names[p], growth, rounds);
         }

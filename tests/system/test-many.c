@@ -155,24 +155,9 @@ struct cost {
         long resident;
 };
 
-static int thread_count(pid_t pid)
-{
-        char path[64], line[128];
-        int n = 0;
-        FILE *file;
-
-        snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-        file = fopen(path, "re");
-        while (file && fgets(line, sizeof(line), file))
-                sscanf(line, "Threads: %d", &n);
-        if (file)
-                fclose(file);
-        return n;
-}
-
 static struct cost cost(pid_t pid)
 {
-        return (struct cost){ pid, thread_count(pid), world_fd_count(pid), world_resident_kib(pid) };
+        return (struct cost){ pid, (int)process_status(pid, "Threads"), process_descriptors(pid), process_resident_kib(pid) };
 }
 
 static uint64_t alive(io_connect_t c)
@@ -202,7 +187,7 @@ static bool daemon_is_back(void *context)
 {
         const struct cost *before = context;
 
-        return world_fd_count(before->pid) <= before->descriptors + 16;       /* of this process, and of the new host */
+        return process_descriptors(before->pid) <= before->descriptors + 16;       /* of this process, and of the new host */
 }
 
 /* Twice: what the first ones needed is enough for the second. */

@@ -6,7 +6,6 @@
  * AMBIDEXT_TEST_ROUNDS is how many rounds are made; with 100,000 or more the rate is asserted too.
  */
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -45,38 +44,11 @@ struct holding {
 };
 static const char *const who[] = { "app", "host", "daemon" };
 
-/* -1: a sandboxed process shows its mappings to nobody without CAP_SYS_PTRACE. */
-static int count_lines(const char *path)
-{
-        FILE *file = fopen(path, "re");
-        int lines = 0;
-        if (!file && errno == EACCES)
-                return -1;
-        ck_assert_msg(file != NULL, "%s", path);
-        for (int c; (c = getc(file)) != EOF;)
-                lines += c == '\n';
-        fclose(file);
-        return lines;
-}
-
-static int count_threads(pid_t pid)
-{
-        char path[64];
-        int count = 0;
-        snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-        DIR *directory = opendir(path);
-        ck_assert_msg(directory != NULL, "%s", path);
-        while (readdir(directory))
-                count++;
-        closedir(directory);
-        return count - 2;
-}
-
+/* Of mappings -1: a sandboxed process shows them to nobody without CAP_SYS_PTRACE. */
 static void look(pid_t pid, struct holding *ret)
 {
-        char path[64];
-        snprintf(path, sizeof(path), "/proc/%d/maps", (int)pid);
-        *ret = (struct holding){ world_fd_count(pid), count_threads(pid), count_lines(path), world_resident_kib(pid) };
+        *ret = (struct holding){ process_descriptors(pid), (int)process_status(pid, "Threads"), process_mappings(pid, NULL),
+                                 process_resident_kib(pid) };
 }
 
 struct quiet {
@@ -107,7 +79,7 @@ struct threads_wait {
 static bool threads_are_few(void *context)
 {
         struct threads_wait *wait = context;
-        return count_threads(wait->pid) <= wait->most;
+        return (int)process_status(wait->pid, "Threads") <= wait->most;
 }
 
 static double seconds(void)
@@ -458,7 +430,7 @@ struct fd_wait {
 static bool fds_are_few(void *context)
 {
         struct fd_wait *wait = context;
-        return world_fd_count(wait->pid) <= wait->most;
+        return process_descriptors(wait->pid) <= wait->most;
 }
 
 /* Asks for memory without end and takes no answer: cut off, with everything that was on its way to it. */
@@ -467,7 +439,7 @@ START_TEST(asks_without_end)
         struct amb_side_message request = { .kind = AMB_SIDE_MAP, .id = WRITABLE };
         struct raw raw;
         honest_begins(WRITABLE);
-        int before = world_fd_count(honest.host);
+        int before = process_descriptors(honest.host);
         raw_open(&raw, "echo");
         struct msghdr header = { .msg_iov = &(struct iovec){ &request, sizeof(request) }, .msg_iovlen = 1 };
         for (int i = 0; i < 100000; i++) {
@@ -493,7 +465,7 @@ START_TEST(collects_descriptors)
         honest_begins(WRITABLE);
         raw_open(&raw, "echo");
         fds[0] = raw_map(&raw, WRITABLE);
-        int before = world_fd_count(honest.host);
+        int before = process_descriptors(honest.host);
         for (int i = 1; i < 200; i++)
                 fds[i] = raw_map(&raw, WRITABLE);
         struct fd_wait wait = { honest.host, before };

@@ -250,13 +250,13 @@ START_TEST(app_is_killed)
                 ck_assert_int_eq(drop(c, 3), 0);
                 world_until(one_client, &c, "the killed app's user client is gone");
                 if (round == 1) {
-                        fds = world_fd_count(world_host_pid("echo"));
+                        fds = process_descriptors(world_host_pid("echo"));
                         host = world_host_pid("echo");
                 }
                 ck_assert_int_eq(IOServiceClose(c), 0);
         }
         ck_assert_int_eq(world_host_pid("echo"), host);
-        ck_assert_int_le(world_fd_count(host), fds + 8);
+        ck_assert_int_le(process_descriptors(host), fds + 8);
 }
 END_TEST
 

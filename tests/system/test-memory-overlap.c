@@ -116,7 +116,7 @@ START_TEST(two_drivers)
                 ck_assert_int_eq(IOServiceClose(c[i]), 0);
                 IOObjectRelease(services[i]);
         }
-        ck_assert_int_eq(maps_with("ambidext-loan"), 0);
+        ck_assert_int_eq(process_mappings(getpid(), "ambidext-loan"), 0);
         for (size_t at = 0; at < second; at++)
                 ck_assert(memory[at] == 0xa1 || at % STEP >= 2048);
         munmap(memory, size);

@@ -69,7 +69,8 @@ struct usage {
 
 static struct usage usage_now(pid_t host)
 {
-        return (struct usage){ world_fd_count(getpid()), world_fd_count(host), maps_with(NULL), world_resident_kib(host) };
+        return (struct usage){ process_descriptors(getpid()), process_descriptors(host), process_mappings(getpid(), NULL),
+                               process_resident_kib(host) };
 }
 
 START_TEST(nothing_is_lost)
@@ -100,7 +101,7 @@ START_TEST(nothing_is_lost)
                 if (round % 8 == 0) {
                         ck_assert_int_eq(drop(c, 0), 0);
                         ck_assert_int_eq(IOServiceClose(c), 0);
-                        ck_assert_int_eq(maps_with("ambidext-loan"), 0);
+                        ck_assert_int_eq(process_mappings(getpid(), "ambidext-loan"), 0);
                         c = open_bundle("org.ambidext.echo");
                 }
                 if (round == 48)
@@ -111,7 +112,7 @@ START_TEST(nothing_is_lost)
         area_stop(&areas[0]);
         area_stop(&areas[1]);
         ck_assert_int_eq(IOServiceClose(c), 0);
-        ck_assert_int_eq(maps_with("ambidext-loan"), 0);
+        ck_assert_int_eq(process_mappings(getpid(), "ambidext-loan"), 0);
         for (int i = 0; i < 2; i++)
                 for (size_t step = 0; step < size / STEP; step++)
                         ck_assert_uint_eq(*word(&areas[i], step, 0), areas[i].swept);
@@ -203,7 +204,7 @@ START_TEST(host_is_killed)
         ck_assert_int_ne(exchange(c, 0, 0, 43, out), 0);
         *word(&area, 7, 2) = 8;
         IOServiceClose(c);
-        ck_assert_int_eq(maps_with("ambidext-loan"), 0);
+        ck_assert_int_eq(process_mappings(getpid(), "ambidext-loan"), 0);
         for (size_t i = 0; i < size / STEP; i++) {
                 ck_assert_uint_eq(*word(&area, i, 1), i + 1);
                 ck_assert_uint_eq(*word(&area, i, 256), 42);

@@ -325,31 +325,3 @@ void world_kill(pid_t pid)
         close(fd);
 }
 
-int world_fd_count(pid_t pid)
-{
-        char path[64];
-        int count = 0;
-        snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-        DIR *directory = opendir(path);
-        if (!directory)
-                return -1;
-        while (readdir(directory))
-                count++;
-        closedir(directory);
-        return count - 2;
-}
-
-long world_resident_kib(pid_t pid)
-{
-        char path[64], line[256];
-        long kib = -1;
-        snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-        FILE *file = fopen(path, "re");
-        if (!file)
-                return -1;
-        while (fgets(line, sizeof(line), file))
-                if (sscanf(line, "VmRSS: %ld", &kib) == 1)
-                        break;
-        fclose(file);
-        return kib;
-}

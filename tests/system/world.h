@@ -17,6 +17,8 @@
 
 #include <IOKit/IOKitLib.h>
 
+#include "base/test-process.h"
+
 struct world {
         char directory[64];
         char socket[96];
@@ -53,7 +55,3 @@ void world_kill(pid_t pid);
 
 /* Calls `condition` until it is true, 20 seconds at most, waiting a little longer each time; asserts that it became true. */
 void world_until(bool (*condition)(void *context), void *context, const char *what);
-
-/* Open file descriptors and resident KiB of a process. */
-int world_fd_count(pid_t pid);
-long world_resident_kib(pid_t pid);
