@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptors and points in time that bring work to queues: one thread in epoll for all of them. */
 #include <stdatomic.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "base/thread.h"
@@ -12,8 +11,9 @@ struct amb_dispatch_source {
         uint64_t number;                        /* never used again: an event may come late */
         dispatch_queue_t queue;                 /* serial; a reference */
         int fd;
+        uint32_t events;
         void *context;
-        bool (*perform)(void *context, struct amb_dispatch_source *self);
+        enum amb_dispatch_more (*perform)(void *context, struct amb_dispatch_source *self);
         void (*cancelled)(void *context);
         _Atomic bool over;
 };
@@ -35,19 +35,28 @@ static bool monitor_runs;
 
 static void source_perform(void *context);
 
-/* Waits for the descriptor, or for its turn on the queue. False: it has more to do, and there is no memory to wait for a turn. */
-static bool source_wait(struct amb_dispatch_source *source, bool more)
+/* Under the lock. */
+static void source_arm(struct amb_dispatch_source *source)
 {
-        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = source->number };
+        struct epoll_event event = { .events = source->events | EPOLLONESHOT, .data.u64 = source->number };
+
+        epoll_ctl(epoll, EPOLL_CTL_MOD, source->fd, &event);
+}
+
+/* Waits for the descriptor, or for its turn on the queue. False: it has more to do, and there is no memory to wait for a turn. */
+static bool source_wait(struct amb_dispatch_source *source, enum amb_dispatch_more more)
+{
         bool waits = true;
 
+        if (more == AMB_DISPATCH_REST)
+                return true;
         pthread_mutex_lock(&amb_dispatch_lock);
         if (atomic_load(&source->over))
                 ;
-        else if (more)
+        else if (more == AMB_DISPATCH_MORE)
                 waits = amb_dispatch_submit(source->queue, source, source_perform);
         else
-                epoll_ctl(epoll, EPOLL_CTL_MOD, source->fd, &event);
+                source_arm(source);
         pthread_mutex_unlock(&amb_dispatch_lock);
         return waits;
 }
@@ -56,7 +65,7 @@ static bool source_wait(struct amb_dispatch_source *source, bool more)
 static void source_perform(void *context)
 {
         struct amb_dispatch_source *source = context;
-        bool more;
+        enum amb_dispatch_more more;
 
         if (atomic_load(&source->over))
                 return;
@@ -67,7 +76,6 @@ static void source_perform(void *context)
 
 static void source_ready(uint64_t number)
 {
-        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = number };
         struct amb_dispatch_source *source;
 
         amb_list_for(source, &sources, link) {
@@ -75,7 +83,7 @@ static void source_ready(uint64_t number)
                         continue;
                 /* Without memory now, perhaps there is some the next time round. */
                 if (!amb_dispatch_submit(source->queue, source, source_perform))
-                        epoll_ctl(epoll, EPOLL_CTL_MOD, source->fd, &event);
+                        source_arm(source);
                 return;
         }
 }
@@ -156,9 +164,10 @@ void amb_dispatch_sources_forked(void)
 
 /* --- sources; without the lock --- */
 
-struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int fd, void *context,
-                                                    bool (*perform)(void *context, struct amb_dispatch_source *self),
-                                                    void (*cancelled)(void *context))
+struct amb_dispatch_source *
+amb_dispatch_source_new(dispatch_queue_t queue, int fd, uint32_t events, void *context,
+                        enum amb_dispatch_more (*perform)(void *context, struct amb_dispatch_source *self),
+                        void (*cancelled)(void *context))
 {
         struct epoll_event event = { .events = EPOLLONESHOT };
         struct amb_dispatch_source *source;
@@ -167,7 +176,8 @@ struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int 
         source = calloc(1, sizeof(*source));
         if (!source)
                 return NULL;
-        *source = (struct amb_dispatch_source){ .fd = fd, .context = context, .perform = perform, .cancelled = cancelled };
+        *source = (struct amb_dispatch_source){ .fd = fd, .events = events, .context = context, .perform = perform,
+                                                .cancelled = cancelled };
         source->queue = amb_dispatch_serial_of(queue);
         if (!source->queue) {
                 free(source);
@@ -188,10 +198,8 @@ struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int 
 
 void amb_dispatch_source_start(struct amb_dispatch_source *source)
 {
-        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = source->number };
-
         pthread_mutex_lock(&amb_dispatch_lock);
-        epoll_ctl(epoll, EPOLL_CTL_MOD, source->fd, &event);
+        source_arm(source);
         pthread_mutex_unlock(&amb_dispatch_lock);
 }
 

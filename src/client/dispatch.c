@@ -9,23 +9,15 @@
 #define WORKERS_MOST 64
 #define IDLE_SECONDS 5
 
-enum kind { QUEUE_SERIAL, QUEUE_CONCURRENT, QUEUE_MAIN, SEMAPHORE };
-
-/* What dispatch_object_t points to. */
-struct object {
-        enum kind kind;
-        _Atomic uint32_t references;            /* 0: for ever */
-};
-
 struct dispatch_queue_s {
-        struct object object;
+        struct amb_dispatch_object object;
         bool owned;                             /* serial: a function of it is ready or runs */
         struct amb_link items;                  /* serial, main: those that wait for their turn */
         char *label;
 };
 
 struct dispatch_semaphore_s {
-        struct object object;
+        struct amb_dispatch_object object;
         pthread_mutex_t lock;
         pthread_cond_t given;
         intptr_t value;
@@ -46,17 +38,19 @@ static struct amb_link ready = AMB_LIST_INIT(ready);
 static unsigned int ready_count, idle, workers;
 static int main_wake = -1;
 
-static struct dispatch_queue_s global_queue = { .object = { QUEUE_CONCURRENT, 0 }, .items = AMB_LIST_INIT(global_queue.items) };
-static struct dispatch_queue_s main_queue = { .object = { QUEUE_MAIN, 0 }, .items = AMB_LIST_INIT(main_queue.items) };
+static struct dispatch_queue_s global_queue = {
+        .object = { .kind = AMB_DISPATCH_CONCURRENT }, .items = AMB_LIST_INIT(global_queue.items),
+};
+static struct dispatch_queue_s main_queue = { .object = { .kind = AMB_DISPATCH_MAIN }, .items = AMB_LIST_INIT(main_queue.items) };
 
 static const char concurrent_marker;
 const dispatch_queue_attr_t amb_dispatch_queue_concurrent = (dispatch_queue_attr_t)&concurrent_marker;
 
 /* --- objects --- */
 
-static struct object *object_of(dispatch_object_t object)
+static struct amb_dispatch_object *object_of(dispatch_object_t object)
 {
-        return (struct object *)object.queue;
+        return (struct amb_dispatch_object *)object.queue;
 }
 
 static void queue_ref(dispatch_queue_t queue)
@@ -83,25 +77,39 @@ void dispatch_release(dispatch_object_t object)
 {
         dispatch_semaphore_t semaphore = object.semaphore;
 
-        if (object_of(object)->kind != SEMAPHORE) {
+        if (object_of(object)->kind <= AMB_DISPATCH_MAIN) {
                 queue_unref(object.queue);
                 return;
         }
-        if (--semaphore->object.references > 0)
+        if (--object_of(object)->references > 0)
                 return;
+        if (object_of(object)->kind == AMB_DISPATCH_SOURCE) {
+                amb_dispatch_event_released(object.source);
+                return;
+        }
         pthread_cond_destroy(&semaphore->given);
         pthread_mutex_destroy(&semaphore->lock);
         free(semaphore);
 }
 
-static dispatch_queue_t queue_new(enum kind kind, const char *label)
+void dispatch_set_context(dispatch_object_t object, void *context)
+{
+        object_of(object)->context = context;
+}
+
+void *dispatch_get_context(dispatch_object_t object)
+{
+        return object_of(object)->context;
+}
+
+static dispatch_queue_t queue_new(enum amb_dispatch_kind kind, const char *label)
 {
         dispatch_queue_t queue;
 
         queue = calloc(1, sizeof(*queue));
         if (!queue)
                 return NULL;
-        queue->object = (struct object){ kind, 1 };
+        queue->object = (struct amb_dispatch_object){ .kind = kind, .references = 1 };
         amb_list_init(&queue->items);
         queue->label = strdup(label ? label : "");
         if (!queue->label) {
@@ -113,13 +121,22 @@ static dispatch_queue_t queue_new(enum kind kind, const char *label)
 
 dispatch_queue_t dispatch_queue_create(const char *label, dispatch_queue_attr_t attribute)
 {
-        return queue_new(attribute ? QUEUE_CONCURRENT : QUEUE_SERIAL, label);
+        return queue_new(attribute ? AMB_DISPATCH_CONCURRENT : AMB_DISPATCH_SERIAL, label);
+}
+
+/* How important a queue is makes no difference here. */
+dispatch_queue_attr_t dispatch_queue_attr_make_with_qos_class(dispatch_queue_attr_t attribute, dispatch_qos_class_t class,
+                                                              int relative)
+{
+        (void)class;
+        (void)relative;
+        return attribute;
 }
 
 dispatch_queue_t amb_dispatch_serial_of(dispatch_queue_t queue)
 {
-        if (queue->object.kind == QUEUE_CONCURRENT)
-                return queue_new(QUEUE_SERIAL, queue->label);
+        if (queue->object.kind == AMB_DISPATCH_CONCURRENT)
+                return queue_new(AMB_DISPATCH_SERIAL, queue->label);
         queue_ref(queue);
         return queue;
 }
@@ -200,7 +217,7 @@ static void *worker_run(void *context)
                 pthread_mutex_unlock(&amb_dispatch_lock);
                 item->function(item->context);
                 pthread_mutex_lock(&amb_dispatch_lock);
-                if (item->queue->object.kind == QUEUE_SERIAL)
+                if (item->queue->object.kind == AMB_DISPATCH_SERIAL)
                         queue_pass_on(item->queue, true);
                 item_free(item);
         }
@@ -235,9 +252,9 @@ static void item_add(struct item *item)
         dispatch_queue_t queue = item->queue;
         uint64_t one = 1;
 
-        if (queue->object.kind == QUEUE_CONCURRENT) {
+        if (queue->object.kind == AMB_DISPATCH_CONCURRENT) {
                 ready_add(item, false);
-        } else if (queue->object.kind == QUEUE_MAIN) {
+        } else if (queue->object.kind == AMB_DISPATCH_MAIN) {
                 amb_list_append(&queue->items, &item->link);
                 (void)!write(main_wake, &one, sizeof(one));
         } else if (queue->owned) {
@@ -327,10 +344,10 @@ static void sync_serial(dispatch_queue_t queue, void *context, dispatch_function
 void dispatch_sync_f(dispatch_queue_t queue, void *context, dispatch_function_t function)
 {
         switch (queue->object.kind) {
-        case QUEUE_MAIN:
+        case AMB_DISPATCH_MAIN:
                 sync_main(context, function);
                 break;
-        case QUEUE_SERIAL:
+        case AMB_DISPATCH_SERIAL:
                 sync_serial(queue, context, function);
                 break;
         default:
@@ -428,6 +445,20 @@ dispatch_time_t dispatch_time(dispatch_time_t when, int64_t delta)
         return (uint64_t)delta < DISPATCH_TIME_FOREVER - from ? from + (uint64_t)delta : DISPATCH_TIME_FOREVER;
 }
 
+dispatch_time_t dispatch_walltime(const struct timespec *when, int64_t delta)
+{
+        struct timespec now;
+        int64_t ahead = 0;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        if (when && (__builtin_mul_overflow((int64_t)when->tv_sec - now.tv_sec, (int64_t)NSEC_PER_SEC, &ahead) ||
+                     __builtin_add_overflow(ahead, (int64_t)when->tv_nsec - now.tv_nsec, &ahead)))
+                ahead = when->tv_sec > now.tv_sec ? INT64_MAX : INT64_MIN;
+        if (__builtin_add_overflow(ahead, delta, &ahead))
+                ahead = delta > 0 ? INT64_MAX : INT64_MIN;
+        return dispatch_time(amb_time_now(), ahead);
+}
+
 static void condition_init(pthread_cond_t *condition)
 {
         pthread_condattr_t attributes;
@@ -445,7 +476,7 @@ dispatch_semaphore_t dispatch_semaphore_create(intptr_t value)
         semaphore = value < 0 ? NULL : calloc(1, sizeof(*semaphore));
         if (!semaphore)
                 return NULL;
-        semaphore->object = (struct object){ SEMAPHORE, 1 };
+        semaphore->object = (struct amb_dispatch_object){ .kind = AMB_DISPATCH_SEMAPHORE, .references = 1 };
         semaphore->value = value;
         pthread_mutex_init(&semaphore->lock, NULL);
         condition_init(&semaphore->given);

@@ -22,6 +22,7 @@
  * fork(): the child has no thread of ours: it forgets workers, monitor and all that waits (and leaks it).
  */
 #include <pthread.h>
+#include <sys/epoll.h>
 
 #include <dispatch/dispatch.h>
 
@@ -30,13 +31,20 @@
 struct amb_dispatch_source;
 
 /*
- * NULL: no memory, no descriptor or no thread. `self` is for amb_dispatch_source_cancelled() inside a long perform. True from
- * perform: it has more to do and is called again, behind what else waits on the queue, whatever the descriptor says.
+ * What perform says: it waits for the descriptor again; or it has more to do and is called again, behind what else waits on the
+ * queue, whatever the descriptor says; or it rests, until amb_dispatch_source_start() is called again.
  */
-struct amb_dispatch_source *amb_dispatch_source_new(dispatch_queue_t queue, int fd, void *context,
-                                                    bool (*perform)(void *context, struct amb_dispatch_source *self),
-                                                    void (*cancelled)(void *context));
-/* Once, after new: perform may run before it returns, and cancel the source. */
+enum amb_dispatch_more { AMB_DISPATCH_WAIT, AMB_DISPATCH_MORE, AMB_DISPATCH_REST };
+
+/*
+ * events: EPOLLIN or EPOLLOUT. NULL: no memory, no descriptor or no thread, or a descriptor that cannot be waited for. `self` is
+ * for amb_dispatch_source_cancelled() inside a long perform.
+ */
+struct amb_dispatch_source *
+amb_dispatch_source_new(dispatch_queue_t queue, int fd, uint32_t events, void *context,
+                        enum amb_dispatch_more (*perform)(void *context, struct amb_dispatch_source *self),
+                        void (*cancelled)(void *context));
+/* After new, and after a rest: perform may run before it returns, and cancel the source. */
 void amb_dispatch_source_start(struct amb_dispatch_source *source);
 /* Once; NULL is fine. */
 void amb_dispatch_source_cancel(struct amb_dispatch_source *source);
@@ -48,6 +56,20 @@ bool amb_dispatch_source_cancelled(const struct amb_dispatch_source *source);
  */
 int amb_dispatch_main_fd(void);
 void amb_dispatch_main_run(void);
+
+/* --- what dispatch_object_t points to --- */
+
+enum amb_dispatch_kind {
+        AMB_DISPATCH_SERIAL, AMB_DISPATCH_CONCURRENT, AMB_DISPATCH_MAIN,                /* queues */
+        AMB_DISPATCH_SEMAPHORE, AMB_DISPATCH_SOURCE
+};
+struct amb_dispatch_object {
+        enum amb_dispatch_kind kind;
+        _Atomic uint32_t references;            /* 0: for ever */
+        void *_Atomic context;                  /* the program's */
+};
+/* The last reference of a <dispatch/dispatch.h> source is gone. */
+void amb_dispatch_event_released(dispatch_source_t source);
 
 /* --- between dispatch.c and dispatch-source.c --- */
 

@@ -563,13 +563,13 @@ static bool queue_over(const void *source)
         return amb_dispatch_source_cancelled(source);
 }
 
-static bool queue_serve(void *context, struct amb_dispatch_source *source)
+static enum amb_dispatch_more queue_serve(void *context, struct amb_dispatch_source *source)
 {
         struct amb_port *port = context;
+        bool more = !atomic_load(&port->destroyed) &&
+                    port_serve(port, &(struct taker){ .take = call_out, .over = queue_over, .context = source, .most = BATCH });
 
-        if (atomic_load(&port->destroyed))
-                return false;
-        return port_serve(port, &(struct taker){ .take = call_out, .over = queue_over, .context = source, .most = BATCH });
+        return more ? AMB_DISPATCH_MORE : AMB_DISPATCH_WAIT;
 }
 
 /* On the queue, after the last callback. */
@@ -587,7 +587,7 @@ void IONotificationPortSetDispatchQueue(IONotificationPortRef reference, dispatc
         if (!queue || atomic_load(&port->destroyed))
                 return;
         amb_target_ref(port);
-        port->queue_source = amb_dispatch_source_new(queue, port->epoll, port, queue_serve, queue_left);
+        port->queue_source = amb_dispatch_source_new(queue, port->epoll, EPOLLIN, port, queue_serve, queue_left);
         if (!port->queue_source) {
                 amb_log(AMB_LOG_ERROR, "no memory or no thread for a notification port's dispatch queue");
                 amb_target_unref(port);

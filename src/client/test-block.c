@@ -108,7 +108,49 @@ START_TEST(test_run_loop)
 }
 END_TEST
 
+/* A source's blocks: replaced while it runs, and gone when it has ended. */
+START_TEST(test_source)
+{
+        dispatch_source_t timer = dispatch_source_create(DISPATCH_SOURCE_TYPE_TIMER, 0, 0, dispatch_get_global_queue(0, 0));
+        dispatch_semaphore_t first = dispatch_semaphore_create(0), second = dispatch_semaphore_create(0);
+        dispatch_semaphore_t ended = dispatch_semaphore_create(0);
+        dispatch_block_t one = Block_copy(^{
+                dispatch_semaphore_signal(first);
+        });
+        dispatch_block_t two = Block_copy(^{
+                dispatch_semaphore_signal(second);
+                dispatch_source_cancel(timer);
+        });
+        dispatch_block_t end = Block_copy(^{
+                dispatch_semaphore_signal(ended);
+        });
+        int of_one = references(one), of_two = references(two), of_end = references(end);
+
+        dispatch_source_set_event_handler(timer, one);
+        dispatch_source_set_cancel_handler(timer, end);
+        ck_assert_int_gt(references(end), of_end);
+        dispatch_source_set_timer(timer, DISPATCH_TIME_NOW, NSEC_PER_MSEC, 0);
+        dispatch_resume(timer);
+        ck_assert_int_eq(dispatch_semaphore_wait(first, PATIENCE), 0);
+        dispatch_source_set_event_handler(timer, two);
+        ck_assert_int_eq(dispatch_semaphore_wait(second, PATIENCE), 0);
+        ck_assert_int_eq(dispatch_semaphore_wait(ended, PATIENCE), 0);
+        /* For ever: the test's time-out. */
+        while (references(one) != of_one || references(two) != of_two || references(end) != of_end)
+                sched_yield();
+        dispatch_source_set_event_handler(timer, one);          /* too late: it is not kept */
+        ck_assert_int_eq(references(one), of_one);
+        dispatch_release(timer);
+        Block_release(one);
+        Block_release(two);
+        Block_release(end);
+        dispatch_release(first);
+        dispatch_release(second);
+        dispatch_release(ended);
+}
+END_TEST
+
 int main(void)
 {
-        return run_suite("client-block", test_blocks, test_run_loop, test_once);
+        return run_suite("client-block", test_blocks, test_run_loop, test_once, test_source);
 }

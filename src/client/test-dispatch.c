@@ -147,7 +147,7 @@ static int source_fd;
 static struct amb_dispatch_source *source;
 static int performed, cancelled;
 
-static bool source_perform(void *context, struct amb_dispatch_source *self)
+static enum amb_dispatch_more source_perform(void *context, struct amb_dispatch_source *self)
 {
         uint64_t n;
 
@@ -165,7 +165,7 @@ static bool source_perform(void *context, struct amb_dispatch_source *self)
                 ck_assert_int_eq(cancelled, 0);
         }
         dispatch_semaphore_signal(done);
-        return context == (void *)3 && performed % 3 != 0;
+        return context == (void *)3 && performed % 3 != 0 ? AMB_DISPATCH_MORE : AMB_DISPATCH_WAIT;
 }
 
 static void source_cancelled(void *context)
@@ -185,7 +185,7 @@ static void write_one(void)
 static void source_make(dispatch_queue_t queue, void *context)
 {
         source_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        source = amb_dispatch_source_new(queue, source_fd, context, source_perform, source_cancelled);
+        source = amb_dispatch_source_new(queue, source_fd, EPOLLIN, context, source_perform, source_cancelled);
         ck_assert_ptr_nonnull(source);
         amb_dispatch_source_start(source);
 }

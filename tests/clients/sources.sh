@@ -1,0 +1,2 @@
+# A pipe at standard input: a file cannot be waited for.
+(echo hello; echo quit) | "$CLIENT"
