@@ -289,8 +289,11 @@ static kern_return_t attach_child(IOService *self, IOService *object, OSDictiona
         int r;
 
         code = amb_uplink_create(amb_service_entry(self), properties, &entry);
-        if (code != kIOReturnSuccess)
+        if (code != kIOReturnSuccess) {
+                amb_log(AMB_LOG_ERROR, "Create: the registry takes no %s below %s: 0x%08x", OSObject_GetClassName(object),
+                        OSObject_GetClassName(self), (unsigned int)code);
                 return code;
+        }
         if (amb_service_attach(object, entry, self, properties, OSDictionaryGetStringValue(properties, kIOUserClassKey)) < 0)
                 return kIOReturnNoMemory;
         object->ivars->started = true;

@@ -71,6 +71,16 @@ static const char *check_life(const struct amb_entry *entry)
         return NULL;
 }
 
+static const char *check_open(const struct amb_entry *entry)
+{
+        if (!entry->service)
+                return NULL;
+        REQUIRE(entry->user_client && entry->stop == AMB_STOP_NONE, "an open is of no user client, or of one that is stopped");
+        REQUIRE(entry->host && entry->host == entry->service->host && !entry->host_dead, "an open waits for a dead host");
+        REQUIRE(entry->service->opens, "a service does not know of an open");
+        return NULL;
+}
+
 static const char *check_entry(const struct amb_registry *registry, const struct amb_entry *entry)
 {
         const char *broken = NULL;
@@ -79,14 +89,15 @@ static const char *check_entry(const struct amb_registry *registry, const struct
         REQUIRE(!amb_link_linked(&entry->work), "work is left over");
         switch (entry->place) {
         case AMB_PLACE_PENDING:
-                REQUIRE(entry->user_client && entry->service, "an entry is nowhere");
-                REQUIRE(entry->host && entry->host == entry->service->host && !entry->host_dead, "an open waits for a dead host");
-                REQUIRE(entry->service->opens, "a service does not know of an open");
+                REQUIRE(entry->service, "an entry is nowhere");
+                broken = check_open(entry);
                 break;
         case AMB_PLACE_TREE:
                 REQUIRE(entry->parent || entry == registry->root, "an entry has no parent");
-                REQUIRE(!entry->service, "an open has not ended");
-                broken = check_children(entry);
+                REQUIRE(!entry->service || entry->service == entry->parent, "a user client is opened below another service");
+                broken = check_open(entry);
+                if (!broken)
+                        broken = check_children(entry);
                 if (!broken)
                         broken = check_provider(entry);
                 if (!broken)
@@ -138,7 +149,7 @@ const char *amb_registry_check(const struct amb_registry *registry)
                         total++;
                         charged += entry->uid != NULL;
                         opens += entry->opens;
-                        pending += entry->place == AMB_PLACE_PENDING;
+                        pending += entry->service != NULL;
                         in_tree += entry->place == AMB_PLACE_TREE;
                 }
         for (const struct amb_entry *entry = registry->root; entry; entry = amb_entry_after(registry, entry, registry->root))

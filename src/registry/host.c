@@ -22,13 +22,6 @@ struct amb_entry *amb_host_entry(const struct amb_registry *registry, uint64_t h
         return entry && entry->host && entry->host == amb_host_find(registry, host) ? entry : NULL;
 }
 
-bool amb_host_opens(const struct amb_registry *registry, uint64_t host, uint64_t id)
-{
-        const struct amb_entry *entry = amb_entry_find(registry, id);
-
-        return entry && entry->place == AMB_PLACE_PENDING && entry->host == amb_host_find(registry, host);
-}
-
 struct amb_host *amb_host_new(struct amb_registry *registry, const char *server_name, struct amb_bundle *bundle, uint64_t tag)
 {
         struct amb_host *host = amb_must(calloc(1, sizeof(*host)));
@@ -274,7 +267,7 @@ void amb_registry_host_lost(struct amb_registry *registry, uint64_t id, bool cra
                         entry_host_lost(registry, host, entry, now);
         }
         amb_list_for_safe(entry, following, &host->entries, hosted) {
-                if (entry->place == AMB_PLACE_PENDING)
+                if (entry->service)
                         amb_open_fail(registry, entry, MIG_SERVER_DIED, "the driver's process ended during the open");
                 else
                         amb_work_add(registry, entry);

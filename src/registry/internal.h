@@ -97,7 +97,7 @@ enum amb_stop {
 };
 
 enum amb_place {
-        AMB_PLACE_PENDING,              /* a user client being opened: not in the tree */
+        AMB_PLACE_PENDING,              /* a user client that is being opened and has no clients: not in the tree */
         AMB_PLACE_TREE,
         AMB_PLACE_REMEMBERED,
 };
@@ -152,7 +152,7 @@ struct amb_entry {
 
         /* user client */
         bool user_client;
-        struct amb_entry *service;      /* while PENDING */
+        struct amb_entry *service;      /* until the driver has answered */
         OSDictionary *client;           /* the app's entitlements, frozen */
         struct amb_uid *uid;
 };
@@ -325,8 +325,6 @@ void amb_restart_free(struct amb_restart *restart);
 /* --- host.c --- */
 struct amb_host *amb_host_find(const struct amb_registry *registry, uint64_t id);
 struct amb_entry *amb_host_entry(const struct amb_registry *registry, uint64_t host, uint64_t id);
-/* Is it a user client that this host is making right now? */
-bool amb_host_opens(const struct amb_registry *registry, uint64_t host, uint64_t id);
 struct amb_host *amb_host_new(struct amb_registry *registry, const char *server_name, struct amb_bundle *bundle, uint64_t tag);
 void amb_host_add(struct amb_host *host, struct amb_entry *entry);
 bool amb_host_weigh(const struct amb_registry *registry, struct amb_host *host, struct amb_entry *entry, size_t weight);
@@ -342,6 +340,10 @@ void amb_work(struct amb_registry *registry, uint64_t now);
 
 /* --- open.c --- */
 void amb_open_fail(struct amb_registry *registry, struct amb_entry *user_client, IOReturn code, const char *text);
+/* The user client of that id that this host is making right now; NULL: there is none. */
+struct amb_entry *amb_open_client(const struct amb_registry *registry, uint64_t host, uint64_t id);
+/* Into the tree, below the service that is opened, which is active; if it is not there already. */
+void amb_open_place(struct amb_registry *registry, struct amb_entry *user_client);
 void amb_open_release(struct amb_registry *registry, struct amb_entry *user_client);            /* its uid's quota */
 
 /* --- notify.c --- */

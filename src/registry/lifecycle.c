@@ -5,7 +5,8 @@
  * Phase 1 happens at once, top-down over the victim's subtree: inactive, busy, IOServiceTerminate.
  * Then each entry goes its own way, one step whenever something that it waits for has happened:
  *
- *      waits    for its own Start to return, for opens of it to finish, for its pass to end, for its provider's Stop to return
+ *      waits    for its own Start to return (a user client's: its open), for opens of it to finish, for its pass to end, for its
+ *               provider's Stop to return
  *      stops    Stop with answer when its provider is alive, one-way Stop otherwise; never to a dead host, never to a driver whose
  *               Start did not succeed, never twice
  *      told     IOServiceWillTerminate; from now on its clients may stop
@@ -57,7 +58,7 @@ static void stop_step(struct amb_registry *registry, struct amb_entry *entry)
         if (entry->stop == AMB_STOP_NONE) {
                 if (entry->start == AMB_START_RESOURCES || entry->start == AMB_START_LAUNCH)
                         entry->start = AMB_START_FAILED;
-                if (entry->start == AMB_START_CALLED || entry->opens || entry->pass)
+                if (entry->start == AMB_START_CALLED || entry->service || entry->opens || entry->pass)
                         return;
                 /* One that failed gets no Stop, and its provider's pass waits for it: it does not wait for its provider. */
                 if (entry->start != AMB_START_FAILED && !amb_active(entry->parent) && entry->parent->stop < AMB_STOP_RETURNED)

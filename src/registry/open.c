@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * IOServiceOpen (2.1), with one difference: who may open is decided before the driver is asked, so that a refused app never makes
- * driver code run. A user client's entry exists, outside the tree, from the decision to the driver's answer; meanwhile the service
- * does not go on to its Stop ("terminate-defer").
+ * driver code run. A user client's entry exists from the decision on, and enters the tree with the driver's answer, or before, when
+ * the driver makes a service below it while it is still starting it; until the answer the service does not go on to its Stop
+ * ("terminate-defer").
  */
 #include "registry/entitlements.h"
 #include "registry/internal.h"
@@ -86,6 +87,16 @@ static struct decision decide(struct amb_registry *registry, const struct amb_en
         return (struct decision){ kIOReturnSuccess, NULL };
 }
 
+/* Whose it is; no driver says that itself. */
+static void set_origin(OSDictionary *properties, const struct amb_entry *service)
+{
+        const char *bundle_id = OSDictionaryGetStringValue(service->properties, "CFBundleIdentifier");
+
+        if (bundle_id)
+                amb_must_true(OSDictionarySetStringValue(properties, "CFBundleIdentifier", bundle_id));
+        amb_must_true(OSDictionarySetStringValue(properties, "IOUserServerName", service->host->server_name));
+}
+
 IOReturn amb_registry_open(struct amb_registry *registry, uint64_t id, const struct amb_opener *opener, uint32_t type,
                            struct amb_open *ret_open)
 {
@@ -112,6 +123,7 @@ IOReturn amb_registry_open(struct amb_registry *registry, uint64_t id, const str
         client->uid->connections++;
         client->bundle = amb_bundle_ref(service->bundle);
         amb_must_true(OSDictionarySetStringValue(client->properties, AMB_ENTITLEMENT_CREATOR, creator));
+        set_origin(client->properties, service);
         amb_host_add(service->host, client);
         service->opens++;
 
@@ -146,11 +158,33 @@ static void finished(struct amb_registry *registry, struct amb_entry *client)
         client->service = NULL;
 }
 
-/* There is no user client: the entry has never been seen by anybody. */
+struct amb_entry *amb_open_client(const struct amb_registry *registry, uint64_t host, uint64_t id)
+{
+        struct amb_entry *client = amb_entry_find(registry, id);
+
+        return client && client->service && client->host == amb_host_find(registry, host) ? client : NULL;
+}
+
+void amb_open_place(struct amb_registry *registry, struct amb_entry *client)
+{
+        if (client->place == AMB_PLACE_PENDING)
+                amb_entry_attach(registry, client, client->service);
+}
+
+/*
+ * There is no user client, and its host sends it no Stop. One outside the tree has never been seen by anybody; what was made below
+ * one within goes first.
+ */
 void amb_open_fail(struct amb_registry *registry, struct amb_entry *client, IOReturn code, const char *text)
 {
         result(registry, client, code, text);
         finished(registry, client);
+        if (client->place == AMB_PLACE_TREE) {
+                client->stop = AMB_STOP_DONE;
+                amb_terminate(registry, client);
+                amb_work_add(registry, client);
+                return;
+        }
         amb_open_release(registry, client);
         amb_host_remove(registry, client);
         amb_entry_free(registry, client);
@@ -162,8 +196,8 @@ static IOReturn judge(const struct amb_entry *service, const struct amb_entry *c
         const char *class = OSDictionaryGetStringValue(properties, "IOClass");
         IOReturn code = amb_entitlements_check_user_client(client->client, properties);
 
-        if (!amb_active(service)) {
-                *ret_text = "the service was terminated during the open";
+        if (!amb_active(service) || !amb_active(client)) {
+                *ret_text = "the service or the user client was terminated during the open";
                 return kIOReturnOffline;
         }
         if (!class || strcmp(class, "IOUserUserClient")) {
@@ -180,13 +214,12 @@ static IOReturn judge(const struct amb_entry *service, const struct amb_entry *c
 IOReturn amb_registry_open_done(struct amb_registry *registry, uint64_t host, uint64_t connection, IOReturn code,
                                 const char *user_class, const OSDictionary *properties, uint64_t now)
 {
-        struct amb_entry *client = amb_entry_find(registry, connection);
+        struct amb_entry *client = amb_open_client(registry, host, connection);
         const char *text = NULL;
 
-        if (!client || client->place != AMB_PLACE_PENDING || client->host != amb_host_find(registry, host))
+        if (!client)
                 return kIOReturnBadArgument;
         struct amb_entry *service = client->service;
-        const char *bundle_id = OSDictionaryGetStringValue(service->properties, "CFBundleIdentifier");
         size_t weight = 0;
         bool usable = user_class && *user_class && amb_object_cast(properties, &gOSDictionaryMetaClass) &&
                       amb_values_fit((const OSObject *)properties, (const OSObject *)client->properties, &weight);
@@ -199,14 +232,13 @@ IOReturn amb_registry_open_done(struct amb_registry *registry, uint64_t host, ui
         }
         code = judge(service, client, properties, &text);
         result(registry, client, code, text);
+        amb_open_place(registry, client);
         finished(registry, client);
 
         OSDictionary *all = amb_must(OSDictionaryCreateCopy(properties));
         amb_must_true(OSDictionaryMerge(all, client->properties));
         OSDictionaryRemoveValue(all, "IOMatchCategory");
-        if (bundle_id)
-                amb_must_true(OSDictionarySetStringValue(all, "CFBundleIdentifier", bundle_id));
-        amb_must_true(OSDictionarySetStringValue(all, "IOUserServerName", client->host->server_name));
+        set_origin(all, service);
         if (!OSDictionaryGetValue(all, "IOUserClientDefaultLocking") &&
             !OSDictionaryGetValue(all, "IOUserClientDefaultLockingSetProperties") &&
             !OSDictionaryGetValue(all, "IOUserClientDefaultLockingSingleThreadExternalMethod"))
@@ -215,9 +247,10 @@ IOReturn amb_registry_open_done(struct amb_registry *registry, uint64_t host, ui
         client->properties = all;
         free(client->name);
         client->name = amb_name_clean(user_class);
-        amb_entry_attach(registry, client, service);
         if (code)
                 amb_terminate(registry, client);
+        if (!amb_active(client))
+                amb_work_add(registry, client);
         amb_work(registry, now);
         return kIOReturnSuccess;
 }
@@ -226,7 +259,7 @@ IOReturn amb_registry_connection_closed(struct amb_registry *registry, uint64_t 
 {
         struct amb_entry *client = amb_host_entry(registry, host, connection);
 
-        if (!client || !client->user_client)
+        if (!client || !client->user_client || client->service)
                 return kIOReturnSuccess;
         /* The host has stopped it: nothing is left to be sent. */
         client->stop = AMB_STOP_DONE;

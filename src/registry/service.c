@@ -62,7 +62,7 @@ IOReturn amb_registry_set_properties(struct amb_registry *registry, uint64_t hos
         struct amb_entry *entry = amb_host_entry(registry, host, id);
 
         /* A user client that is being opened: its properties come with the driver's answer. */
-        if (!entry && amb_host_opens(registry, host, id))
+        if (amb_open_client(registry, host, id))
                 return kIOReturnSuccess;
         if (!entry)
                 return kIOReturnNotPermitted;
@@ -87,14 +87,17 @@ IOReturn amb_registry_set_properties(struct amb_registry *registry, uint64_t hos
         return kIOReturnSuccess;
 }
 
-/* 1.8. User clients are not made here: they come with an open. */
+/* 1.8. User clients are not made here: they come with an open. But services may be made below one that is being opened. */
 IOReturn amb_registry_create_service(struct amb_registry *registry, uint64_t host, uint64_t parent_id, const OSDictionary *properties,
                                      uint64_t *ret_entry)
 {
-        struct amb_entry *parent = amb_host_entry(registry, host, parent_id);
+        struct amb_entry *client = amb_open_client(registry, host, parent_id);
 
+        if (client && amb_active(client->service))
+                amb_open_place(registry, client);
+        struct amb_entry *parent = amb_host_entry(registry, host, parent_id);
         if (!parent)
-                return kIOReturnNotPermitted;
+                return client ? kIOReturnUnsupported : kIOReturnNotPermitted;
         size_t weight;
         if (!amb_object_cast(properties, &gOSDictionaryMetaClass) || !amb_values_fit((const OSObject *)properties, NULL, &weight))
                 return kIOReturnBadArgument;

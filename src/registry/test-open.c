@@ -164,6 +164,88 @@ START_TEST(open_and_death)                      /* [85], 2.2 terminate-defer */
 }
 END_TEST
 
+static uint64_t make_child(struct amb_registry *registry, uint64_t parent, IOReturn code)
+{
+        OSDictionary *properties = value_of("<dict><key>IOClass</key><string>AppleUserHIDDevice</string></dict>");
+        uint64_t child = 0;
+
+        ck_assert_int_eq(amb_registry_create_service(registry, 1, parent, properties, &child), code);
+        OSObject_release(properties);
+        return child;
+}
+
+/* An open that has been asked for, and below whose user client the driver has made a service. */
+static uint64_t opened_with_child(struct amb_registry *registry, uint64_t entry, uint64_t *ret_child)
+{
+        struct amb_open open;
+
+        ck_assert_int_eq(open_as(registry, entry, 1000, ENTITLED(ID), &open), kIOReturnSuccess);
+        drain(registry);
+        *ret_child = make_child(registry, open.connection, kIOReturnSuccess);
+        ck_assert(in_tree(registry, *ret_child) && in_tree(registry, open.connection));
+        return open.connection;
+}
+
+/* A user client makes services in its Start: they hang below it, and end with it, however the open ends. */
+START_TEST(open_makes_services)
+{
+        uint64_t entry, child, client;
+        struct amb_registry *registry = started(&entry);
+        struct amb_entry_view view;
+
+        client = opened_with_child(registry, entry, &child);
+        ck_assert(amb_registry_view(registry, child, &view) && view.parent == client);
+        ck_assert_str_eq(view.bundle_id, ID);
+        ck_assert_int_eq(amb_registry_connection_closed(registry, 1, client, 0), kIOReturnSuccess);
+        ck_assert(in_tree(registry, client));   /* it has not been opened yet */
+        open_done(registry, 1, client, kIOReturnSuccess, USER_CLIENT("<key>a</key><integer>2</integer>"));
+        ck_assert_int_eq(nth(AMB_ACTION_OPEN_RESULT, 0)->code, kIOReturnSuccess);
+        ck_assert(amb_registry_view(registry, client, &view) && view.parent == entry && view.children == 1);
+        ck_assert_str_eq(view.name, "Client");
+        ck_assert_int_eq(amb_registry_connection_closed(registry, 1, client, 0), kIOReturnSuccess);
+        drain(registry);
+        ck_assert_uint_eq(nth(AMB_ACTION_STOP, 0)->entry, child);
+        ck_assert(!in_tree(registry, child) && !in_tree(registry, client));
+
+        /* The driver refuses after all: the service gets its Stop, the user client, which the host has dropped, none. */
+        client = opened_with_child(registry, entry, &child);
+        open_done(registry, 1, client, kIOReturnNoDevice, NULL);
+        ck_assert_int_eq(nth(AMB_ACTION_OPEN_RESULT, 0)->code, kIOReturnNoDevice);
+        ck_assert_uint_eq(count_of(AMB_ACTION_STOP), 1);
+        ck_assert_uint_eq(nth(AMB_ACTION_STOP, 0)->entry, child);
+        ck_assert(!in_tree(registry, child) && !in_tree(registry, client));
+        make_child(registry, client, kIOReturnNotPermitted);
+
+        /* The user client goes meanwhile, or the service: nothing is stopped before the driver has answered. */
+        client = opened_with_child(registry, entry, &child);
+        ck_assert_int_eq(amb_registry_terminate(registry, 1, client, 0, 0), kIOReturnSuccess);
+        drain(registry);
+        ck_assert_uint_eq(count_of(AMB_ACTION_STOP), 0);
+        open_done(registry, 1, client, kIOReturnSuccess, USER_CLIENT(""));
+        ck_assert_int_eq(nth(AMB_ACTION_OPEN_RESULT, 0)->code, kIOReturnOffline);
+        ck_assert_uint_eq(nth(AMB_ACTION_STOP, 0)->entry, client);
+        client = opened_with_child(registry, entry, &child);
+        ck_assert_int_eq(amb_registry_terminate(registry, 1, entry, 0, 0), kIOReturnSuccess);
+        drain(registry);
+        ck_assert_uint_eq(count_of(AMB_ACTION_STOP), 0);
+        make_child(registry, client, kIOReturnUnsupported);
+        open_done(registry, 1, client, kIOReturnSuccess, USER_CLIENT(""));
+        ck_assert_int_eq(nth(AMB_ACTION_OPEN_RESULT, 0)->code, kIOReturnOffline);
+        ck_assert_uint_eq(nth(AMB_ACTION_STOP, 0)->entry, entry);
+        amb_registry_free(registry);
+
+        /* The host dies. */
+        registry = started(&entry);
+        client = opened_with_child(registry, entry, &child);
+        amb_registry_host_lost(registry, 1, true, 0);
+        drain(registry);
+        ck_assert_int_eq(nth(AMB_ACTION_OPEN_RESULT, 0)->code, MIG_SERVER_DIED);
+        ck_assert_uint_eq(count_of(AMB_ACTION_OPEN_RESULT), 1);
+        ck_assert(!in_tree(registry, child) && !in_tree(registry, client));
+        amb_registry_free(registry);
+}
+END_TEST
+
 /* The driver describes a user client while it starts it; what the app may do is judged by that. */
 START_TEST(open_sets_properties)
 {
@@ -208,5 +290,5 @@ END_TEST
 int main(void)
 {
         return run_suite("registry-open", open_refusals, client_memory, open_succeeds, open_user_client_entitlements,
-                         open_and_death, open_sets_properties, quota);
+                         open_and_death, open_sets_properties, open_makes_services, quota);
 }

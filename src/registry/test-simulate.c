@@ -374,7 +374,16 @@ static void open_step(bool faults)
         struct model_open *open = &world.opens[roll(OPENS)];
         struct model_open *connection = &world.connections[roll(OPENS)];
 
-        if (open->connection && host_of(open->host)) {
+        if (open->connection && host_of(open->host) && !roll(3)) {
+                OSDictionary *properties = value_of("<dict><key>IOClass</key><string>IOUserService</string></dict>");
+                uint64_t created;
+
+                if (!amb_registry_create_service(world.registry, open->host, open->connection, properties, &created) && roll(2))
+                        amb_registry_register_service(world.registry, open->host, created, world.now);
+                OSObject_release(properties);
+                if (faults && !roll(6))
+                        amb_registry_terminate(world.registry, open->host, open->connection, 0, world.now);
+        } else if (open->connection && host_of(open->host)) {
                 OSDictionary *properties = faults && !roll(6) ? NULL : value_of(answers[roll(4)]);
                 IOReturn code = faults && !roll(5) ? kIOReturnExclusiveAccess : kIOReturnSuccess;
 

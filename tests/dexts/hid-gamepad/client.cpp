@@ -16,22 +16,28 @@ uhid_event expect(int fd, uint32_t type)
         return event;
 }
 
-int makePad(io_connect_t connect, int listener, uint64_t id, uint64_t vendor)
+int expectPad(io_connect_t connect, int listener, uint64_t id, uint64_t vendor, uint64_t product)
 {
-        const uint64_t input[] = { id, vendor, 0x05c4 };
         uint64_t ready = 0;
         uint32_t count = 1;
-
-        CHECK_OK(IOConnectCallScalarMethod(connect, Create, input, 3, nullptr, nullptr));
         int fd = recorder_accept(listener);
+
         uhid_event event = expect(fd, UHID_CREATE2);
         CHECK(strcmp((char *)event.u.create2.name, "Pad") == 0 && event.u.create2.bus == BUS_BLUETOOTH);
-        CHECK(event.u.create2.vendor == vendor && event.u.create2.product == 0x05c4 && event.u.create2.version == 0x100);
+        CHECK(event.u.create2.vendor == vendor && event.u.create2.product == product && event.u.create2.version == 0x100);
         // Asked on the pad's own queue, so after its Start.
         CHECK_OK(IOConnectCallScalarMethod(connect, Ready, &id, 1, &ready, &count));
         CHECK(ready == 1);
         recorder_start(fd);
         return fd;
+}
+
+int makePad(io_connect_t connect, int listener, uint64_t id, uint64_t vendor)
+{
+        const uint64_t input[] = { id, vendor, 0x05c4 };
+
+        CHECK_OK(IOConnectCallScalarMethod(connect, Create, input, 3, nullptr, nullptr));
+        return expectPad(connect, listener, id, vendor, 0x05c4);
 }
 
 void press(io_connect_t connect, int fd, uint64_t id, uint64_t buttons, const char *report)
@@ -107,6 +113,28 @@ void properties()
         IOObjectRelease(iterator);
         CHECK(vendors.size() == 2 && vendors[0] + vendors[1] == 0x054c + 0x045e);
 }
+
+// The user client makes a pad while it is being started: once it begins with one, once it fails after all.
+void beginWithPad(int listener)
+{
+        io_connect_t connect = client_open("GamepadRoot", 1), none = IO_OBJECT_NULL;
+        io_service_t service = IOServiceGetMatchingService(kIOMainPortDefault, IOServiceNameMatching("GamepadRoot"));
+        io_iterator_t iterator;
+        int fd = expectPad(connect, listener, 0, 0x0e6f, 0x0180);
+
+        press(connect, fd, 0, 1, "\1\x0a\x14\x1f");
+        CHECK_OK(IOServiceClose(connect));
+        expect(fd, UHID_DESTROY);
+        close(fd);
+
+        CHECK(service != IO_OBJECT_NULL);
+        CHECK_CODE(IOServiceOpen(service, mach_task_self(), 2, &none), kIOReturnNoDevice);
+        CHECK_OK(IOServiceWaitQuiet(service, nullptr));
+        CHECK_OK(IOServiceGetMatchingServices(kIOMainPortDefault, IOServiceMatching("IOHIDDevice"), &iterator));
+        CHECK(IOIteratorNext(iterator) == IO_OBJECT_NULL);
+        CHECK_OK(IOObjectRelease(iterator));
+        CHECK_OK(IOObjectRelease(service));
+}
 } // namespace
 
 int main()
@@ -131,6 +159,7 @@ int main()
         CHECK_OK(IOServiceClose(connect));
         expect(second, UHID_DESTROY);
         close(second);
+        beginWithPad(listener);
         close(listener);
         unlink(path);
         puts("two pads: pressed, asked, shaken");

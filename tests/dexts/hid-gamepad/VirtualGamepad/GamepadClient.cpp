@@ -64,6 +64,8 @@ struct GamepadClient_IVars {
     uint64_t rumbles;
     OSDictionary* devices;
     GamepadDevice* newDevice;
+    bool begins;
+    bool spoilt;
     std::string baseName = "Pad";
 };
 
@@ -86,9 +88,21 @@ void GamepadClient::free(void)
     super::free();
 }
 
+void GamepadClient::beginWithPad(bool spoilt)
+{
+    ivars->begins = true;
+    ivars->spoilt = spoilt;
+}
+
 kern_return_t IMPL(GamepadClient, Start)
 {
-    return Start(provider, SUPERDISPATCH);
+    kern_return_t ret = Start(provider, SUPERDISPATCH);
+
+    if (ret != kIOReturnSuccess || !ivars->begins) return ret;
+    ret = makePad(0, 0x0e6f, 0x0180);
+    if (ret == kIOReturnSuccess && ivars->spoilt) ret = kIOReturnNoDevice;
+    if (ret != kIOReturnSuccess) Stop(provider, SUPERDISPATCH);
+    return ret;
 }
 
 kern_return_t IMPL(GamepadClient, Stop)
@@ -125,15 +139,20 @@ kern_return_t GamepadClient::ExternalMethod(uint64_t selector, IOUserClientMetho
 kern_return_t GamepadClient::CreateDevice(IOUserClientMethodArguments* arguments)
 {
     if (arguments->scalarInputCount < 3) return kIOReturnBadArgument;
+    return makePad(arguments->scalarInput[0], static_cast<uint32_t>(arguments->scalarInput[1]),
+                   static_cast<uint32_t>(arguments->scalarInput[2]));
+}
 
-    OSString* key = OSString::withCString(joinName(ivars->baseName, arguments->scalarInput[0]).c_str());
+kern_return_t GamepadClient::makePad(uint64_t id, uint32_t vendorId, uint32_t productId)
+{
+    OSString* key = OSString::withCString(joinName(ivars->baseName, id).c_str());
     GamepadDevice* device = (GamepadDevice*)ivars->devices->getObject(key);
 
     if (!device) {
         IOService* client;
 
-        ivars->vendorId = static_cast<uint32_t>(arguments->scalarInput[1]);
-        ivars->productId = static_cast<uint32_t>(arguments->scalarInput[2]);
+        ivars->vendorId = vendorId;
+        ivars->productId = productId;
 
         auto kr = Create(this, "GamepadDeviceProperties", &client);
         if (kr != kIOReturnSuccess) {

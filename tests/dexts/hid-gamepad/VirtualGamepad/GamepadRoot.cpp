@@ -2,6 +2,7 @@
 #include <DriverKit/IOUserClient.h>
 #include <os/log.h>
 
+#include "GamepadClient.h"
 #include "GamepadRoot.h"
 
 kern_return_t GamepadRoot::Start_Impl(IOService* provider)
@@ -20,6 +21,7 @@ kern_return_t GamepadRoot::NewUserClient_Impl(uint32_t type, IOUserClient** user
         os_log(OS_LOG_DEFAULT, "GamepadRoot - no user client: 0x%08x\n", ret);
         return ret;
     }
+    if (type != 0) OSRequiredCast(GamepadClient, client)->beginWithPad(type == 2);
     *userClient = OSRequiredCast(IOUserClient, client);
     return kIOReturnSuccess;
 }
