@@ -3,6 +3,10 @@
 /*
  * Dictionaries: keys are strings, kept by value, in order of insertion. OSContainer.h says what holds for every function,
  * OSCollection.h what every collection can do. Contract: memory-and-queues 12.5.
+ *
+ * An object of another class can be a key, too, for a table within the driver: it is retained, found by OSObjectIsEqual, one by
+ * one, and comes after the strings. Such entries are not seen by the functions with C strings or positions, or by
+ * OSDictionaryGetCount and OSDictionaryApply; a dictionary with one of them can be no property, and cannot be sent or serialized.
  */
 #include <DriverKit/OSCollection.h>
 
@@ -18,7 +22,7 @@ extern const OSMetaClass gOSDictionaryMetaClass;
 
 /* capacity: room for that many; for a copy 0 (as many as needed), or at least the count, else NULL. Values are shared. */
 OSDictionary *OSDictionary_withCapacity(uint32_t capacity);
-/* keys: OSStrings. Of equal keys the last one's value counts. */
+/* Of equal keys the last one's value counts. */
 OSDictionary *OSDictionary_withObjects(OSObject *const values[], OSObject *const keys[], uint32_t count, uint32_t capacity);
 OSDictionary *OSDictionary_withDictionary(const OSDictionary *dictionary, uint32_t capacity);
 
@@ -28,7 +32,7 @@ uint32_t OSDictionary_ensureCapacity(OSDictionary *self, uint32_t capacity);
 void OSDictionary_flushCollection(OSDictionary *self);
 OSCollection *OSDictionary_copyCollection(const OSDictionary *self, OSDictionary *cycleDict);
 
-/* key: an OSString; an object of another class is no key: false, NULL. setObject replaces. */
+/* setObject replaces; false: NULL, the dictionary itself, no memory. removeObject: false: no such key. */
 bool OSDictionary_setObject(OSDictionary *self, const void *key, void *object);
 bool OSDictionary_setObject_cString(OSDictionary *self, const char *key, void *object);
 OSObject *OSDictionary_getObject(const OSDictionary *self, const void *key);

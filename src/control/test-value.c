@@ -173,6 +173,12 @@ START_TEST(sets_arrive_as_arrays)
         ck_assert_uint_eq(OSArrayGetCount(inner), 1);
         ck_assert_ptr_eq(OSArrayGetValue(inner, 0), kOSBooleanTrue);
         sd_bus_message_unref(m);
+        /* Keys that are no strings do not travel. */
+        m = message_new();
+        ck_assert(OSDictionary_setObject(dictionary, ordered, set));
+        ck_assert_int_eq(amb_dictionary_measure(dictionary, &bytes), -EINVAL);
+        ck_assert_int_eq(amb_value_append(m, (OSObject *)dictionary), -EINVAL);
+        sd_bus_message_unref(m);
         OSObject_release(set);
         OSObject_release(ordered);
         OSObject_release(dictionary);

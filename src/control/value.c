@@ -77,7 +77,7 @@ static int append_string(sd_bus_message *m, const char *string, struct budget *b
 static int append_dictionary(sd_bus_message *m, const OSDictionary *dictionary, struct budget *budget)
 {
         size_t count = dictionary ? OSDictionaryGetCount(dictionary) : 0;
-        int r = budget_enter(budget);
+        int r = amb_dictionary_keyed(dictionary) ? -EINVAL : budget_enter(budget);
 
         if (r < 0)
                 return r;
@@ -285,7 +285,7 @@ static int measure_string(const char *string, struct budget *budget)
 
 static int measure_dictionary(const OSDictionary *dictionary, struct budget *budget)
 {
-        int r = budget_enter(budget);
+        int r = amb_dictionary_keyed(dictionary) ? -EINVAL : budget_enter(budget);
 
         for (size_t i = 0; r >= 0 && i < OSDictionaryGetCount(dictionary); i++) {
                 r = measure_string(OSDictionaryGetKeyAt(dictionary, i), budget);

@@ -169,12 +169,12 @@ static OSDictionary *dictionary_of(const OSCollection *collection)
 
 static uint32_t dictionary_count(const OSCollection *self)
 {
-        return (uint32_t)dictionary_of(self)->count;
+        return (uint32_t)(dictionary_of(self)->count + amb_dictionary_keyed(dictionary_of(self)));
 }
 
 static uint32_t dictionary_capacity(const OSCollection *self)
 {
-        return (uint32_t)dictionary_of(self)->capacity;
+        return (uint32_t)(dictionary_of(self)->capacity + amb_dictionary_keyed(dictionary_of(self)));
 }
 
 static uint32_t dictionary_ensure(OSCollection *self, uint32_t capacity)
@@ -198,17 +198,26 @@ static void dictionary_flush(OSCollection *self)
                 OSObject_release(entries[i].value);
         }
         free(entries);
+        amb_keyed_flush(dictionary);
 }
 
 /* Both are held during the call, which may take them out. */
-static bool entry_visit(const struct amb_pair *entry, void *context, OSDictionaryIterateFunction function)
+static bool entry_visit(OSObject *key, OSObject *value, void *context, OSDictionaryIterateFunction function)
 {
-        struct amb_pair held = *entry;
-        OSObject_retain(held.key);
-        OSObject_retain(held.value);
-        bool stop = function(context, &held.key->object, held.value);
-        OSObject_release(held.key);
-        OSObject_release(held.value);
+        OSObject_retain(key);
+        OSObject_retain(value);
+        bool stop = function(context, key, value);
+        OSObject_release(key);
+        OSObject_release(value);
+        return stop;
+}
+
+/* The entries whose keys are strings; true: stopped. */
+static bool strings_visit(const OSDictionary *dictionary, void *context, OSDictionaryIterateFunction function)
+{
+        bool stop = false;
+        for (size_t i = 0; !stop && i < OSDictionaryGetCount(dictionary); i++)
+                stop = entry_visit(&dictionary->entries[i].key->object, dictionary->entries[i].value, context, function);
         return stop;
 }
 
@@ -242,6 +251,13 @@ static OSCollection *dictionary_copy(const OSCollection *self, OSDictionary *cyc
                 const struct amb_pair *entry = &original->entries[i];
                 OSObject *member = amb_copy_member(cycle, entry->value);
                 bool put = member && dictionary_append(copy, entry->key->bytes, entry->key->length, entry->hash, member);
+                OSObject_release(member);
+                if (!put)
+                        return amb_copy_fail(cycle, original, copy);
+        }
+        for (size_t i = 0; i < amb_dictionary_keyed(original); i++) {
+                OSObject *member = amb_copy_member(cycle, original->keyed->entries[i].value);
+                bool put = member && amb_keyed_set(copy, original->keyed->entries[i].key, member);
                 OSObject_release(member);
                 if (!put)
                         return amb_copy_fail(cycle, original, copy);
@@ -294,6 +310,9 @@ bool OSDictionaryMerge(OSDictionary *dictionary, const OSDictionary *other)
                 return true;
         for (size_t i = 0; i < other->count; i++)
                 if (!OSDictionarySetValue(dictionary, other->entries[i].key->bytes, other->entries[i].value))
+                        return false;
+        for (size_t i = 0; i < amb_dictionary_keyed(other); i++)
+                if (!OSDictionary_setObject(dictionary, other->keyed->entries[i].key, other->keyed->entries[i].value))
                         return false;
         return true;
 }
@@ -385,6 +404,11 @@ static const char *key_text(const void *key)
         return string ? OSStringGetStringPtr(string) : NULL;
 }
 
+static bool key_is_other(const void *key)
+{
+        return key && !OSDynamicCast(OSString, key);
+}
+
 OSDictionary *OSDictionary_withCapacity(uint32_t capacity)
 {
         OSDictionary *dictionary = OSDictionaryCreate();
@@ -410,7 +434,7 @@ OSDictionary *OSDictionary_withObjects(OSObject *const values[], OSObject *const
 
 OSDictionary *OSDictionary_withDictionary(const OSDictionary *dictionary, uint32_t capacity)
 {
-        OSDictionary *copy = dictionary ? dictionary_for(dictionary->count, capacity) : NULL;
+        OSDictionary *copy = dictionary ? dictionary_for(OSDictionary_getCount(dictionary), capacity) : NULL;
         if (copy && !OSDictionaryMerge(copy, dictionary))
                 OSSafeReleaseNULL(copy);
         return copy;
@@ -418,12 +442,12 @@ OSDictionary *OSDictionary_withDictionary(const OSDictionary *dictionary, uint32
 
 uint32_t OSDictionary_getCount(const OSDictionary *self)
 {
-        return (uint32_t)OSDictionaryGetCount(self);
+        return self ? dictionary_count((const OSCollection *)self) : 0;
 }
 
 uint32_t OSDictionary_getCapacity(const OSDictionary *self)
 {
-        return self ? (uint32_t)self->capacity : 0;
+        return self ? dictionary_capacity((const OSCollection *)self) : 0;
 }
 
 uint32_t OSDictionary_ensureCapacity(OSDictionary *self, uint32_t capacity)
@@ -444,7 +468,9 @@ OSCollection *OSDictionary_copyCollection(const OSDictionary *self, OSDictionary
 
 bool OSDictionary_setObject(OSDictionary *self, const void *key, void *object)
 {
-        return OSDictionarySetValue(self, key_text(key), object);
+        if (!key_is_other(key))
+                return OSDictionarySetValue(self, key_text(key), object);
+        return self && object && object != self && key != self && amb_keyed_set(self, (OSObject *)key, object);
 }
 
 bool OSDictionary_setObject_cString(OSDictionary *self, const char *key, void *object)
@@ -454,7 +480,9 @@ bool OSDictionary_setObject_cString(OSDictionary *self, const char *key, void *o
 
 OSObject *OSDictionary_getObject(const OSDictionary *self, const void *key)
 {
-        return OSDictionaryGetValue(self, key_text(key));
+        if (!key_is_other(key))
+                return OSDictionaryGetValue(self, key_text(key));
+        return self ? amb_keyed_get(self, key) : NULL;
 }
 
 OSObject *OSDictionary_getObject_cString(const OSDictionary *self, const char *key)
@@ -464,7 +492,9 @@ OSObject *OSDictionary_getObject_cString(const OSDictionary *self, const char *k
 
 bool OSDictionary_removeObject(OSDictionary *self, const void *key)
 {
-        return OSDictionaryRemoveValue(self, key_text(key));
+        if (!key_is_other(key))
+                return OSDictionaryRemoveValue(self, key_text(key));
+        return self && amb_keyed_remove(self, key);
 }
 
 bool OSDictionary_removeObject_cString(OSDictionary *self, const char *key)
@@ -479,9 +509,9 @@ bool OSDictionary_merge(OSDictionary *self, const OSDictionary *other)
 
 bool OSDictionary_iterateObjects_f(const OSDictionary *self, void *context, OSDictionaryIterateFunction function)
 {
-        bool stop = false;
-        for (size_t i = 0; !stop && i < OSDictionaryGetCount(self); i++)
-                stop = entry_visit(&self->entries[i], context, function);
+        bool stop = strings_visit(self, context, function);
+        for (size_t i = 0; !stop && i < amb_dictionary_keyed(self); i++)
+                stop = entry_visit(self->keyed->entries[i].key, self->keyed->entries[i].value, context, function);
         return self != NULL;
 }
 
@@ -504,7 +534,8 @@ static bool text_visit(void *context, OSObject *key, OSObject *value)
 bool OSDictionaryApply_f(const OSDictionary *dictionary, void *context, OSDictionaryApplierFunction applier)
 {
         struct text_walk walk = { context, applier };
-        return OSDictionary_iterateObjects_f(dictionary, &walk, text_visit);
+        (void)strings_visit(dictionary, &walk, text_visit);
+        return dictionary != NULL;
 }
 
 bool OSDictionaryApply(const OSDictionary *dictionary, OSDictionaryApplier applier)

@@ -54,6 +54,18 @@ static void write_array(FILE *out, const OSArray *array, unsigned depth)
         fputc(']', out);
 }
 
+/* As a key, which is a string in this language: a number's digits, else the class. */
+static void write_key(FILE *out, const OSObject *key)
+{
+        const OSNumber *number = OSDynamicCast(OSNumber, key);
+        const char *name = OSObject_GetClassName(key);
+
+        if (number)
+                fprintf(out, "\"%" PRIu64 "\"", number->value);
+        else
+                write_string(out, name, strlen(name));
+}
+
 static void write_dictionary(FILE *out, const OSDictionary *dictionary, unsigned depth)
 {
         fputc('{', out);
@@ -63,6 +75,13 @@ static void write_dictionary(FILE *out, const OSDictionary *dictionary, unsigned
                 write_string(out, dictionary->entries[i].key->bytes, dictionary->entries[i].key->length);
                 fputc(':', out);
                 write_value(out, dictionary->entries[i].value, depth);
+        }
+        for (size_t i = 0; i < amb_dictionary_keyed(dictionary); i++) {
+                if (i || dictionary->count)
+                        fputc(',', out);
+                write_key(out, dictionary->keyed->entries[i].key);
+                fputc(':', out);
+                write_value(out, dictionary->keyed->entries[i].value, depth);
         }
         fputc('}', out);
 }

@@ -69,11 +69,16 @@ static bool set_alike(const OSArray *one, const OSArray *other, const struct rul
 
 static bool dictionary_alike(const OSDictionary *one, const OSDictionary *other, const struct rules *rules, unsigned depth)
 {
-        if (one->count != other->count)
+        if (one->count != other->count || amb_dictionary_keyed(one) != amb_dictionary_keyed(other))
                 return false;
         for (size_t i = 0; i < one->count; i++) {
                 const OSObject *value = OSDictionaryGetValue(other, one->entries[i].key->bytes);
                 if (!value || !value_alike(one->entries[i].value, value, rules, depth))
+                        return false;
+        }
+        for (size_t i = 0; i < amb_dictionary_keyed(one); i++) {
+                const OSObject *value = amb_keyed_get(other, one->keyed->entries[i].key);
+                if (!value || !value_alike(one->keyed->entries[i].value, value, rules, depth))
                         return false;
         }
         return true;

@@ -234,6 +234,8 @@ static int plist_from_array(struct writing *w, const OSArray *array, unsigned de
 
 static int plist_from_dictionary(struct writing *w, const OSDictionary *dictionary, unsigned depth, plist_t node)
 {
+        if (amb_dictionary_keyed(dictionary) != 0)
+                return AMB_PLIST_UNSUPPORTED;
         for (size_t i = 0; i < dictionary->count; i++) {
                 const OSString *key = dictionary->entries[i].key;
                 if (!string_writable(w, key))

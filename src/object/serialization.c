@@ -80,7 +80,7 @@ static bool write_members(OSData *out, const OSArray *members, unsigned depth)
 
 static bool write_dictionary(OSData *out, const OSDictionary *dictionary, unsigned depth)
 {
-        bool done = write_length(out, dictionary->count);
+        bool done = amb_dictionary_keyed(dictionary) == 0 && write_length(out, dictionary->count);
         for (size_t i = 0; done && i < dictionary->count; i++) {
                 const OSString *key = dictionary->entries[i].key;
                 done = write_bytes(out, key->bytes, key->length) && write_value(out, dictionary->entries[i].value, depth);

@@ -178,7 +178,7 @@ START_TEST(dictionaries)
         OSDictionary *d = OSDictionary_withObjects((OSObject **)n, (OSObject **)k, 3, 0), *e = OSDictionary_withCapacity(100);
         ck_assert_uint_ge(OSDictionary_getCapacity(e), 100);
         ck_assert(OSDictionary_setObject(e, k[2], n[2]) && OSDictionary_setObject_cString(e, "b", n[1]));
-        ck_assert(!OSDictionary_setObject(e, n[0], n[0]) && !OSDictionary_setObject(e, NULL, n[0]));
+        ck_assert(!OSDictionary_setObject(e, e, n[0]) && !OSDictionary_setObject(e, NULL, n[0]));
         ck_assert(!OSDictionary_setObject(e, k[0], NULL) && !OSDictionary_setObject(e, k[0], e));
         ck_assert(!OSDictionary_isEqualTo(d, e) && OSDictionary_merge(e, d) && OSDictionary_isEqualTo(d, e));
         ck_assert(!OSDictionary_isEqualTo(d, NULL) && !OSDictionary_merge(e, NULL));
@@ -197,7 +197,7 @@ START_TEST(dictionaries)
         OSDictionary *copy = OSDictionary_withDictionary(d, 0);
         ck_assert(OSDictionary_isEqualTo(d, copy));
         ck_assert_ptr_null(OSDictionary_withDictionary(d, 2));
-        ck_assert_ptr_null(OSDictionary_withObjects((OSObject **)n, (OSObject **)n, 1, 0));
+        ck_assert_ptr_null(OSDictionary_withObjects((OSObject **)n, (OSObject *[]){ NULL }, 1, 0));
         ck_assert_uint_ge(OSDictionary_ensureCapacity(d, 50), 50); /* builds the hash under three members */
         ck_assert(OSDictionary_isEqualTo(d, copy));
         OSDictionary_flushCollection(d);
@@ -208,6 +208,71 @@ START_TEST(dictionaries)
                 ck_assert_uint_eq(OSObject_getRetainCount(n[i]), 1);
                 RELEASE(n[i], k[i]);
         }
+}
+END_TEST
+
+static bool second_is_number(void *context, OSObject *key, OSObject *value)
+{
+        int *seen = context;
+
+        ck_assert_ptr_nonnull(value);
+        return ++*seen == 2 && OSDynamicCast(OSNumber, key);
+}
+
+/* Tables of a driver: numbers, data as keys. */
+START_TEST(other_keys)
+{
+        OSString *name = OSString_withCString("7"), *text = OSString_withCString("text");
+        OSNumber *seven = number(7), *same = OSNumber_withNumber(7, 64), *eight = number(8);
+        OSData *data = OSData_withBytes("k", 1);
+        OSDictionary *d = OSDictionary_withCapacity(4), *copy;
+        OSCollection *deep;
+        char *json, *bytes;
+        size_t length;
+        int seen = 0;
+
+        ck_assert(OSDictionary_setObject(d, seven, text) && OSDictionary_setObject(d, name, eight));
+        ck_assert_ptr_eq(OSDictionary_getObject(d, same), text);
+        ck_assert_ptr_eq(OSDictionary_getObject(d, name), eight);
+        ck_assert_ptr_null(OSDictionary_getObject(d, eight));
+        ck_assert(OSDictionary_setObject(d, same, eight) && OSDictionary_getCount(d) == 2); /* the key that was there stays */
+        ck_assert_uint_eq(OSObject_getRetainCount(seven), 2);
+        ck_assert_uint_eq(OSObject_getRetainCount(same), 1);
+        ck_assert_uint_eq(OSObject_getRetainCount(text), 1);
+        for (uint64_t i = 100; i < 120; i++) {
+                OSNumber *key = number(i);
+                ck_assert(OSDictionary_setObject(d, key, key));
+                RELEASE(key);
+        }
+        ck_assert(OSDictionary_setObject(d, data, name) && OSDictionary_getCount(d) == 23 && OSDictionaryGetCount(d) == 1);
+        ck_assert_uint_ge(OSDictionary_getCapacity(d), 23);
+        ck_assert(OSDictionary_iterateObjects_f(d, &seen, second_is_number) && seen == 2);
+        copy = OSDictionary_withDictionary(d, 0);
+        deep = OSDictionary_copyCollection(d, NULL);
+        ck_assert(OSDictionary_isEqualTo(d, copy) && OSObjectIsEqual(d, deep) && OSDictionary_isEqualTo_keys(d, copy, deep));
+        ck_assert(OSDictionary_removeObject(copy, same) && !OSDictionary_removeObject(copy, same));
+        ck_assert(!OSDictionary_isEqualTo(d, copy) && OSDictionary_setObject(copy, seven, text));
+        ck_assert(!OSDictionary_isEqualTo(d, copy));
+        RELEASE(copy, deep);
+        /* It stays where it is. */
+        ck_assert_ptr_null(amb_value_copy(&d->object));
+        ck_assert_int_eq(amb_plist_write(&d->object, false, &bytes, &length), AMB_PLIST_UNSUPPORTED);
+        while (OSDictionary_getCount(d) > 3) {
+                OSNumber *key = number(100 + 23 - OSDictionary_getCount(d));
+                ck_assert(OSDictionary_removeObject(d, key));
+                RELEASE(key);
+        }
+        json = amb_value_json(&d->object);
+        ck_assert_str_eq(json, "{\"7\":8,\"7\":8,\"OSData\":\"7\"}");
+        free(json);
+        OSDictionary_flushCollection(d);
+        ck_assert_uint_eq(OSDictionary_getCount(d), 0);
+        ck_assert_uint_eq(OSObject_getRetainCount(seven), 1);
+        ck_assert(OSDictionary_setObject(d, seven, eight));
+        RELEASE(d);
+        ck_assert_uint_eq(OSObject_getRetainCount(seven), 1);
+        ck_assert_uint_eq(OSObject_getRetainCount(eight), 1);
+        RELEASE(name, text, seven, same, eight, data);
 }
 END_TEST
 
@@ -565,6 +630,6 @@ END_TEST
 int main(void)
 {
         return run_suite("object-methods", strings, data, borrowed_data_cannot_grow, numbers, arrays,
-                         array_values_by_number_and_text, dictionaries, sets, ordered_sets, walks, blocks, deep_copies,
+                         array_values_by_number_and_text, dictionaries, other_keys, sets, ordered_sets, walks, blocks, deep_copies,
                          copies_of_circles, serialize_and_back, lent_by_block, broken_serializations, types);
 }

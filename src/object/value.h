@@ -57,14 +57,39 @@ struct amb_pair {
         uint32_t hash;
 };
 
-/* Entries in order of insertion; above a few dozen also an open hash of their positions, a power of two of slots. */
+/* Entries whose keys are other objects than strings. keyed.c */
+struct amb_keyed_entry {
+        OSObject *key, *value;
+};
+struct amb_keyed {
+        size_t count, capacity;
+        struct amb_keyed_entry *entries;
+};
+
+/*
+ * Entries in order of insertion; above a few dozen also an open hash of their positions, a power of two of slots. What is not
+ * written in objects (C strings as keys, positions, OSDictionaryGetCount) knows only these, whose keys are strings.
+ */
 struct OSDictionary {
         OSObject object;
         size_t count, capacity;
         struct amb_pair *entries;
         uint32_t *slots;                /* position + 1; 0: free */
         size_t slot_count;
+        struct amb_keyed *keyed;        /* mostly NULL */
 };
+
+/* How many entries have other keys than strings: with one of them it cannot be sent or written down. */
+static inline size_t amb_dictionary_keyed(const OSDictionary *dictionary)
+{
+        return dictionary && dictionary->keyed ? dictionary->keyed->count : 0;
+}
+
+/* key: no string; set retains key and value. false: no memory (set), no such key (remove). flush frees them all. */
+bool amb_keyed_set(OSDictionary *dictionary, OSObject *key, OSObject *value);
+OSObject *amb_keyed_get(const OSDictionary *dictionary, const OSObject *key);
+bool amb_keyed_remove(OSDictionary *dictionary, const OSObject *key);
+void amb_keyed_flush(OSDictionary *dictionary);
 
 struct OSCollection {
         OSObject object;

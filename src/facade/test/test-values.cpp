@@ -117,6 +117,8 @@ static void dictionaries()
         CHECK(copy->isEqualTo(dictionary) && !copy->isEqualTo(other) && copy->merge(other) && copy->getCount() == 4);
         CHECK(copy->isEqualTo(dictionary, dictionary) && copy->removeObject("Lamp") && copy->removeObject(key) && copy->getCount() == 2);
         CHECK(!dictionary->setObject("nothing", nullptr));
+        CHECK(other->setObject(number, value) && other->getObject(number) == value && other->getCount() == 3);
+        CHECK(other->removeObject(number) && !other->getObject(number));
         CHECK(OSDictionarySetUInt64Value(dictionary, "Size", 99) && OSDictionaryGetUInt64Value(dictionary, "Size") == 99);
         CHECK(OSDictionarySetStringValue(dictionary, "Name", "desk") && strcmp(OSDictionaryGetStringValue(dictionary, "Name"), "desk") == 0);
         CHECK(OSDictionarySetValue(dictionary, "Again", value) && OSDictionaryGetValue(dictionary, "Again") == value);
