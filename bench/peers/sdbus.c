@@ -100,7 +100,8 @@ static int write_configuration(const struct peer_place *place)
         return fclose(file) == 0 ? 0 : -errno;
 }
 
-static int join_bus(const struct peer_place *place)
+/* to_bus: its other end is a message bus. */
+static int start_bus(const struct peer_place *place, bool to_bus)
 {
         char address[256];
         snprintf(address, sizeof(address), "unix:path=%s", peer_path(place, "bus"));
@@ -108,7 +109,7 @@ static int join_bus(const struct peer_place *place)
         if (r >= 0)
                 r = sd_bus_set_address(bus, address);
         if (r >= 0)
-                r = sd_bus_set_bus_client(bus, 1);
+                r = sd_bus_set_bus_client(bus, to_bus);
         return r < 0 ? r : sd_bus_start(bus);
 }
 
@@ -137,7 +138,7 @@ static int broker_serve(const struct peer_place *place)
         int r = start_broker(place);
         if (r < 0)
                 return peer_fail(r, "dbus-daemon did not start (package dbus-daemon): %s", strerror(-r));
-        r = join_bus(place);
+        r = start_bus(place, true);
         if (r >= 0)
                 r = sd_bus_add_object_vtable(bus, NULL, path, interface, methods, NULL);
         if (r >= 0)
@@ -152,19 +153,13 @@ static int broker_serve(const struct peer_place *place)
 
 static int direct_connect(const struct peer_place *place)
 {
-        char address[256];
-        snprintf(address, sizeof(address), "unix:path=%s", peer_path(place, "bus"));
-        int r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_address(bus, address);
-        if (r >= 0)
-                r = sd_bus_start(bus);
+        int r = start_bus(place, false);
         return r < 0 ? peer_fail(r, "sd-bus: %s", strerror(-r)) : 0;
 }
 
 static int broker_connect(const struct peer_place *place)
 {
-        int r = join_bus(place);
+        int r = start_bus(place, true);
         destination = name;
         return r < 0 ? peer_fail(r, "D-Bus: %s", strerror(-r)) : 0;
 }

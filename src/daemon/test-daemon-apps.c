@@ -18,9 +18,7 @@ START_TEST(odd_program_name)
         pid_t pid, host;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         host = host_pid(bus, entry);
         AMB_FREE char *copy = NULL;
         size_t length;
@@ -56,9 +54,7 @@ START_TEST(odd_entitlements)
         size_t length;
         sd_bus *bus;
 
-        start_with_driver(false, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(false, &news, &entry);
         snprintf(number, sizeof(number), "%llu", (unsigned long long)entry);
         ck_assert_int_eq(amb_file_read(AT_FDCWD, executable, 1 << 26, &bytes, &length), 0);
         int fd = open(copy, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
@@ -187,9 +183,7 @@ START_TEST(opens_pile_up)
         sd_bus *bus;
 
         descriptors = 256;
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         kill(host_pid(bus, entry), SIGSTOP);
         for (int i = 0; i < 200; i++) {
                 sd_bus *app = bus_new();
@@ -409,9 +403,7 @@ START_TEST(nothing_grows)
         long resident = 0;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         for (int i = 0; i < opens / 10; i++) {
                 if (i == opens / 20) {
                         resident = daemon_resident_kib();

@@ -117,9 +117,7 @@ START_TEST(host_object_has_its_process)
         size_t count;
         sd_bus *bus;
 
-        start_with_driver(false, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(false, &news, &entry);
         reply = reply_to(bus, call_new(bus, "FindServices", "a{sv}", 1, "IOProviderClass", "s", "IOUserServer"));
         ck_assert_int_eq(code_of(reply), 0);
         ck_assert_int_eq(amb_id_array_read(reply, &ids, &count), 0);
@@ -205,9 +203,7 @@ START_TEST(wrong_answers)
         uint64_t entry, connection;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(cases); i++) {
                 unsigned before = news.count;
 
@@ -230,9 +226,7 @@ START_TEST(drivers_refusal)
         uint64_t entry, connection;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         ck_assert_int_eq(open_service(bus, entry, 99, &connection), kIOReturnExclusiveAccess);
         ck_assert_uint_eq(log_count("refused: process"), 0);
         ck_assert_uint_eq(log_count("0xe00002c5"), 1);

@@ -13,9 +13,7 @@ START_TEST(daemon_dies)
         pid_t pid;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         pid = host_pid(bus, entry);
         daemon_signal(SIGKILL);
         sd_bus_close_unref(bus);
@@ -46,9 +44,7 @@ START_TEST(both_die)
         pid_t pid;
         sd_bus *bus;
 
-        start_with_driver(false, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(false, &news, &entry);
         pid = host_pid(bus, entry);
         daemon_signal(SIGKILL);
         sd_bus_close_unref(bus);
@@ -80,9 +76,7 @@ START_TEST(many_connections_are_taken_over)
         pid_t pid;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         pid = host_pid(bus, entry);
         for (int i = 0; i < MANY; i++) {
                 ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
@@ -117,9 +111,7 @@ START_TEST(not_quiet_before_all_have_reported)
         pid_t pid;
         sd_bus *bus;
 
-        start_with_driver(false, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(false, &news, &entry);
         pid = host_pid(bus, entry);
         kill(pid, SIGSTOP);
         daemon_signal(SIGKILL);
@@ -146,9 +138,7 @@ START_TEST(stopped_host_is_replaced)
         pid_t pid;
         sd_bus *bus;
 
-        start_with_driver(false, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(false, &news, &entry);
         pid = host_pid(bus, entry);
         kill(pid, SIGSTOP);
         daemon_signal(SIGKILL);
@@ -174,9 +164,7 @@ START_TEST(daemon_dies_again_and_again)
         pid_t pid;
         sd_bus *bus;
 
-        start_with_driver(false, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(false, &news, &entry);
         pid = host_pid(bus, entry);
         sd_bus_close_unref(bus);
         for (int i = 0; i < 5; i++) {
@@ -318,9 +306,7 @@ START_TEST(death_after_a_takeover)
         struct amb_reply answer;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         for (int i = 0; i < 2; i++) {
                 pid_t pid, killer;
 

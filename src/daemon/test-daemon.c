@@ -172,9 +172,7 @@ START_TEST(refused_without_entitlement)
         uint64_t connection, entry;
         sd_bus *bus;
 
-        start_with_driver(false, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(false, &news, &entry);
         ck_assert_int_eq(open_service(bus, entry, 0, &connection), kIOReturnNotPermitted);
         ck_assert_uint_eq(connection, 0);
         snprintf(process, sizeof(process), "process %d (", getpid());
@@ -194,9 +192,7 @@ START_TEST(open_and_close)
         uint64_t connection, entry;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         ck_assert_int_eq(open_service(bus, entry, 99, &connection), kIOReturnExclusiveAccess);
         for (int i = 0; i < 3; i++) {
                 sd_bus_message *reply;
@@ -232,9 +228,7 @@ START_TEST(host_dies)
         pid_t pid;
         sd_bus *bus;
 
-        start_with_driver(true, NULL);
-        bus = bus_new();
-        entry = find_driver(bus, &news);
+        bus = start_and_find(true, &news, &entry);
         pid = host_pid(bus, entry);
         ck_assert_int_eq(open_service(bus, entry, 0, &connection), 0);
         ck_assert_int_eq(amb_channel_attach(ends[0].fd, AMB_CHANNEL_APP, &options, &channel), 0);

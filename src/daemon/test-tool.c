@@ -66,11 +66,10 @@ void put_policy(void)
 
         ck_assert_int_eq(mkdir(path, 0755), 0);
         put("policy/test.plist",
-            "<plist "
-            "version=\"1.0\"><dict><key>Version</key><integer>1</integer><key>Grants</key><array><dict>"
+            "<plist version=\"1.0\"><dict><key>Version</key><integer>1</integer><key>Grants</key><array><dict>"
             "<key>Subject</key><dict><key>Any</key><true/></dict><key>Entitlements</key><dict>"
-            "<key>com.apple.developer.driverkit.userclient-access</key><array><string>org.example.test</string></array></dict></dict>"
-            "</array></dict></plist>");
+            "<key>com.apple.developer.driverkit.userclient-access</key><array><string>org.example.test</string></array>"
+            "</dict></dict></array></dict></plist>");
 }
 
 char *log_text(void)
@@ -377,6 +376,16 @@ OSDictionary *dump_row(sd_bus *bus, uint64_t entry, size_t *ret_count)
         OSObject_retain(found);
         OSObject_release(rows);
         return found;
+}
+
+sd_bus *start_and_find(bool allowed, struct news *news, uint64_t *ret_entry)
+{
+        sd_bus *bus;
+
+        start_with_driver(allowed, NULL);
+        bus = bus_new();
+        *ret_entry = find_driver(bus, news);
+        return bus;
 }
 
 /* The driver, by its bundle: its name is what is tested. */

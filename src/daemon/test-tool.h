@@ -75,6 +75,7 @@ struct news {
 void hear_news(sd_bus *bus, struct news *news);
 void wait_news(sd_bus *bus, struct news *news, unsigned count); /* until `count` pieces of news have come in all */
 uint64_t find_driver(sd_bus *bus, struct news *news);           /* subscribes, and waits until the test driver is there */
+sd_bus *start_and_find(bool allowed, struct news *news, uint64_t *ret_entry);   /* a daemon with the test driver, and a bus */
 uint64_t wait_driver(sd_bus *bus);               /* the same by its bundle: its name is what is tested */
 OSDictionary *dump_row(sd_bus *bus, uint64_t entry, size_t *ret_count);        /* the row of the entry, NULL: there is none */
 pid_t host_pid(sd_bus *bus, uint64_t entry);

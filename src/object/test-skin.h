@@ -7,8 +7,7 @@
  *      test-skin.c    Shape, Circle, main
  *      test-skin.cpp  CxxObject, CxxShape, CxxSquare
  */
-#include <stdio.h>
-#include <stdlib.h>
+#include "base/test-check.h"
 
 #ifndef __cplusplus
 #include <DriverKit/OSObject.h>
@@ -36,14 +35,6 @@ void (*amb_class_method(const OSMetaClass *meta, uint64_t id))(void);
         (((__typeof__(&Class##_##Method))amb_object_method((const OSObject *)(object), Class##_##Method##_ID))(         \
                 (struct Class *)(object), ##__VA_ARGS__))
 #endif
-
-#define CHECK(condition)                                                                                                \
-        do {                                                                                                            \
-                if (!(condition)) {                                                                                     \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                 \
-                        exit(1);                                                                                        \
-                }                                                                                                       \
-        } while (0)
 
 /* The C class. The odd int at the end leaves padding, which a C++ subclass may use and a C subclass does not. */
 typedef struct Shape {

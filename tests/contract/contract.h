@@ -3,8 +3,8 @@
 /*
  * The contract, row by row: what a client does, what its driver does, and what must come of it, side by side.
  *
- * A file of rows is compiled twice: into the driver bundle contract.dext (with CONTRACT_DRIVER defined; the DRIVER... parts are used) and
- * into the program test-contract (the KEPT and DIFFERS parts are). Both use the public headers only.
+ * A file of rows is compiled twice: into the driver bundle contract.dext (with CONTRACT_DRIVER defined; the DRIVER... parts are
+ * used) and into the program test-contract (the KEPT and DIFFERS parts are). Both use the public headers only.
  *
  *      DRIVER(45)                              what the driver does when selector 45 is called
  *      {
@@ -16,11 +16,12 @@
  *              ...  IOConnectCallStructMethod(contract_open(0), 45, ...)  ck_assert...
  *      }
  *
- * By convention a row's selector, open type and memory type are its number (a second selector: number + 1000, + 2000, ...). Each row runs in
- * a process of its own, against a daemon and a host of its own, so counters start at 0 and a row may kill whatever it likes.
+ * By convention a row's selector, open type and memory type are its number (a second selector: number + 1000, + 2000, ...). Each
+ * row runs in a process of its own, against a daemon and a host of its own, so counters start at 0 and a row may kill whatever it
+ * likes.
  *
- * DIFFERS(name, promise, reason) is for a row that is not kept as it stands: its test shows what happens instead, `reason` says both
- * why and what. docs/CONTRACT.md is made from these tables (test-contract --table) and compared by `make check`.
+ * DIFFERS(name, promise, reason) is for a row that is not kept as it stands: its test shows what happens instead, `reason` says
+ * both why and what. docs/CONTRACT.md is made from these tables (test-contract --table) and compared by `make check`.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -92,8 +93,8 @@ void contract_hook_add(struct contract_hook *hook);
         CONTRACT_ADD(driver_open_##n)                                                                                   \
         static kern_return_t driver_open_##n(IOService *self, uint32_t type, IOUserClient **client)
 /*
- * Start of a user client of type n, after the base Start; Stop, instead of the base Stop, which it calls itself; free, before the base's
- * (provider NULL, the result is ignored).
+ * Start of a user client of type n, after the base Start; Stop, instead of the base Stop, which it calls itself; free, before the
+ * base's (provider NULL, the result is ignored).
  */
 #define DRIVER_LIFE(n, which, kind)                                                                                     \
         static kern_return_t driver_##which##_##n(struct ContractUserClient *self, IOService *provider);                \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * For rows about what happens while a call is in progress: a gate in the driver at which it waits until another call opens it, and threads
- * in the app of which one can tell that they wait. Both are private to each file of rows.
+ * For rows about what happens while a call is in progress: a gate in the driver at which it waits until another call opens it, and
+ * threads in the app of which one can tell that they wait. Both are private to each file of rows.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -39,7 +39,27 @@ static inline void gate_open(void)
         pthread_mutex_unlock(&gate.lock);
 }
 
+/* A method that answers with its number. */
+#define DRIVER_ALIVE(number) \
+        DRIVER(number) \
+        { \
+                D_EXPECT(arguments->scalarOutputCount == 1); \
+                arguments->scalarOutput[0] = number; \
+                return kIOReturnSuccess; \
+        }
+
 /* --- the app's half --- */
+
+/* Is the connection alive? */
+static inline kern_return_t ask_alive(io_connect_t connection, uint32_t number)
+{
+        uint64_t out = 77;
+        uint32_t count = 1;
+        kern_return_t code = IOConnectCallScalarMethod(connection, number, NULL, 0, &out, &count);
+        ck_assert_uint_eq(count, 1);
+        ck_assert_uint_eq(out, code ? 77 : number);
+        return code;
+}
 
 /* One call (or close) on a thread of its own: two scalars out, and `room` bytes of structure. */
 struct thread_call {

@@ -236,7 +236,8 @@ KEPT(call_path_124, "a completion of 3 to 16 scalars calls (refcon, result, args
 }
 
 DRIVER(125) { return complete_count(self, arguments); }
-KEPT(call_path_125, "the message as received with mach_msg: size 104 + 8n, id 53, content size, type, result, scalars where they belong")
+KEPT(call_path_125,
+     "the message as received with mach_msg: size 104 + 8n, id 53, content size, type, result, scalars where they belong")
 {
         io_connect_t c = contract_open(0);
         mach_port_t port = new_port();

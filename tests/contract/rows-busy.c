@@ -189,8 +189,12 @@ KEPT(call_path_185, "the driver is killed in a call: MIG_SERVER_DIED, counts and
 {
         static uint8_t inline_bytes[64], large_bytes[8192];
         io_connect_t other = contract_open(0);
-        struct thread_call small = { .connection = contract_open(0), .selector = 185, .bytes = inline_bytes, .room = 64, .out = { 7, 8 } };
-        struct thread_call large = { .connection = contract_open(0), .selector = 185, .bytes = large_bytes, .room = 8192, .out = { 7, 8 } };
+        struct thread_call small = {
+                .connection = contract_open(0), .selector = 185, .bytes = inline_bytes, .room = 64, .out = { 7, 8 }
+        };
+        struct thread_call large = {
+                .connection = contract_open(0), .selector = 185, .bytes = large_bytes, .room = 8192, .out = { 7, 8 }
+        };
         memset(inline_bytes, 0x5a, sizeof(inline_bytes));
         memset(large_bytes, 0x5a, sizeof(large_bytes));
         thread_call_start(&small);
@@ -290,7 +294,8 @@ KEPT(call_path_198, "calls race with a close, 500 times: the driver's result, th
                         sched_yield();
                 ck_code(IOServiceClose(race.connection), kIOReturnSuccess);
                 pthread_barrier_wait(&race.barrier);
-                ck_assert_msg(race.last == MACH_SEND_INVALID_DEST || race.last == MIG_SERVER_DIED || race.last == kIOReturnBadArgument,
+                ck_assert_msg(race.last == MACH_SEND_INVALID_DEST || race.last == MIG_SERVER_DIED ||
+                                      race.last == kIOReturnBadArgument,
                               "round %d: %s", i, mach_error_string(race.last));
         }
         ck_assert_int_eq(pthread_join(thread, NULL), 0);

@@ -12,21 +12,11 @@ DRIVER(1163)
         gate_open();
         return kIOReturnSuccess;
 }
-/* What most rows call: is the connection alive? */
-DRIVER(163)
-{
-        D_EXPECT(arguments->scalarOutputCount == 1);
-        arguments->scalarOutput[0] = 163;
-        return kIOReturnSuccess;
-}
+/* What most rows call. */
+DRIVER_ALIVE(163)
 static kern_return_t nop(io_connect_t connection)
 {
-        uint64_t out = 77;
-        uint32_t count = 1;
-        kern_return_t code = IOConnectCallScalarMethod(connection, 163, NULL, 0, &out, &count);
-        ck_assert_uint_eq(count, 1);
-        ck_assert_uint_eq(out, code ? 77 : 163);
-        return code;
+        return ask_alive(connection, 163);
 }
 /* One page of the driver's, which belongs to the user client. */
 static kern_return_t give_page(struct ContractUserClient *self, IOMemoryDescriptor **memory)
@@ -301,7 +291,8 @@ KEPT(call_path_196, "a leaked completion action keeps its connection in the driv
         io_connect_t leaking = contract_open(174), proper = contract_open(174);
         IONotificationPortRef port = IONotificationPortCreate(0);
         uint64_t reference[3] = { 0 };
-        ck_code(IOConnectCallAsyncScalarMethod(leaking, 196, IONotificationPortGetMachPort(port), reference, 3, NULL, 0, NULL, NULL),
+        ck_code(IOConnectCallAsyncScalarMethod(leaking, 196, IONotificationPortGetMachPort(port), reference, 3, NULL, 0, NULL,
+                                               NULL),
                 kIOReturnSuccess);
         ck_code(IOServiceClose(leaking), kIOReturnSuccess);
         ck_code(IOServiceClose(proper), kIOReturnSuccess);

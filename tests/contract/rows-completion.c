@@ -149,7 +149,8 @@ DRIVER(2140)
         complete(self, arguments->completion, 2, 0);
         return kIOReturnSuccess;
 }
-KEPT(call_path_140, "Cancel of a client's completion: 0; the handler runs once, on another thread; no message, also from later completions")
+KEPT(call_path_140,
+     "Cancel of a client's completion: 0; the handler runs once, on another thread; no message, also from later completions")
 {
         io_connect_t c = contract_open(0);
         mach_port_t port = new_port();
@@ -218,7 +219,8 @@ DRIVER(2141)
         return kIOReturnSuccess;
 }
 DIFFERS(call_path_141, "an action's aborted handler runs once, the one set last",
-        "no other process ever holds an action here, so there is no second abort to race with; the handler runs when the last source lets go")
+        "no other process ever holds an action here, so there is no second abort to race with; the handler runs when the last "
+        "source lets go")
 {
         io_connect_t c = contract_open(0);
         ck_code(call_sync(c, 141, 0), kIOReturnSuccess);

@@ -6,21 +6,10 @@
 
 #include "gate.h"
 
-/* Is the connection alive? */
-DRIVER(178)
-{
-        D_EXPECT(arguments->scalarOutputCount == 1);
-        arguments->scalarOutput[0] = 178;
-        return kIOReturnSuccess;
-}
+DRIVER_ALIVE(178)
 static kern_return_t nop(io_connect_t connection)
 {
-        uint64_t out = 77;
-        uint32_t count = 1;
-        kern_return_t code = IOConnectCallScalarMethod(connection, 178, NULL, 0, &out, &count);
-        ck_assert_uint_eq(count, 1);
-        ck_assert_uint_eq(out, code ? 77 : 178);
-        return code;
+        return ask_alive(connection, 178);
 }
 static kern_return_t call(io_connect_t connection, uint32_t selector)
 {
@@ -137,7 +126,8 @@ static __attribute__((unused)) void record_event(uint32_t event)
 DRIVER_MEMORY(182)
 {
         pthread_mutex_lock(&record_lock);
-        kern_return_t code = record ? kIOReturnSuccess : IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, 4096, 0, &record_memory);
+        kern_return_t code = record ? kIOReturnSuccess
+                                    : IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, 4096, 0, &record_memory);
         if (code == kIOReturnSuccess && !record) {
                 IOAddressSegment range;
                 IOBufferMemoryDescriptor_GetAddressRange(record_memory, &range);
@@ -165,7 +155,8 @@ static bool mapped(const void *page)
         return mincore((void *)(uintptr_t)page, 4096, &there) == 0;
 }
 
-KEPT(call_path_182, "terminated by the driver while memory is mapped: calls kIOReturnBadArgument, the memory stays until the close, which is 0")
+KEPT(call_path_182,
+     "terminated by the driver while memory is mapped: calls kIOReturnBadArgument, the memory stays until the close, which is 0")
 {
         io_connect_t connection = contract_open(178);
         struct record *page = map_record(connection);
@@ -311,7 +302,8 @@ KEPT(call_path_187, "the driver was killed, steady state: a call gives MACH_SEND
         ck_assert_uint_eq(contract_calls(178), 0);
 }
 
-KEPT(call_path_188, "right after the driver's death: MIG_SERVER_DIED, MACH_SEND_INVALID_DEST, kIOReturnOffline or kIOReturnNotReady")
+KEPT(call_path_188,
+     "right after the driver's death: MIG_SERVER_DIED, MACH_SEND_INVALID_DEST, kIOReturnOffline or kIOReturnNotReady")
 {
         for (int round = 0; round < 3; round++) {
                 uint64_t old = id_of_service();
@@ -432,8 +424,8 @@ static kern_return_t first_refusal(io_connect_t connection)
         return code == MIG_SERVER_DIED ? nop(connection) : code;
 }
 DIFFERS(call_path_194, "a call to a host that is about to end: kIOReturnOffline",
-        "a host has no state in which it is there and cannot be reached: its connections are cut off before it is told to end. Calls then "
-        "give MACH_SEND_INVALID_DEST, as after its death (kIOReturnBadArgument with mappings)")
+        "a host has no state in which it is there and cannot be reached: its connections are cut off before it is told to end. "
+        "Calls then give MACH_SEND_INVALID_DEST, as after its death (kIOReturnBadArgument with mappings)")
 {
         io_connect_t plain = contract_open(178), owner = contract_open(178);
         char *message = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * call-path 6.5: what the base class checks with a dispatch entry. Every row's method hands its entry to the base; what a call must look like
- * is in the entry, what it looks like in the row.
+ * call-path 6.5: what the base class checks with a dispatch entry. Every row's method hands its entry to the base; what a call must
+ * look like is in the entry, what it looks like in the row.
  */
 #include "contract.h"
 
@@ -49,8 +49,8 @@ static uint64_t functions(io_connect_t connection)
  * One call of this shape; its code is what is expected, and the function has run exactly if that is success. A refused call leaves
  * all outputs alone; in an answered one the driver has stored nothing, so they are zeros in full.
  */
-static void call(io_connect_t connection, uint32_t selector, uint32_t scalars_in, size_t bytes_in, uint32_t scalars_out, size_t bytes_out,
-                 kern_return_t expected)
+static void call(io_connect_t connection, uint32_t selector, uint32_t scalars_in, size_t bytes_in, uint32_t scalars_out,
+                 size_t bytes_out, kern_return_t expected)
 {
         static uint64_t in[16], out[17];
         static unsigned char structure_in[16384], structure_out[16384];
@@ -60,7 +60,8 @@ static void call(io_connect_t connection, uint32_t selector, uint32_t scalars_in
 
         memset(out, 0xa5, sizeof(out));
         memset(structure_out, 0xa5, sizeof(structure_out));
-        ck_code(IOConnectCallMethod(connection, selector, in, scalars_in, structure_in, bytes_in, out, &count, structure_out, &size),
+        ck_code(IOConnectCallMethod(connection, selector, in, scalars_in, structure_in, bytes_in, out, &count, structure_out,
+                                    &size),
                 expected);
         ck_assert_uint_eq(count, scalars_out);
         ck_assert_uint_eq(size, bytes_out);
@@ -274,7 +275,8 @@ static __attribute__((unused)) kern_return_t pass_through(OSObject *target, void
 DRIVER(96)
 {
         static const IOUserClientMethodDispatch entry = { pass_through, 0, 1, 0, 0, 0 };
-        kern_return_t code = IOUserClient_ExternalMethod(&self->client, selector, arguments, &entry, (OSObject *)self, &self->number);
+        kern_return_t code = IOUserClient_ExternalMethod(&self->client, selector, arguments, &entry, (OSObject *)self,
+                                                         &self->number);
         D_EXPECT(passed.target == (OSObject *)self && passed.reference == &self->number && passed.arguments == arguments);
         D_EXPECT(IOUserClient_ExternalMethod(&self->client, selector, arguments, &entry, NULL, NULL) == code);
         D_EXPECT(!passed.target && !passed.reference && passed.arguments == arguments);
@@ -283,8 +285,16 @@ DRIVER(96)
 KEPT(call_path_096, "the function's code comes back unchanged; target, reference and block reach it, NULL as NULL")
 {
         static const kern_return_t codes[] = {
-                kIOReturnSuccess, 1, -1, kIOReturnBadArgument, kIOReturnNoCompletion, iokit_vendor_specific_err(0x123), MIG_SERVER_DIED,
-                MACH_SEND_INVALID_DEST, INT32_MIN, INT32_MAX,
+                kIOReturnSuccess,
+                1,
+                -1,
+                kIOReturnBadArgument,
+                kIOReturnNoCompletion,
+                iokit_vendor_specific_err(0x123),
+                MIG_SERVER_DIED,
+                MACH_SEND_INVALID_DEST,
+                INT32_MIN,
+                INT32_MAX,
         };
         io_connect_t connection = contract_open(0);
         for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {

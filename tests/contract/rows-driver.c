@@ -111,9 +111,10 @@ KEPT(call_path_066, "version is 2; the selector is the same in the parameter and
         size_t size = sizeof(bytes);
         for (int i = 0; i < 2; i++) {
                 ck_code(IOConnectCallScalarMethod(connection, 66, NULL, 0, NULL, NULL), kIOReturnSuccess);
-                ck_code(IOConnectCallMethod(connection, 66, in, 16, bytes, sizeof(bytes), NULL, NULL, bytes, &size), kIOReturnSuccess);
-                ck_code(IOConnectCallAsyncScalarMethod(connection, 66, IONotificationPortGetMachPort(port), reference, 3, in, 1, NULL,
-                                                       NULL),
+                ck_code(IOConnectCallMethod(connection, 66, in, 16, bytes, sizeof(bytes), NULL, NULL, bytes, &size),
+                        kIOReturnSuccess);
+                ck_code(IOConnectCallAsyncScalarMethod(connection, 66, IONotificationPortGetMachPort(port), reference, 3, in, 1,
+                                                       NULL, NULL),
                         kIOReturnSuccess);
         }
         ck_assert_uint_eq(contract_calls(66), 6);
@@ -149,7 +150,8 @@ KEPT(call_path_068, "a synchronous call has no completion, also after one that h
         IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
         uint64_t reference[3] = { 0, 0, 0 }, in = 0;
         ck_code(IOConnectCallScalarMethod(connection, 68, NULL, 0, NULL, NULL), kIOReturnSuccess);
-        ck_code(IOConnectCallAsyncScalarMethod(connection, 68, IONotificationPortGetMachPort(port), reference, 3, &in, 1, NULL, NULL),
+        ck_code(IOConnectCallAsyncScalarMethod(connection, 68, IONotificationPortGetMachPort(port), reference, 3, &in, 1, NULL,
+                                               NULL),
                 kIOReturnSuccess);
         ck_code(IOConnectCallScalarMethod(connection, 68, NULL, 0, NULL, NULL), kIOReturnSuccess);
         ck_code(IOConnectCallStructMethod(connection, 68, "x", 1, NULL, NULL), kIOReturnSuccess);
@@ -202,7 +204,8 @@ DRIVER(1070)
         D_EXPECT(((const uint8_t *)OSDataGetBytesPtr((OSData *)self->mine, 0, 64))[0] == PATTERN);
         return kIOReturnSuccess;
 }
-KEPT(call_path_070, "inline input is a private copy: the app's later writes do not show, nor does the next call's input in a copy kept")
+KEPT(call_path_070,
+     "inline input is a private copy: the app's later writes do not show, nor does the next call's input in a copy kept")
 {
         struct caller caller = { .in_size = 64 };
         io_connect_t other = contract_open(0);
@@ -373,7 +376,8 @@ DRIVER_START(75)
 {
         const IOAddressSegment segment = { 0x10000, 4096 };
         IOMemoryDescriptor *memory = NULL;
-        self->number = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 1, &segment, &memory);
+        self->number = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 1, &segment,
+                                                                               &memory);
         return kIOReturnSuccess;
 }
 DRIVER(75)
@@ -391,7 +395,8 @@ DRIVER(76)
 {
         IOAddressSegment segments[33] = { { 0x10000, 4096 } };
         IOMemoryDescriptor *memory = NULL;
-        D_EXPECT(IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 33, segments, &memory) == kIOReturnOverrun);
+        D_EXPECT(IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 33, segments, &memory) ==
+                 kIOReturnOverrun);
         D_EXPECT(!memory);
         return kIOReturnSuccess;
 }

@@ -69,7 +69,8 @@ static void ask(io_connect_t c, void *function, uint64_t count)
                 kIOReturnSuccess);
 }
 
-KEPT(real_code_14, "run-loop source and dispatch queue, all four callback forms, 64 bytes as 8 values, stop and destroy inside callbacks")
+KEPT(real_code_14,
+     "run-loop source and dispatch queue, all four callback forms, 64 bytes as 8 values, stop and destroy inside callbacks")
 {
         io_connect_t c = contract_open(0);
         port = IONotificationPortCreate(kIOMainPortDefault);

@@ -3,13 +3,14 @@
 #include "contract.h"
 
 /*
- * 16. A table as drivers write them: entries with functions, a hole of zeros and one with checks but no function, both of which the driver
- * handles itself after the base has said so, and checkCompletionExists as false, true and -1U.
+ * 16. A table as drivers write them: entries with functions, a hole of zeros and one with checks but no function, both of which the
+ * driver handles itself after the base has said so, and checkCompletionExists as false, true and -1U.
  */
 #define kTableFirst 16000u
 #define kTableEntries 6u
 
-static __attribute__((unused)) kern_return_t table_function(OSObject *target, void *reference, IOUserClientMethodArguments *arguments)
+static __attribute__((unused)) kern_return_t table_function(OSObject *target, void *reference,
+                                                            IOUserClientMethodArguments *arguments)
 {
         ((struct ContractUserClient *)target)->number = arguments->selector;
         return kIOReturnSuccess;

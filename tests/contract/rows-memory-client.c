@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * memory-and-queues 15.5: the app's memory seen by the driver. The app passes addresses and lengths as scalars, as real clients do; the driver
- * describes them (CreateMemoryDescriptorFromClient), keeps descriptor and map, and tells or changes bytes at offsets of its map.
+ * memory-and-queues 15.5: the app's memory seen by the driver. The app passes addresses and lengths as scalars, as real clients do;
+ * the driver describes them (CreateMemoryDescriptorFromClient), keeps descriptor and map, and tells or changes bytes at offsets of
+ * its map.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -12,7 +13,8 @@
 
 #define P 4096u
 
-#define kDescribe 110099u       /* in: options, map options, address, length [, address, length ...]; out: Create's code, map's code */
+/* in: options, map options, address, length [, address, length ...]; out: Create's code, map's code */
+#define kDescribe 110099u
 #define kMap 210099u            /* in: map options; maps what the last kDescribe made without a map; out: code */
 #define kLook 310099u           /* in: offset; out: byte, length of the map, address inside its page */
 #define kStore 410099u          /* in: offset, byte */
@@ -40,20 +42,23 @@ DRIVER(110099)
         for (uint32_t i = 0; i < count; i++)
                 segments[i] = (IOAddressSegment){ arguments->scalarInput[2 + 2 * i], arguments->scalarInput[3 + 2 * i] };
         memory = (void *)0x5a5a;
-        arguments->scalarOutput[0] = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, options, count, segments, &memory);
+        arguments->scalarOutput[0] = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, options, count,
+                                                                                             segments, &memory);
         if (arguments->scalarOutput[0]) {
                 D_EXPECT(memory == (void *)0x5a5a);
                 memory = NULL;
                 return kIOReturnSuccess;
         }
         if (arguments->scalarInput[1] != UINT64_MAX)
-                arguments->scalarOutput[1] = (uint32_t)IOMemoryDescriptor_CreateMapping(memory, arguments->scalarInput[1], 0, 0, 0, 0, &map);
+                arguments->scalarOutput[1] = (uint32_t)IOMemoryDescriptor_CreateMapping(memory, arguments->scalarInput[1], 0, 0, 0,
+                                                                                        0, &map);
         return kIOReturnSuccess;
 }
 
 DRIVER(210099)
 {
-        arguments->scalarOutput[0] = (uint32_t)IOMemoryDescriptor_CreateMapping(memory, arguments->scalarInput[0], 0, 0, 0, 0, &map);
+        arguments->scalarOutput[0] = (uint32_t)IOMemoryDescriptor_CreateMapping(memory, arguments->scalarInput[0], 0, 0, 0, 0,
+                                                                                &map);
         return kIOReturnSuccess;
 }
 
@@ -87,8 +92,8 @@ struct range {
 };
 
 /* Describes and, unless map_options is -1, maps; asserts the codes. */
-static void describe(io_connect_t c, uint64_t options, uint64_t map_options, const struct range *ranges, uint32_t count, kern_return_t made,
-                     kern_return_t mapped)
+static void describe(io_connect_t c, uint64_t options, uint64_t map_options, const struct range *ranges, uint32_t count,
+                     kern_return_t made, kern_return_t mapped)
 {
         uint64_t in[16] = { options, map_options }, out[2] = { 0, 0 };
         uint32_t outs = 2;
@@ -134,12 +139,23 @@ static uint8_t *pages(uint32_t count)
         return at;
 }
 
+/* The code that the method has got, which is what it tells. */
+static kern_return_t told_code(io_connect_t connection, uint32_t selector)
+{
+        uint64_t code = 0;
+        uint32_t count = 1;
+
+        ck_code(IOConnectCallScalarMethod(connection, selector, NULL, 0, &code, &count), kIOReturnSuccess);
+        return (kern_return_t)code;
+}
+
 DRIVER_START(10089)
 {
         const IOAddressSegment segment = { 0x10000, P };
         IOMemoryDescriptor *made = NULL;
 
-        self->number = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 1, &segment, &made);
+        self->number = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 1, &segment,
+                                                                               &made);
         return kIOReturnSuccess;
 }
 DRIVER(10089)
@@ -149,11 +165,7 @@ DRIVER(10089)
 }
 KEPT(memory_and_queues_M089, "inside Start of the user client, its application's memory cannot be described: kIOReturnNotReady")
 {
-        uint64_t code = 0;
-        uint32_t count = 1;
-
-        ck_code(IOConnectCallScalarMethod(contract_open(10089), 10089, NULL, 0, &code, &count), kIOReturnSuccess);
-        ck_code((kern_return_t)code, kIOReturnNotReady);
+        ck_code(told_code(contract_open(10089), 10089), kIOReturnNotReady);
 }
 
 static __attribute__((unused)) uint64_t after_stop;
@@ -163,8 +175,10 @@ DRIVER_STOP(10090)
         IOMemoryDescriptor *made = NULL;
         kern_return_t code = IOService_Stop(&self->client.service, provider);
 
-        __atomic_store_n(&after_stop, (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 1,
-                                                                                             &segment, &made), __ATOMIC_SEQ_CST);
+        __atomic_store_n(&after_stop,
+                         (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 1, &segment,
+                                                                                 &made),
+                         __ATOMIC_SEQ_CST);
         return code;
 }
 DRIVER(10090)
@@ -175,13 +189,12 @@ DRIVER(10090)
 KEPT(memory_and_queues_M090, "after the base class's Stop it cannot be described any more: kIOReturnNotReady")
 {
         io_connect_t c = contract_open(0);
-        uint64_t code = 0;
-        uint32_t count = 1;
+        kern_return_t code;
 
         ck_code(IOServiceClose(contract_open(10090)), kIOReturnSuccess);
-        while (code == 0)
-                ck_code(IOConnectCallScalarMethod(c, 10090, NULL, 0, &code, &count), kIOReturnSuccess);
-        ck_code((kern_return_t)code, kIOReturnNotReady);
+        while ((code = told_code(c, 10090)) == 0)
+                continue;
+        ck_code(code, kIOReturnNotReady);
 }
 
 DRIVER(10091)
@@ -190,19 +203,16 @@ DRIVER(10091)
         IOMemoryDescriptor *made = (void *)0x5a5a;
         OSString *other = OSStringCreate("x", 1);
 
-        arguments->scalarOutput[0] = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient((IOUserClient *)other, kIOMemoryDirectionIn, 1,
-                                                                                             &segment, &made);
+        arguments->scalarOutput[0] = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient((IOUserClient *)other,
+                                                                                             kIOMemoryDirectionIn, 1, &segment,
+                                                                                             &made);
         OSObject_release(other);
         D_EXPECT(made == (void *)0x5a5a);
         return kIOReturnSuccess;
 }
 KEPT(memory_and_queues_M091, "on an object that is no user client: kIOReturnBadArgument")
 {
-        uint64_t code = 0;
-        uint32_t count = 1;
-
-        ck_code(IOConnectCallScalarMethod(contract_open(0), 10091, NULL, 0, &code, &count), kIOReturnSuccess);
-        ck_code((kern_return_t)code, kIOReturnBadArgument);
+        ck_code(told_code(contract_open(0), 10091), kIOReturnBadArgument);
 }
 
 DRIVER(10092)
@@ -212,17 +222,14 @@ DRIVER(10092)
 
         for (int i = 0; i < 33; i++)
                 segments[i] = (IOAddressSegment){ 0x10000, P };
-        arguments->scalarOutput[0] = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn, 33, segments, &made);
+        arguments->scalarOutput[0] = (uint32_t)IOUserClient_CreateMemoryDescriptorFromClient(&self->client, kIOMemoryDirectionIn,
+                                                                                             33, segments, &made);
         D_EXPECT(made == (void *)0x5a5a);
         return kIOReturnSuccess;
 }
 KEPT(memory_and_queues_M092, "33 segments: kIOReturnOverrun")
 {
-        uint64_t code = 0;
-        uint32_t count = 1;
-
-        ck_code(IOConnectCallScalarMethod(contract_open(0), 10092, NULL, 0, &code, &count), kIOReturnSuccess);
-        ck_code((kern_return_t)code, kIOReturnOverrun);
+        ck_code(told_code(contract_open(0), 10092), kIOReturnOverrun);
 }
 
 KEPT(memory_and_queues_M093, "no segment: kIOReturnNoMemory")
@@ -285,7 +292,8 @@ KEPT(memory_and_queues_M098, "a snapshot for both: the driver's stores stay with
         ck_assert_int_eq(at[77], before);
 }
 
-KEPT(memory_and_queues_M099, "without copy on write each side sees the other's stores, also after the call, in whole pages and in parts of pages")
+KEPT(memory_and_queues_M099,
+     "without copy on write each side sees the other's stores, also after the call, in whole pages and in parts of pages")
 {
         io_connect_t c = contract_open(0);
         uint8_t *at = pages(4);
@@ -322,7 +330,8 @@ KEPT(memory_and_queues_M101, "segments that meet at page borders are one range, 
 {
         io_connect_t c = contract_open(0);
         uint8_t *one = pages(2), *two = pages(1), *three = pages(2);
-        const struct range ranges[] = { { one + 100, 2 * P - 100 }, { two, P }, { three, 50 } }, apart[] = { { one, 100 }, { two, P } };
+        const struct range ranges[] = { { one + 100, 2 * P - 100 }, { two, P }, { three, 50 } },
+                           apart[] = { { one, 100 }, { two, P } };
 
         describe(c, kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite, 0, ranges, 3, 0, 0);
         two[5] = 0x77;
@@ -359,7 +368,8 @@ static void child_describes(uint64_t map_options)
                 uint8_t *at = pages(2);
 
                 at[P + 3] = 0x42;
-                describe(contract_open(0), kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite, map_options, &(struct range){ at, 2 * P }, 1, 0, 0);
+                describe(contract_open(0), kIOMemoryDirectionInOut | kIOMemoryDisableCopyOnWrite, map_options,
+                         &(struct range){ at, 2 * P }, 1, 0, 0);
                 raise(SIGKILL);
         }
         ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -418,7 +428,8 @@ static void send_input(io_connect_t c, const uint8_t *input, size_t size)
         ck_assert_uint_eq(out[2], size);
 }
 
-KEPT(memory_and_queues_M105, "4097 bytes at an odd address: the driver's mapping has the address inside the page, the length and the bytes")
+KEPT(memory_and_queues_M105,
+     "4097 bytes at an odd address: the driver's mapping has the address inside the page, the length and the bytes")
 {
         io_connect_t c = contract_open(0);
         uint8_t *at = pages(3);
@@ -428,7 +439,8 @@ KEPT(memory_and_queues_M105, "4097 bytes at an odd address: the driver's mapping
         send_input(c, at + 33, 4097);
 }
 
-KEPT(memory_and_queues_M106, "what the application stores into a structure input after the driver's first mapping is not seen, in small and in big ones")
+KEPT(memory_and_queues_M106,
+     "what the application stores into a structure input after the driver's first mapping is not seen, in small and in big ones")
 {
         io_connect_t c = contract_open(0);
         size_t size = 3u << 20;
@@ -484,7 +496,8 @@ static void *answer(void *context)
         return NULL;
 }
 
-KEPT(memory_and_queues_M107, "stores into 8192 bytes of output are seen at once, before the call returns, and the application's are; the count is 8192")
+KEPT(memory_and_queues_M107,
+     "stores into 8192 bytes of output are seen at once, before the call returns, and the application's are; the count is 8192")
 {
         io_connect_t c = contract_open(0);
         static uint8_t fixed[3 * P];
@@ -524,7 +537,8 @@ KEPT(memory_and_queues_M108, "a structure besides the output descriptor: kIORetu
         ck_code(IOConnectCallStructMethod(c, 10108, NULL, 0, pages(2), &size), kIOReturnBadArgument);
 }
 
-KEPT(memory_and_queues_M109, "a descriptor that the driver retains works after the call; nothing is promised of one that it does not")
+KEPT(memory_and_queues_M109,
+     "a descriptor that the driver retains works after the call; nothing is promised of one that it does not")
 {
         io_connect_t c = contract_open(0);
         uint8_t *at = pages(2);

@@ -317,7 +317,8 @@ DRIVER(10110)
         return kIOReturnSuccess;
 }
 
-KEPT(memory_and_queues_M110, "64 pages, joined of two times 32: one range in the application, in order, the same bytes as the driver's")
+KEPT(memory_and_queues_M110,
+     "64 pages, joined of two times 32: one range in the application, in order, the same bytes as the driver's")
 {
         io_connect_t c = contract_open(0);
         mach_vm_address_t address = 0, again = 0, place;

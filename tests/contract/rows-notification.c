@@ -189,7 +189,8 @@ static ROW_UNUSED struct deliveries deliver(struct watch *w)
 }
 
 /* A row's scenario on a watch of its own, with the contract driver's service. */
-static ROW_UNUSED kern_return_t with_watch(struct ContractUserClient *self, kern_return_t (*scenario)(struct watch *w, IOService *service))
+static ROW_UNUSED kern_return_t with_watch(struct ContractUserClient *self,
+                                           kern_return_t (*scenario)(struct watch *w, IOService *service))
 {
         struct watch w = { NULL };
         kern_return_t code = scenario(&w, IOService_GetProvider(&self->client.service));
@@ -462,7 +463,8 @@ KEPT(memory_and_queues_N009, "a trap's length that is not the name's: BadArgumen
         ck_code(join(connection, 0, "xyz", 2, name), kIOReturnBadArgument);
         ck_code(join(connection, 1, "x", 2, name), kIOReturnBadArgument);
         ck_code(join(connection, 0, NULL, 0, name), kIOReturnBadArgument);
-        ck_code(join(connection, 0, "01234567890123456789012345678901234567890123456789012345678901234", 65, name), kIOReturnBadArgument);
+        ck_code(join(connection, 0, "01234567890123456789012345678901234567890123456789012345678901234", 65, name),
+                kIOReturnBadArgument);
         IONotificationPortDestroy(port);
 }
 

@@ -179,8 +179,9 @@ static int guest_open(const char *type)
         return WEXITSTATUS(status);
 }
 DIFFERS(call_path_158, "an app whose entitlements do not allow it: kIOReturnNotPermitted",
-        "the daemon refuses before any driver code runs, so NewUserClient and Start are not called: a refused app must not reach driver "
-        "code. What the driver demands by a property of the user client is refused after Start as on the original, then Stop and free")
+        "the daemon refuses before any driver code runs, so NewUserClient and Start are not called: a refused app must not reach "
+        "driver code. What the driver demands by a property of the user client is refused after Start as on the original, then "
+        "Stop and free")
 {
         io_connect_t connection = 0x5a5a5a5a;
         contract_service();

@@ -220,7 +220,8 @@ DRIVER(152)
         complete(self, arguments->completion, 0, 0);
         return kIOReturnSuccess;
 }
-KEPT(call_path_152, "IONotificationPortDestroy inside a callback on a queue: what waits is dropped, the port ends after the callback")
+KEPT(call_path_152,
+     "IONotificationPortDestroy inside a callback on a queue: what waits is dropped, the port ends after the callback")
 {
         io_connect_t c = contract_open(0);
         dispatch_queue_t queue = dispatch_queue_create("row 152", DISPATCH_QUEUE_SERIAL);

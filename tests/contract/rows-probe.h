@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A service of the test program itself, whose methods actions call: what the rows about actions and timers share. Each row has its own
- * process. A row waits for what must come; the time-out of the test is its patience.
+ * A service of the test program itself, whose methods actions call: what the rows about actions and timers share. Each row has its
+ * own process. A row waits for what must come; the time-out of the test is its patience.
  */
 #include <sched.h>
 #include <time.h>

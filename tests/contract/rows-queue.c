@@ -107,7 +107,8 @@ static __attribute__((unused)) kern_return_t own_queue(struct ContractUserClient
 static __attribute__((unused)) bool on_queue(struct ContractUserClient *self, const char *name)
 {
         IODispatchQueue *queue = NULL;
-        bool on = IOService_CopyDispatchQueue(&self->client.service, name, &queue) == kIOReturnSuccess && IODispatchQueue_OnQueue(queue);
+        bool on = IOService_CopyDispatchQueue(&self->client.service, name, &queue) == kIOReturnSuccess &&
+                  IODispatchQueue_OnQueue(queue);
         OSSafeReleaseNULL(queue);
         return on;
 }
@@ -169,7 +170,8 @@ DRIVER(98)
 {
         IODispatchQueue *named = NULL;
         D_EXPECT(on_queue(self, kIOServiceDefaultQueueName));
-        D_EXPECT(IOService_CopyDispatchQueue(&self->client.service, kIOUserClientQueueNameExternalMethod, &named) == kIOReturnNotFound);
+        D_EXPECT(IOService_CopyDispatchQueue(&self->client.service, kIOUserClientQueueNameExternalMethod, &named) ==
+                 kIOReturnNotFound);
         return kIOReturnSuccess;
 }
 KEPT(call_path_098, "no named queue: methods run on the user client's default queue")
@@ -288,8 +290,8 @@ DRIVER(103)
         code = IOService_SetDispatchQueue(&self->client.service, "nope", queue);
         D_EXPECT(IOService_CopyDispatchQueue(&self->client.service, "nope", &found) == kIOReturnNotFound && !found);
         /* A user client's name is none of a plain service's. */
-        D_EXPECT(IOService_SetDispatchQueue(IOService_GetProvider(&self->client.service), kIOUserClientQueueNameExternalMethod, queue) ==
-                 kIOReturnBadArgument);
+        D_EXPECT(IOService_SetDispatchQueue(IOService_GetProvider(&self->client.service), kIOUserClientQueueNameExternalMethod,
+                                            queue) == kIOReturnBadArgument);
         OSObject_release(queue);
         return code;
 }
@@ -529,7 +531,9 @@ static void nap_start(struct caller *caller, io_connect_t connection, uint32_t m
         ck_assert_int_eq(pthread_create(&caller->thread, NULL, nap_run, caller), 0);
 }
 
-KEPT(call_path_109, "locking properties: single-thread keeps a second call out while the first sleeps; without it they meet; unlocked closes at once")
+KEPT(call_path_109,
+     "locking properties: single-thread keeps a second call out while the first sleeps; without it they meet; unlocked closes at "
+     "once")
 {
         io_connect_t single = contract_open(109), plain = contract_open(1109), unlocked = contract_open(2109);
         struct caller callers[3];

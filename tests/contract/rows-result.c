@@ -28,7 +28,8 @@ static __attribute__((unused)) kern_return_t store_large(IOUserClientMethodArgum
         IOMemoryMap *map;
         D_EXPECT(arguments->structureOutputDescriptor != NULL);
         D_EXPECT(arguments->structureOutputMaximumSize == LARGE);
-        D_EXPECT(IOMemoryDescriptor_GetLength(arguments->structureOutputDescriptor, &length) == kIOReturnSuccess && length == LARGE);
+        D_EXPECT(IOMemoryDescriptor_GetLength(arguments->structureOutputDescriptor, &length) == kIOReturnSuccess &&
+                 length == LARGE);
         D_EXPECT(IOMemoryDescriptor_CreateMapping(arguments->structureOutputDescriptor, 0, 0, 0, 0, 0, &map) == kIOReturnSuccess);
         D_EXPECT(IOMemoryMap_GetLength(map) == LARGE);
         uint8_t *bytes = (uint8_t *)(uintptr_t)IOMemoryMap_GetAddress(map);
@@ -600,8 +601,8 @@ KEPT(call_path_064, "an asynchronous call has no output of any length: kIOReturn
         IONotificationPortRef port = IONotificationPortCreate(kIOMainPortDefault);
         uint64_t reference[kOSAsyncRef64Count] = { 0, 1, 2 };
         struct variable out = untouched;
-        ck_code(IOConnectCallAsyncStructMethod(connection, 64, IONotificationPortGetMachPort(port), reference, 3, NULL, 0, &out.pages,
-                                               &out.size),
+        ck_code(IOConnectCallAsyncStructMethod(connection, 64, IONotificationPortGetMachPort(port), reference, 3, NULL, 0,
+                                               &out.pages, &out.size),
                 kIOReturnIPCError);
         ck_assert_mem_eq(&out, &untouched, sizeof(out));
         ck_assert_uint_eq(contract_calls(64), 0);

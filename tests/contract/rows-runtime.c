@@ -192,7 +192,8 @@ KEPT_BARE(memory_and_queues_R013, "OSData::getBytesNoCopy of a range that ends o
         OSObject_release(data);
 }
 
-KEPT_BARE(memory_and_queues_R014, "setObject for a key that is there: the old value is released, the new one retained, the count stays")
+KEPT_BARE(memory_and_queues_R014,
+          "setObject for a key that is there: the old value is released, the new one retained, the count stays")
 {
         OSDictionary *dictionary = OSDictionary_withCapacity(1);
         OSNumber *x = OSNumber_withNumber(1, 64), *y = OSNumber_withNumber(2, 64);
@@ -276,7 +277,8 @@ DRIVER(35018)
         OSObject_release(again);
         return kIOReturnSuccess;
 }
-KEPT(memory_and_queues_R018, "a dictionary that was sent (SetProperties, CopyProperties) is a copy: what one side changes, the other does not see")
+KEPT(memory_and_queues_R018,
+     "a dictionary that was sent (SetProperties, CopyProperties) is a copy: what one side changes, the other does not see")
 {
         ck_code(IOConnectCallScalarMethod(contract_open(0), 35018, NULL, 0, NULL, NULL), kIOReturnSuccess);
         CFStringRef key = CFSTR("inner");

@@ -5,13 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECK(condition)                                                                                                \
-    do {                                                                                                                \
-        if (!(condition)) {                                                                                             \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                             \
-            exit(1);                                                                                                    \
-        }                                                                                                               \
-    } while (0)
+#include "base/test-check.h"
 
 struct Events {
     pthread_mutex_t lock;

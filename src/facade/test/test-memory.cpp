@@ -35,6 +35,8 @@ struct Before {
 #include <sys/queue.h>
 #include <time.h>
 
+#include "base/test-check.h"
+
 #if __cplusplus >= 201703L
 #include <DriverKit/OSSharedPtr.h>
 #include <algorithm>
@@ -49,14 +51,6 @@ struct Before {
 #if __DRIVERKIT_VERSION_MAX_ALLOWED < __DRIVERKIT_20_0 || MAC_OS_X_VERSION_MAX_ALLOWED < 101500
 #error "versions"
 #endif
-
-#define CHECK(condition)                                                                                                \
-        do {                                                                                                            \
-                if (!(condition)) {                                                                                     \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                 \
-                        exit(1);                                                                                        \
-                }                                                                                                       \
-        } while (0)
 
 /* --- memory --- */
 

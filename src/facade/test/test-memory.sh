@@ -13,7 +13,7 @@ trap 'exit 1' INT TERM
 
 for standard in gnu++11 gnu++14 gnu++17 gnu++20; do
         clang++ "-std=$standard" -fblocks -fno-exceptions -fno-rtti -Wall -Wextra -Werror -Wno-unused-parameter -g -O1 \
-                -DTARGET_OS_DRIVERKIT=1 -include ambidext/dext.h "-I$source/include" "-I$build/include" "$@" \
+                -DTARGET_OS_DRIVERKIT=1 -include ambidext/dext.h "-I$source/src" "-I$source/include" "-I$build/include" "$@" \
                 "$source/src/facade/test/test-memory.cpp" \
                 "-L$build/src/driver" "-Wl,-rpath,$build/src/driver" -lambidext-driver -lBlocksRuntime -o "$work/test-$standard" &
         jobs="${jobs-} $!"

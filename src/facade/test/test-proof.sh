@@ -13,7 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
-include="-I$work -I$proof -I$source/include -I$build/include"
+include="-I$work -I$proof -I$source/src -I$source/include -I$build/include"
 common="-D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers -fno-strict-aliasing -g -O1"
 
 # shellcheck disable=SC2086
@@ -50,6 +50,6 @@ for standard in gnu++11 gnu++14 gnu++17 gnu++20; do
         "$work/test-values-$standard"
 done
 # shellcheck disable=SC2086
-clang -std=gnu17 $common -I"$source/include" -I"$proof" "$@" -c "$proof/test-proof.c" -o "$work/test-proof.o"
+clang -std=gnu17 $common -I"$source/src" -I"$source/include" -I"$proof" "$@" -c "$proof/test-proof.c" -o "$work/test-proof.o"
 clang++ "$@" "$work"/*.o -L"$build/src/driver" "-Wl,-rpath,$build/src/driver" -lambidext-driver -lBlocksRuntime -lpthread -o "$work/test-proof"
 "$work/test-proof"

@@ -7,13 +7,7 @@
 #include <DriverKit/DriverKit.h>
 #include <DriverKit/OSSharedPtr.h>
 
-#define CHECK(condition)                                                                                                \
-        do {                                                                                                            \
-                if (!(condition)) {                                                                                     \
-                        fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                                 \
-                        exit(1);                                                                                        \
-                }                                                                                                       \
-        } while (0)
+#include "base/test-check.h"
 
 namespace {
 
