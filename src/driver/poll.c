@@ -73,9 +73,9 @@ static int polls_start(void)
 }
 
 /* One-shot: what has been reported is off until the next watch; but off without a report is out, or a hang-up would be reported. */
-static int control(struct amb_poll *poll, int operation)
+static int control(struct amb_poll *poll, int operation, uint32_t wanted)
 {
-        struct epoll_event event = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = poll->number };
+        struct epoll_event event = { .events = wanted | EPOLLONESHOT, .data.u64 = poll->number };
 
         return epoll_ctl(polls.fd, operation, poll->fd, &event) < 0 ? amb_errno() : 0;
 }
@@ -95,24 +95,34 @@ int amb_poll_add(struct amb_poll *poll, int fd, OSObject *object, void (*ready)(
         return r;
 }
 
-int amb_poll_watch(struct amb_poll *poll)
+static int watch(struct amb_poll *poll, uint32_t wanted)
 {
         int r = 0;
 
         pthread_mutex_lock(&polls.lock);
         if (amb_link_linked(&poll->link)) {
-                r = control(poll, poll->in ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
+                r = control(poll, poll->in ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, wanted);
                 poll->in |= r == 0;
         }
         pthread_mutex_unlock(&polls.lock);
         return r < 0 ? amb_trace(r) : 0;
 }
 
+int amb_poll_watch(struct amb_poll *poll)
+{
+        return watch(poll, EPOLLIN);
+}
+
+int amb_poll_watch_room(struct amb_poll *poll)
+{
+        return watch(poll, EPOLLOUT);
+}
+
 /* Under the lock. */
 static void leave(struct amb_poll *poll)
 {
         if (poll->in)
-                control(poll, EPOLL_CTL_DEL);
+                control(poll, EPOLL_CTL_DEL, 0);
         poll->in = false;
 }
 

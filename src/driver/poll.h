@@ -24,6 +24,8 @@ struct amb_poll {
 int amb_poll_add(struct amb_poll *poll, int fd, OSObject *object, void (*ready)(OSObject *object));
 /* ready will be called once, when there is something to read; at once if there is. -errno: it will not; again is fine. */
 int amb_poll_watch(struct amb_poll *poll);
+/* The same, when there is room to write. What is waited for last counts: who waits for both has two members, and a descriptor each. */
+int amb_poll_watch_room(struct amb_poll *poll);
 /* No new call of ready; one that has begun goes on. */
 void amb_poll_unwatch(struct amb_poll *poll);
 /* Fine when it is not in. */
