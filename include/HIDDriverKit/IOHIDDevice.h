@@ -44,9 +44,11 @@ void IOHIDDevice_free(OSObject *self);
 /*
  * --- methods to override ---
  * The base hands the first reportLength bytes of `report` to the system, as the device's state of now; timestamp and options have
- * no effect. 0, also when there is no system to take it: the log has said so. kIOReturnBadArgument: no report, reportLength 0 or
- * longer than the descriptor. kIOReturnMessageTooLarge: more than 4096 bytes. kIOReturnUnsupported: other than input reports.
- * kIOReturnNotReady: the device has not been started, or stops. kIOReturnDeviceError: the kernel does not take it. Any thread.
+ * no effect. Linux takes input reports alone; of an output or feature report the last one is kept, by its id, and the base's
+ * getReport answers with it. Never waits. 0, also when there is no system to take it: the log has said so. kIOReturnBadArgument:
+ * no report, reportLength 0 or longer than the descriptor. kIOReturnMessageTooLarge: more than 4096 bytes. kIOReturnUnsupported:
+ * no such type of report. kIOReturnNotReady: the device has not been started, or stops. kIOReturnDeviceError: the kernel does not
+ * take it. Any thread.
  */
 kern_return_t IOHIDDevice_handleReport(IOHIDDevice *self, uint64_t timestamp, IOMemoryDescriptor *report, uint32_t reportLength,
                                        IOHIDReportType reportType, IOOptionBits options);
@@ -56,12 +58,12 @@ kern_return_t IOHIDDevice_handleReport(IOHIDDevice *self, uint64_t timestamp, IO
  * such report), and calls CompleteReport, now or later, keeping references to what it needs. options: the report's id in the
  * lowest byte. completionTimeout: milliseconds; the answer is kIOReturnTimeout then. A code other than 0 is the answer if there was
  * none. Who returns 0 and lets the action go without an answer has not answered getReport (kIOReturnAborted), but has taken
- * setReport's bytes. action is never NULL. Base: kIOReturnUnsupported. Default queue.
+ * setReport's bytes. action is never NULL. Base: the answer that handleReport was given; else kIOReturnUnsupported. Default queue.
  */
 kern_return_t IOHIDDevice_getReport(IOHIDDevice *self, IOMemoryDescriptor *report, IOHIDReportType reportType, IOOptionBits options,
                                     uint32_t completionTimeout, OSAction *action);
 
-/* The system sends one: the same, with the report's bytes in `report`. */
+/* The system sends one: the same, with the report's bytes in `report`. Base: kIOReturnUnsupported. */
 kern_return_t IOHIDDevice_setReport(IOHIDDevice *self, IOMemoryDescriptor *report, IOHIDReportType reportType, IOOptionBits options,
                                     uint32_t completionTimeout, OSAction *action);
 

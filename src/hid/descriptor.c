@@ -33,6 +33,7 @@ static bool add_field(struct reader *r, IOHIDReportType type)
         if (bits > 8ull * (AMB_HID_REPORT_MOST - 1))    /* the id comes on top */
                 return false;
         r->layout->bits[type][r->now.id] = (uint32_t)bits;
+        r->layout->numbered[type] |= r->now.id != 0;
         return true;
 }
 
@@ -87,7 +88,6 @@ static bool global_item(struct reader *r, unsigned int item, uint32_t value)
                 if (value == 0 || value > 255)
                         return false;
                 r->now.id = (uint8_t)value;
-                r->layout->numbered = true;
                 break;
         case PUSH:
                 if (r->pushed == STACK_MOST)
@@ -156,7 +156,7 @@ uint32_t amb_hid_report_size(const struct amb_hid_layout *layout, IOHIDReportTyp
 {
         uint32_t bits = layout->bits[type][id];
 
-        return bits == 0 ? 0 : (bits + 7) / 8 + layout->numbered;
+        return bits == 0 ? 0 : (bits + 7) / 8 + layout->numbered[type];
 }
 
 uint32_t amb_hid_report_size_most(const struct amb_hid_layout *layout, IOHIDReportType type)

@@ -12,7 +12,7 @@
 #define AMB_HID_REPORT_MOST 4096u
 
 struct amb_hid_layout {
-        bool numbered;                                  /* reports begin with their id */
+        bool numbered[kIOHIDReportTypeCount];           /* reports of this type begin with their id */
         uint32_t bits[kIOHIDReportTypeCount][256];      /* of the fields, without the id */
         uint32_t usage_page, usage;                     /* of the first application collection; 0 and 0: there is none */
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <sys/timerfd.h>
 #include <time.h>
 
@@ -22,8 +23,9 @@ AMB_EXPORT bool IOHIDDevice_init(OSObject *object)
         pthread_mutex_init(&d->lock, NULL);
         amb_list_init(&d->held);
         amb_list_init(&d->requests);
-        d->wire = (struct amb_hid_wire)AMB_HID_WIRE_INIT;
-        d->timer_fd = -1;
+        amb_list_init(&d->states);
+        amb_hid_wire_init(&d->wire);
+        d->timer_fd = d->room_fd = -1;
         return true;
 }
 
@@ -34,6 +36,7 @@ AMB_EXPORT void IOHIDDevice_free(OSObject *object)
         if (self->ivars) {
                 /* Off the polls' lists before anything else: object/alive.h. */
                 amb_hid_device_close(self);
+                amb_hid_states_free(self->ivars);
                 pthread_mutex_destroy(&self->ivars->lock);
                 free(self->ivars);
         }
@@ -57,7 +60,26 @@ AMB_EXPORT const OSMetaClass gIOHIDDeviceMetaClass = {
 AMB_EXPORT kern_return_t IOHIDDevice_getReport(IOHIDDevice *self, IOMemoryDescriptor *report, IOHIDReportType reportType,
                                                IOOptionBits options, uint32_t completionTimeout, OSAction *action)
 {
-        return kIOReturnUnsupported;
+        uint8_t bytes[AMB_HID_REPORT_MOST];
+        uint32_t size = amb_hid_state_get(self->ivars, reportType, (uint8_t)options, bytes, sizeof(bytes));
+        IOMemoryMap *map;
+        uint64_t length;
+        kern_return_t code;
+
+        if (size == 0)
+                return kIOReturnUnsupported;
+        if (!report)
+                return kIOReturnBadArgument;
+        code = IOMemoryDescriptor_CreateMapping(report, 0, 0, 0, 0, 0, &map);
+        if (code != kIOReturnSuccess)
+                return code;
+        length = IOMemoryMap_GetLength(map);
+        if (size > length)
+                size = (uint32_t)length;
+        memcpy((void *)(uintptr_t)IOMemoryMap_GetAddress(map), bytes, size);
+        OSObject_release(map);
+        IOHIDDevice_CompleteReport(self, action, kIOReturnSuccess, size);
+        return kIOReturnSuccess;
 }
 
 AMB_EXPORT kern_return_t IOHIDDevice_setReport(IOHIDDevice *self, IOMemoryDescriptor *report, IOHIDReportType reportType,
@@ -82,21 +104,31 @@ AMB_EXPORT void IOHIDDevice_setProperty(IOHIDDevice *self, OSObject *key, OSObje
 
 /* --- to the system --- */
 
-void amb_hid_device_answer(struct IOHIDDevice_ivars *d, const struct uhid_event *event, size_t size, bool may_wait)
+/* Under the lock. Never waits. */
+static int send_record(struct IOHIDDevice_ivars *d, const struct uhid_event *event, size_t size)
 {
-        int r = amb_hid_wire_send(&d->wire, event, size, may_wait);
+        int r = amb_hid_wire_send(&d->wire, event, size);
+
+        if (amb_hid_wire_has_unsent(&d->wire))
+                amb_poll_watch_room(&d->room);
+        return r;
+}
+
+void amb_hid_device_answer(struct IOHIDDevice_ivars *d, const struct uhid_event *event, size_t size)
+{
+        int r = send_record(d, event, size);
 
         if (r < 0)
                 amb_log(AMB_LOG_WARNING, "HID device \"%s\": the kernel does not take an answer: %s", d->name, strerror(-r));
 }
 
 /* Under the lock. */
-static int send_input(struct IOHIDDevice_ivars *d, const void *bytes, uint32_t size, bool may_wait)
+static int send_input(struct IOHIDDevice_ivars *d, const void *bytes, uint32_t size)
 {
         struct uhid_event event = { .type = UHID_INPUT2, .u.input2.size = (uint16_t)size };
 
         memcpy(event.u.input2.data, bytes, size);
-        return amb_hid_wire_send(&d->wire, &event, AMB_HID_INPUT_SIZE(size), may_wait);
+        return send_record(d, &event, AMB_HID_INPUT_SIZE(size));
 }
 
 /* Under the lock. The kernel would lose it: keep it until it has started the device; beyond the limit the oldest goes. */
@@ -116,7 +148,8 @@ static kern_return_t hold_input(struct IOHIDDevice_ivars *d, const void *bytes, 
                 d->held_count--;
                 if (!d->dropped)
                         amb_log(AMB_LOG_NOTICE, "HID device \"%s\": the kernel has not started it yet, and more than %d reports "
-                                "wait: the oldest go", d->name, AMB_HID_HELD_MOST);
+                                "wait: the oldest go. If it never does, its own log (dmesg) says what is wrong with the report "
+                                "descriptor", d->name, AMB_HID_HELD_MOST);
                 d->dropped = true;
         }
         amb_list_append(&d->held, &held->link);
@@ -131,7 +164,7 @@ static void held_end(struct IOHIDDevice_ivars *d, bool send)
 
         while ((held = amb_list_first(&d->held, struct amb_hid_held, link))) {
                 if (send)
-                        send_input(d, held->bytes, held->size, false);
+                        send_input(d, held->bytes, held->size);
                 amb_link_remove(&held->link);
                 free(held);
         }
@@ -147,7 +180,7 @@ static kern_return_t take_input(struct IOHIDDevice_ivars *d, const void *bytes, 
                 code = kIOReturnNotReady;
         else if (d->wire.way != AMB_HID_NOWHERE && !d->listens)
                 code = hold_input(d, bytes, size);
-        else if (send_input(d, bytes, size, true) < 0)
+        else if (send_input(d, bytes, size) < 0)
                 code = kIOReturnDeviceError;
         pthread_mutex_unlock(&d->lock);
         return code;
@@ -164,7 +197,7 @@ AMB_EXPORT kern_return_t IOHIDDevice_handleReport(IOHIDDevice *self, uint64_t ti
         if (!report || reportLength == 0 || IOMemoryDescriptor_GetLength(report, &length) != kIOReturnSuccess ||
             reportLength > length)
                 return kIOReturnBadArgument;
-        if (reportType != kIOHIDReportTypeInput)
+        if ((unsigned int)reportType >= kIOHIDReportTypeCount)
                 return kIOReturnUnsupported;
         if (reportLength > sizeof(bytes))
                 return kIOReturnMessageTooLarge;
@@ -174,6 +207,8 @@ AMB_EXPORT kern_return_t IOHIDDevice_handleReport(IOHIDDevice *self, uint64_t ti
         /* The driver or an application may go on writing there. */
         memcpy(bytes, (const void *)(uintptr_t)IOMemoryMap_GetAddress(map), reportLength);
         OSObject_release(map);
+        if (reportType != kIOHIDReportTypeInput)
+                return amb_hid_state_set(self->ivars, reportType, bytes, reportLength);
         return take_input(self->ivars, bytes, reportLength);
 }
 
@@ -258,6 +293,20 @@ static void on_event(OSObject *object)
         pthread_mutex_unlock(&d->lock);
 }
 
+/* The recorder has read something. */
+static void on_room(OSObject *object)
+{
+        struct IOHIDDevice_ivars *d = ((IOHIDDevice *)object)->ivars;
+
+        pthread_mutex_lock(&d->lock);
+        if (d->started) {
+                amb_hid_wire_flush(&d->wire);
+                if (amb_hid_wire_has_unsent(&d->wire))
+                        amb_poll_watch_room(&d->room);
+        }
+        pthread_mutex_unlock(&d->lock);
+}
+
 static void on_timer(OSObject *object)
 {
         IOHIDDevice *self = (IOHIDDevice *)object;
@@ -284,6 +333,23 @@ static void on_timer(OSObject *object)
 /* --- its life --- */
 
 /* Under the lock. */
+static int watch_wire(IOHIDDevice *self)
+{
+        struct IOHIDDevice_ivars *d = self->ivars;
+        int r;
+
+        if (d->wire.way == AMB_HID_NOWHERE)
+                return 0;
+        r = amb_poll_add(&d->events, d->wire.fd, (OSObject *)self, on_event);
+        if (r == 0)
+                r = amb_poll_watch(&d->events);
+        if (r < 0 || d->wire.way != AMB_HID_RECORDER)
+                return r;
+        d->room_fd = fcntl(d->wire.fd, F_DUPFD_CLOEXEC, 0);
+        return d->room_fd < 0 ? amb_errno() : amb_poll_add(&d->room, d->room_fd, (OSObject *)self, on_room);
+}
+
+/* Under the lock. */
 static int watch(IOHIDDevice *self)
 {
         struct IOHIDDevice_ivars *d = self->ivars;
@@ -293,11 +359,7 @@ static int watch(IOHIDDevice *self)
         r = d->timer_fd < 0 ? amb_errno() : amb_poll_add(&d->timer, d->timer_fd, (OSObject *)self, on_timer);
         if (r == 0)
                 r = amb_poll_watch(&d->timer);
-        if (r == 0 && d->wire.fd >= 0)
-                r = amb_poll_add(&d->events, d->wire.fd, (OSObject *)self, on_event);
-        if (r == 0 && d->wire.fd >= 0)
-                r = amb_poll_watch(&d->events);
-        return r;
+        return r == 0 ? watch_wire(self) : r;
 }
 
 int amb_hid_device_open(IOHIDDevice *self, const struct uhid_create2_req *create, uint32_t time_limit)
@@ -335,10 +397,12 @@ void amb_hid_device_close(IOHIDDevice *self)
         d->started = d->listens = false;
         amb_poll_remove(&d->events);
         amb_poll_remove(&d->timer);
+        amb_poll_remove(&d->room);
         ended = amb_hid_requests_end(d, 0, true, kIOReturnAborted);
         held_end(d, false);
         amb_hid_wire_close(&d->wire);
         d->timer_fd = amb_fd_close(d->timer_fd);
+        d->room_fd = amb_fd_close(d->room_fd);
         pthread_mutex_unlock(&d->lock);
         while (ended-- > 0)
                 OSObject_release(self);

@@ -31,16 +31,27 @@ struct amb_hid_held {
         uint8_t bytes[];
 };
 
+/* What the driver has said last of an output or feature report. */
+struct amb_hid_state {
+        struct amb_link link;
+        IOHIDReportType type;
+        uint8_t id;
+        uint32_t size;
+        uint8_t bytes[];
+};
+
 struct IOHIDDevice_ivars {
         pthread_mutex_t lock;
         struct amb_hid_wire wire;
-        struct amb_poll events, timer;
+        struct amb_poll events, timer, room;
+        int room_fd;                    /* the wire's once more, to wait for a recorder's room */
         int timer_fd;                   /* armed for the oldest request */
         bool started;                   /* from the device's making to its end */
         bool listens;                   /* the kernel has started it */
         bool dropped, failed;           /* said once: a report before that, a setReport that nobody can be told of */
         unsigned int held_count, request_count;
         struct amb_link held, requests; /* the oldest first */
+        struct amb_link states;         /* one for each type and id */
         uint32_t time_limit;            /* milliseconds */
         struct amb_hid_layout layout;
         char name[128];
@@ -53,7 +64,7 @@ int amb_hid_device_open(IOHIDDevice *self, const struct uhid_create2_req *create
 /* Ends it and answers what has not been; fine when it is not there. Any thread, free included. */
 void amb_hid_device_close(IOHIDDevice *self);
 /* Under the lock: an answer in a record of `size` bytes; what the kernel does not take is logged. */
-void amb_hid_device_answer(struct IOHIDDevice_ivars *d, const struct uhid_event *event, size_t size, bool may_wait);
+void amb_hid_device_answer(struct IOHIDDevice_ivars *d, const struct uhid_event *event, size_t size);
 
 /* --- report.c --- */
 
@@ -68,6 +79,14 @@ void amb_hid_request_refuse(IOHIDDevice *device, const struct uhid_event *event,
 unsigned int amb_hid_requests_end(struct IOHIDDevice_ivars *d, uint64_t now, bool all, IOReturn status);
 /* Under the lock: arms the timer for the oldest request. */
 void amb_hid_requests_arm(struct IOHIDDevice_ivars *d);
+
+/* --- state.c --- */
+
+/* Keeps an output or feature report that the driver has handed in. */
+kern_return_t amb_hid_state_set(struct IOHIDDevice_ivars *d, IOHIDReportType type, const void *bytes, uint32_t size);
+/* Copies it, as much as there is room for. 0: the driver has said nothing of it. */
+uint32_t amb_hid_state_get(struct IOHIDDevice_ivars *d, IOHIDReportType type, uint8_t id, void *bytes, uint32_t size);
+void amb_hid_states_free(struct IOHIDDevice_ivars *d);
 
 /* --- describe.c --- */
 

@@ -19,6 +19,7 @@ struct request {
         IOBufferMemoryDescriptor *memory;
         uint8_t *bytes;                 /* of it */
         uint32_t size;
+        bool bare;                      /* the report has no id in front */
 };
 
 /* --- the answer --- */
@@ -49,27 +50,42 @@ static uint16_t error_of(IOReturn status)
         }
 }
 
-/* Under the lock. bytes: of a report that was asked for. */
-static void answer(struct IOHIDDevice_ivars *d, uint32_t type, uint32_t id, IOReturn status, const void *bytes, uint32_t size,
-                   bool may_wait)
+/*
+ * Under the lock: a report that was asked for, or the failure. Whoever asks on Linux finds the id in the first byte, 0 for a report
+ * that has none, from devices on USB and I2C alike; drivers give the report alone.
+ */
+static void answer_get(struct IOHIDDevice_ivars *d, uint32_t id, IOReturn status, const void *bytes, uint32_t size, bool bare)
 {
-        struct uhid_event event = { 0 };
+        struct uhid_event event = { .type = UHID_GET_REPORT_REPLY, .u.get_report_reply = { .id = id, .err = error_of(status) } };
+        uint8_t *data = event.u.get_report_reply.data;
 
+        if (status != kIOReturnSuccess || size == 0) {
+                size = 0;
+        } else if (bare) {
+                size = size < UHID_DATA_MAX ? size : UHID_DATA_MAX - 1;
+                memcpy(data + 1, bytes, size++);
+        } else {
+                memcpy(data, bytes, size);
+        }
+        event.u.get_report_reply.size = (uint16_t)size;
+        amb_hid_device_answer(d, &event, AMB_HID_GET_REPLY_SIZE(size));
+}
+
+/* Under the lock. */
+static void answer_set(struct IOHIDDevice_ivars *d, uint32_t id, IOReturn status)
+{
+        struct uhid_event event = { .type = UHID_SET_REPORT_REPLY, .u.set_report_reply = { .id = id, .err = error_of(status) } };
+
+        amb_hid_device_answer(d, &event, AMB_HID_EVENT_SIZE(set_report_reply));
+}
+
+/* Under the lock: what needs no bytes. */
+static void answer(struct IOHIDDevice_ivars *d, uint32_t type, uint32_t id, IOReturn status)
+{
         if (type == UHID_SET_REPORT) {
-                event.type = UHID_SET_REPORT_REPLY;
-                event.u.set_report_reply.id = id;
-                event.u.set_report_reply.err = error_of(status);
-                amb_hid_device_answer(d, &event, AMB_HID_EVENT_SIZE(set_report_reply), may_wait);
+                answer_set(d, id, status);
         } else if (type == UHID_GET_REPORT) {
-                if (status != kIOReturnSuccess)
-                        size = 0;
-                event.type = UHID_GET_REPORT_REPLY;
-                event.u.get_report_reply.id = id;
-                event.u.get_report_reply.err = error_of(status);
-                event.u.get_report_reply.size = (uint16_t)size;
-                if (size > 0)
-                        memcpy(event.u.get_report_reply.data, bytes, size);
-                amb_hid_device_answer(d, &event, AMB_HID_GET_REPLY_SIZE(size), may_wait);
+                answer_get(d, id, status, NULL, 0, false);
         } else if (status != kIOReturnSuccess && !d->failed) {
                 d->failed = true;
                 amb_log(AMB_LOG_NOTICE, "HID device \"%s\": setReport has failed (0x%08x), and there is nobody to tell", d->name,
@@ -97,7 +113,10 @@ static void finish(struct request *r, IOReturn status, uint32_t count)
         d = device->ivars;
         pthread_mutex_lock(&d->lock);
         leave_list(d, r);
-        answer(d, r->type, r->id, status, r->bytes, count < r->size ? count : r->size, true);
+        if (r->type == UHID_GET_REPORT)
+                answer_get(d, r->id, status, r->bytes, count < r->size ? count : r->size, r->bare);
+        else
+                answer(d, r->type, r->id, status);
         pthread_mutex_unlock(&d->lock);
         OSObject_release(device);
 }
@@ -114,7 +133,7 @@ unsigned int amb_hid_requests_end(struct IOHIDDevice_ivars *d, uint64_t now, boo
                 /* Whoever has taken it before answers when we have let go of the lock; without it, *r is not ours any more. */
                 if (!atomic_exchange(&r->device, NULL))
                         continue;
-                answer(d, type, id, status, NULL, 0, false);
+                answer(d, type, id, status);
                 ended++;
         }
         amb_hid_requests_arm(d);
@@ -225,14 +244,14 @@ struct asked {
 };
 
 /*
- * Linux's hidraw wants a 0 in front of reports of devices that have no report ids, and uhid leaves it there; drivers expect the
- * report alone. So a first byte of 0 that makes the report one too long goes.
+ * Users of Linux's hidraw write a 0 in front of reports that have no id, and uhid leaves it there; drivers expect the report alone.
+ * What the kernel's own drivers send has no 0 in front, and has the report's length; so a 0 in front of any other length goes.
  */
 static void drop_no_id(const struct amb_hid_layout *layout, struct asked *asked)
 {
-        if (layout->numbered || asked->size == 0 || asked->bytes[0] != 0)
+        if (layout->numbered[asked->type] || asked->size == 0 || asked->bytes[0] != 0)
                 return;
-        if (asked->size == amb_hid_report_size(layout, asked->type, 0) + 1) {
+        if (asked->size != amb_hid_report_size(layout, asked->type, 0)) {
                 asked->bytes++;
                 asked->size--;
         }
@@ -261,7 +280,7 @@ static bool read_record(const struct amb_hid_layout *layout, const struct uhid_e
                 fine = type_of(event->u.output.rtype, &ret->type);
                 ret->bytes = event->u.output.data;
                 ret->size = event->u.output.size;
-                ret->id = layout->numbered && ret->size > 0 ? ret->bytes[0] : 0;
+                ret->id = fine && layout->numbered[ret->type] && ret->size > 0 ? ret->bytes[0] : 0;
         }
         if (fine)
                 drop_no_id(layout, ret);
@@ -273,7 +292,7 @@ void amb_hid_request_refuse(IOHIDDevice *device, const struct uhid_event *event,
         struct IOHIDDevice_ivars *d = device->ivars;
 
         pthread_mutex_lock(&d->lock);
-        answer(d, event->type, event->u.get_report.id, status, NULL, 0, true);
+        answer(d, event->type, event->u.get_report.id, status);
         pthread_mutex_unlock(&d->lock);
 }
 
@@ -303,6 +322,7 @@ void amb_hid_request_run(IOHIDDevice *device, const struct uhid_event *event)
                 amb_hid_request_refuse(device, event, kIOReturnNoMemory);
                 return;
         }
+        r->bare = !d->layout.numbered[asked.type] && asked.id == 0;
         if (asked.bytes)
                 memcpy(r->bytes, asked.bytes, asked.size);
         pthread_mutex_lock(&d->lock);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
@@ -14,7 +13,6 @@
 #define DEVICE "/dev/uhid"
 #define RECORDER_VARIABLE "AMBIDEXT_HID_RECORDER"
 #define RESERVED_MOST 64u
-#define SEND_WAIT_MS 1000
 
 /* --- what the process has --- */
 
@@ -123,6 +121,28 @@ static int connect_recorder(const char *path, int *ret_fd)
         return 0;
 }
 
+/* A record that waits for room. */
+struct unsent {
+        struct amb_link link;
+        size_t size;
+        uint8_t bytes[];
+};
+
+static void forget_unsent(struct amb_hid_wire *wire, struct unsent *unsent)
+{
+        amb_link_remove(&unsent->link);
+        wire->unsent_size -= sizeof(*unsent) + unsent->size;
+        free(unsent);
+}
+
+static void forget_all_unsent(struct amb_hid_wire *wire)
+{
+        struct unsent *unsent;
+
+        while ((unsent = amb_list_first(&wire->unsent, struct unsent, link)))
+                forget_unsent(wire, unsent);
+}
+
 static void let_go(struct amb_hid_wire *wire, const char *why)
 {
         amb_log(AMB_LOG_WARNING, "HID device \"%s\": %s; its reports go nowhere from now on", wire->name, why);
@@ -130,27 +150,57 @@ static void let_go(struct amb_hid_wire *wire, const char *why)
         if (wire->way == AMB_HID_RECORDER)
                 shutdown(wire->fd, SHUT_RDWR);
         wire->way = AMB_HID_NOWHERE;
+        forget_all_unsent(wire);
 }
 
-static int send_to_recorder(struct amb_hid_wire *wire, const void *bytes, size_t size, bool may_wait)
+/* False: there is no room. */
+static bool try_recorder(struct amb_hid_wire *wire, const void *bytes, size_t size)
 {
-        struct pollfd room = { .fd = wire->fd, .events = POLLOUT };
         ssize_t sent;
 
-        for (;;) {
+        do
                 sent = send(wire->fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
-                if (sent >= 0)
-                        return 0;
-                if (errno == EINTR)
-                        continue;
-                if (errno != EAGAIN && errno != ENOBUFS) {
-                        let_go(wire, "its recorder has ended");
-                        return 0;
-                }
-                if (!may_wait || poll(&room, 1, SEND_WAIT_MS) <= 0) {
-                        let_go(wire, "its recorder does not read");
-                        return 0;
-                }
+        while (sent < 0 && errno == EINTR);
+        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+                return false;
+        if (sent < 0)
+                let_go(wire, "its recorder has ended");
+        return true;
+}
+
+static void send_to_recorder(struct amb_hid_wire *wire, const void *bytes, size_t size)
+{
+        size_t cost = sizeof(struct unsent) + size;
+        struct unsent *unsent;
+
+        if (!amb_hid_wire_has_unsent(wire) && try_recorder(wire, bytes, size))
+                return;
+        unsent = wire->unsent_size + cost <= AMB_HID_UNSENT_MOST ? malloc(cost) : NULL;
+        if (!unsent) {
+                let_go(wire, "its recorder does not read");
+                return;
+        }
+        unsent->size = size;
+        memcpy(unsent->bytes, bytes, size);
+        amb_list_append(&wire->unsent, &unsent->link);
+        wire->unsent_size += cost;
+}
+
+bool amb_hid_wire_has_unsent(const struct amb_hid_wire *wire)
+{
+        return wire->unsent_size > 0;
+}
+
+void amb_hid_wire_flush(struct amb_hid_wire *wire)
+{
+        struct unsent *unsent;
+
+        while (wire->way == AMB_HID_RECORDER && (unsent = amb_list_first(&wire->unsent, struct unsent, link))) {
+                if (!try_recorder(wire, unsent->bytes, unsent->size))
+                        return;
+                /* Let go of, it has gone with the others. */
+                if (wire->way == AMB_HID_RECORDER)
+                        forget_unsent(wire, unsent);
         }
 }
 
@@ -166,18 +216,29 @@ static void hang_up(int fd)
 
 /* --- the wire --- */
 
-int amb_hid_wire_send(struct amb_hid_wire *wire, const struct uhid_event *event, size_t size, bool may_wait)
+void amb_hid_wire_init(struct amb_hid_wire *wire)
+{
+        *wire = (struct amb_hid_wire){ .way = AMB_HID_NOWHERE, .fd = -1 };
+        amb_list_init(&wire->unsent);
+}
+
+static int write_record(int fd, const struct uhid_event *event, size_t size)
 {
         ssize_t written;
 
-        if (wire->way == AMB_HID_NOWHERE)
-                return 0;
-        if (wire->way == AMB_HID_RECORDER)
-                return send_to_recorder(wire, event, size, may_wait);
         do
-                written = write(wire->fd, event, size);
+                written = write(fd, event, size);
         while (written < 0 && errno == EINTR);
         return written < 0 ? amb_errno() : 0;
+}
+
+int amb_hid_wire_send(struct amb_hid_wire *wire, const struct uhid_event *event, size_t size)
+{
+        if (wire->way == AMB_HID_UHID)
+                return write_record(wire->fd, event, size);
+        if (wire->way == AMB_HID_RECORDER)
+                send_to_recorder(wire, event, size);
+        return 0;
 }
 
 static void say_nowhere(const char *name, const char *why)
@@ -185,34 +246,46 @@ static void say_nowhere(const char *name, const char *why)
         amb_log(AMB_LOG_WARNING, "HID device \"%s\" is there for its driver alone, its reports go nowhere: %s", name, why);
 }
 
-int amb_hid_wire_open(struct amb_hid_wire *wire, const char *name, const struct uhid_create2_req *create)
+/* 0, also when there is none. */
+static int open_way(struct amb_hid_wire *wire)
 {
         const char *recorder = secure_getenv(RECORDER_VARIABLE), *why;
-        struct uhid_event event = { .type = UHID_CREATE2, .u.create2 = *create };
-        int r = 0;
+        int r;
 
-        *wire = (struct amb_hid_wire){ .fd = -1, .name = name };
         if (recorder && *recorder) {
                 r = connect_recorder(recorder, &wire->fd);
                 if (r < 0) {
-                        amb_log(AMB_LOG_ERROR, "HID device \"%s\": nobody records at %s (" RECORDER_VARIABLE "): %s", name,
+                        amb_log(AMB_LOG_ERROR, "HID device \"%s\": nobody records at %s (" RECORDER_VARIABLE "): %s", wire->name,
                                 recorder, strerror(-r));
                         return r;
                 }
                 wire->way = AMB_HID_RECORDER;
-        } else {
-                wire->fd = take_uhid(&why);
-                if (wire->fd < 0) {
-                        say_nowhere(name, why);
-                        return 0;
-                }
-                wire->way = AMB_HID_UHID;
+                return 0;
         }
-        r = amb_hid_wire_send(wire, &event, offsetof(struct uhid_event, u.create2.rd_data) + create->rd_size, true);
+        wire->fd = take_uhid(&why);
+        wire->uhid = wire->fd >= 0;
+        if (wire->uhid)
+                wire->way = AMB_HID_UHID;
+        else
+                say_nowhere(wire->name, why);
+        return 0;
+}
+
+int amb_hid_wire_open(struct amb_hid_wire *wire, const char *name, const struct uhid_create2_req *create)
+{
+        struct uhid_event event = { .type = UHID_CREATE2, .u.create2 = *create };
+        int r;
+
+        amb_hid_wire_init(wire);
+        wire->name = name;
+        r = open_way(wire);
+        if (r < 0)
+                return r;
+        r = amb_hid_wire_send(wire, &event, offsetof(struct uhid_event, u.create2.rd_data) + create->rd_size);
         if (r < 0) {
                 amb_log(AMB_LOG_ERROR, "HID device \"%s\": the kernel refuses it: %s", name, strerror(-r));
                 give_back_uhid(amb_fd_steal(&wire->fd));
-                wire->way = AMB_HID_NOWHERE;
+                amb_hid_wire_init(wire);
         }
         return r;
 }
@@ -221,13 +294,20 @@ void amb_hid_wire_close(struct amb_hid_wire *wire)
 {
         struct uhid_event event = { .type = UHID_DESTROY };
 
-        amb_hid_wire_send(wire, &event, sizeof(event.type), false);
-        if (wire->way == AMB_HID_UHID)
+        if (wire->uhid) {
+                /* Also when it has been let go of; refused for a device that the kernel has let go of by itself. */
+                write_record(wire->fd, &event, sizeof(event.type));
                 give_back_uhid(amb_fd_steal(&wire->fd));
-        if (wire->fd >= 0)
+        } else if (wire->fd >= 0) {
+                amb_hid_wire_flush(wire);
+                amb_hid_wire_send(wire, &event, sizeof(event.type));
+                if (amb_hid_wire_has_unsent(wire))
+                        amb_log(AMB_LOG_NOTICE, "HID device \"%s\" ends before its recorder has read everything", wire->name);
                 hang_up(wire->fd);
-        wire->fd = amb_fd_close(wire->fd);
-        wire->way = AMB_HID_NOWHERE;
+                wire->fd = amb_fd_close(wire->fd);
+        }
+        forget_all_unsent(wire);
+        amb_hid_wire_init(wire);
 }
 
 /* The sizes inside of a record. */

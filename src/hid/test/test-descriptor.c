@@ -19,7 +19,8 @@ static struct amb_hid_layout layout;
 START_TEST(sizes_and_ids)
 {
         ck_assert_int_eq(amb_hid_descriptor_read(keyboard, sizeof(keyboard), &layout), 0);
-        ck_assert(layout.numbered);
+        for (IOHIDReportType type = 0; type < kIOHIDReportTypeCount; type++)
+                ck_assert(layout.numbered[type]);
         ck_assert_uint_eq(layout.usage_page, 1);
         ck_assert_uint_eq(layout.usage, 6);
         ck_assert_uint_eq(amb_hid_report_size(&layout, kIOHIDReportTypeInput, 1), 1 + 7);
@@ -38,7 +39,8 @@ START_TEST(without_ids)
                                          0x75, 0x08, 0x95, 0x40, 0x81, 0x02, 0x91, 0x02, 0xC0 };
 
         ck_assert_int_eq(amb_hid_descriptor_read(token, sizeof(token), &layout), 0);
-        ck_assert(!layout.numbered);
+        for (IOHIDReportType type = 0; type < kIOHIDReportTypeCount; type++)
+                ck_assert(!layout.numbered[type]);
         ck_assert_uint_eq(layout.usage_page, 0xF1D0);
         ck_assert_uint_eq(layout.usage, 1);
         ck_assert_uint_eq(amb_hid_report_size(&layout, kIOHIDReportTypeInput, 0), 64);

@@ -73,7 +73,7 @@ START_TEST(on_demand)
         open_device(&wire, 0);
         event.type = UHID_INPUT2;
         event.u.input2.size = 1;
-        ck_assert_int_eq(amb_hid_wire_send(&wire, &event, AMB_HID_INPUT_SIZE(1), false), 0);
+        ck_assert_int_eq(amb_hid_wire_send(&wire, &event, AMB_HID_INPUT_SIZE(1)), 0);
         recorder_expect(uhid.kernels[0], UHID_INPUT2, &event);
         ck_assert_int_eq(amb_hid_wire_receive(&wire, &event), AMB_HID_NOTHING);
         recorder_start(uhid.kernels[0]);
@@ -100,7 +100,7 @@ START_TEST(reserved)
         open_device(&w[1], 0);
         ck_assert_int_eq(amb_hid_wire_open(&w[2], "thing", &create), 0);
         ck_assert_int_eq(w[2].way, AMB_HID_NOWHERE);
-        ck_assert_int_eq(amb_hid_wire_send(&w[2], &event, sizeof(event.type), true), 0);
+        ck_assert_int_eq(amb_hid_wire_send(&w[2], &event, sizeof(event.type)), 0);
         ck_assert_int_eq(amb_hid_wire_receive(&w[2], &event), AMB_HID_ENDED);
         amb_hid_wire_close(&w[2]);
         /* One ends, with something unread: the next one has its place, and none of that. */
@@ -110,6 +110,28 @@ START_TEST(reserved)
         ck_assert_int_eq(amb_hid_wire_receive(&w[2], &event), AMB_HID_NOTHING);
         close_device(&w[0], 1);
         close_device(&w[2], 0);
+}
+END_TEST
+
+/* A kernel that says what it never says: the device goes on nowhere, and its end is the end of the kernel's, too. */
+START_TEST(let_go)
+{
+        struct amb_hid_wire wire;
+        struct uhid_event event;
+
+        ck_assert_int_eq(amb_hid_reserve(1), 0);
+        uhid.refuse = EPERM;
+        for (int i = 0; i < 3; i++) {
+                open_device(&wire, 0);
+                memset(&event, 0, sizeof(event));
+                event.type = UHID_OUTPUT;
+                event.u.output.size = UHID_DATA_MAX + 1;
+                recorder_write(uhid.kernels[0], &event);
+                ck_assert_int_eq(amb_hid_wire_receive(&wire, &event), AMB_HID_ENDED);
+                ck_assert_int_eq(wire.way, AMB_HID_NOWHERE);
+                ck_assert_int_eq(amb_hid_wire_send(&wire, &event, sizeof(event.type)), 0);
+                close_device(&wire, 0);
+        }
 }
 END_TEST
 
@@ -155,7 +177,7 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { on_demand, reserved, reserved_in_part, not_there, refused };
+        const TTest *const tests[] = { on_demand, reserved, let_go, reserved_in_part, not_there, refused };
 
         return run_tests("hid-uhid", tests, AMB_ARRAY_LENGTH(tests));
 }
