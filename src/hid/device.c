@@ -6,6 +6,7 @@
 #include <DriverKit/IOMemoryMap.h>
 #include <ambidext/remote.h>
 
+#include "hid/bound.h"
 #include "hid/device.h"
 
 /* --- the object --- */
@@ -100,6 +101,19 @@ AMB_EXPORT void IOHIDDevice_setProperty(IOHIDDevice *self, OSObject *key, OSObje
         if (name && value && code != kIOReturnSuccess)
                 amb_log(AMB_LOG_WARNING, "%s: property %s cannot be set: 0x%08x", OSObject_GetClassName(self),
                         OSStringGetStringPtr(name), (unsigned int)code);
+}
+
+void amb_hid_device_arm(struct IOHIDDevice_ivars *d)
+{
+        uint64_t due = amb_hid_requests_due(d);
+        struct itimerspec at = { 0 };
+
+        if (d->listens_at && (due == 0 || d->listens_at < due))
+                due = d->listens_at;
+        at.it_value.tv_sec = (time_t)(due / 1000000000u);
+        at.it_value.tv_nsec = (long)(due % 1000000000u);
+        if (d->timer_fd >= 0)
+                timerfd_settime(d->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
 /* --- to the system --- */
@@ -263,8 +277,44 @@ static bool post(IOHIDDevice *device, const struct uhid_event *event)
 static void kernel_listens(struct IOHIDDevice_ivars *d, bool listens)
 {
         d->listens = listens;
+        d->listens_at = 0;
+        amb_poll_remove(&d->bound);
+        amb_hid_bound_end(d->wire.bound_fd);
         if (listens)
                 held_end(d, true);
+}
+
+/* The kernel's driver has taken the device on. */
+static void on_bound(OSObject *object)
+{
+        struct IOHIDDevice_ivars *d = ((IOHIDDevice *)object)->ivars;
+
+        pthread_mutex_lock(&d->lock);
+        if (d->started && d->listens_at) {
+                if (amb_hid_bound_seen(d->wire.bound_fd, d->phys))
+                        kernel_listens(d, true);
+                else
+                        amb_poll_watch(&d->bound);
+        }
+        pthread_mutex_unlock(&d->lock);
+}
+
+/* Under the lock. A recorder listens when it says so; the kernel's driver has just begun. */
+static void kernel_starts(IOHIDDevice *self)
+{
+        struct IOHIDDevice_ivars *d = self->ivars;
+
+        if (d->wire.way == AMB_HID_RECORDER) {
+                kernel_listens(d, true);
+                return;
+        }
+        d->listens_at = amb_time_now() + AMB_HID_BIND_MS * 1000000ull;
+        amb_hid_device_arm(d);
+        if (d->wire.bound_fd < 0)
+                return;
+        amb_hid_bound_listen(d->wire.bound_fd);
+        if (amb_poll_add(&d->bound, d->wire.bound_fd, (OSObject *)self, on_bound) == 0)
+                amb_poll_watch(&d->bound);
 }
 
 /* On the poll thread. */
@@ -279,8 +329,10 @@ static void on_event(OSObject *object)
         pthread_mutex_lock(&d->lock);
         if (d->started)
                 r = amb_hid_wire_receive(&d->wire, &event);
-        if (r == 0 && (event.type == UHID_START || event.type == UHID_STOP))
-                kernel_listens(d, event.type == UHID_START);
+        if (r == 0 && event.type == UHID_STOP)
+                kernel_listens(d, false);
+        if (r == 0 && event.type == UHID_START)
+                kernel_starts(self);
         if (r == AMB_HID_ENDED)
                 amb_poll_remove(&d->events);
         pthread_mutex_unlock(&d->lock);
@@ -319,6 +371,8 @@ static void on_timer(OSObject *object)
                 ssize_t got = read(d->timer_fd, &times, sizeof(times));
 
                 (void)got;      /* set anew meanwhile: nothing to read, and nothing is due */
+                if (d->listens_at && d->listens_at <= amb_time_now())
+                        kernel_listens(d, true);
                 ended = amb_hid_requests_end(d, amb_time_now(), false, kIOReturnTimeout);
                 amb_poll_watch(&d->timer);
                 if (ended > 0)
@@ -371,6 +425,7 @@ int amb_hid_device_open(IOHIDDevice *self, const struct uhid_create2_req *create
         r = amb_hid_descriptor_read(create->rd_data, create->rd_size, &d->layout);
         if (r == 0) {
                 memcpy(d->name, create->name, sizeof(d->name) - 1);
+                memcpy(d->phys, create->phys, sizeof(d->phys) - 1);
                 d->time_limit = time_limit > AMB_HID_TIME_LIMIT_MOST_MS ? AMB_HID_TIME_LIMIT_MOST_MS :
                                 time_limit > 0                          ? time_limit :
                                                                           AMB_HID_TIME_LIMIT_MS;
@@ -395,9 +450,11 @@ void amb_hid_device_close(IOHIDDevice *self)
 
         pthread_mutex_lock(&d->lock);
         d->started = d->listens = false;
+        d->listens_at = 0;
         amb_poll_remove(&d->events);
         amb_poll_remove(&d->timer);
         amb_poll_remove(&d->room);
+        amb_poll_remove(&d->bound);
         ended = amb_hid_requests_end(d, 0, true, kIOReturnAborted);
         held_end(d, false);
         amb_hid_wire_close(&d->wire);

@@ -22,6 +22,7 @@
 
 #define AMB_HID_REQUESTS_MOST 32        /* not answered, of one device */
 #define AMB_HID_HELD_MOST 64            /* input reports before the kernel listens */
+#define AMB_HID_BIND_MS 1000u           /* from the start to the kernel's listening, if nothing else says so */
 #define AMB_HID_TIME_LIMIT_MS 4000u     /* the kernel waits 5 s */
 #define AMB_HID_TIME_LIMIT_MOST_MS 60000u
 
@@ -43,18 +44,19 @@ struct amb_hid_state {
 struct IOHIDDevice_ivars {
         pthread_mutex_t lock;
         struct amb_hid_wire wire;
-        struct amb_poll events, timer, room;
+        struct amb_poll events, timer, room, bound;
         int room_fd;                    /* the wire's once more, to wait for a recorder's room */
         int timer_fd;                   /* armed for the oldest request */
         bool started;                   /* from the device's making to its end */
-        bool listens;                   /* the kernel has started it */
+        bool listens;                   /* the kernel has started it, and takes reports */
+        uint64_t listens_at;            /* when that is taken for granted; 0: the kernel has not begun, or listens */
         bool dropped, failed;           /* said once: a report before that, a setReport that nobody can be told of */
         unsigned int held_count, request_count;
         struct amb_link held, requests; /* the oldest first */
         struct amb_link states;         /* one for each type and id */
         uint32_t time_limit;            /* milliseconds */
         struct amb_hid_layout layout;
-        char name[128];
+        char name[128], phys[64];
 };
 
 /*
@@ -63,6 +65,8 @@ struct IOHIDDevice_ivars {
 int amb_hid_device_open(IOHIDDevice *self, const struct uhid_create2_req *create, uint32_t time_limit);
 /* Ends it and answers what has not been; fine when it is not there. Any thread, free included. */
 void amb_hid_device_close(IOHIDDevice *self);
+/* Under the lock: arms the timer for what is due first: the oldest request, or the kernel's listening. */
+void amb_hid_device_arm(struct IOHIDDevice_ivars *d);
 /* Under the lock: an answer in a record of `size` bytes; what the kernel does not take is logged. */
 void amb_hid_device_answer(struct IOHIDDevice_ivars *d, const struct uhid_event *event, size_t size);
 
@@ -77,8 +81,8 @@ void amb_hid_request_refuse(IOHIDDevice *device, const struct uhid_event *event,
  * the caller's to release, after it. Returns how many.
  */
 unsigned int amb_hid_requests_end(struct IOHIDDevice_ivars *d, uint64_t now, bool all, IOReturn status);
-/* Under the lock: arms the timer for the oldest request. */
-void amb_hid_requests_arm(struct IOHIDDevice_ivars *d);
+/* Under the lock: when the oldest is due; 0: there are none. */
+uint64_t amb_hid_requests_due(const struct IOHIDDevice_ivars *d);
 
 /* --- state.c --- */
 

@@ -2,9 +2,6 @@
 /*
  * Requests: what the system asks of a device, from the kernel's record to the driver's method and back.
  */
-#include <sys/timerfd.h>
-#include <time.h>
-
 #include <DriverKit/IOBufferMemoryDescriptor.h>
 
 #include "hid/device.h"
@@ -86,7 +83,7 @@ static void answer(struct IOHIDDevice_ivars *d, uint32_t type, uint32_t id, IORe
                 answer_set(d, id, status);
         } else if (type == UHID_GET_REPORT) {
                 answer_get(d, id, status, NULL, 0, false);
-        } else if (status != kIOReturnSuccess && !d->failed) {
+        } else if (status != kIOReturnSuccess && d->started && !d->failed) {
                 d->failed = true;
                 amb_log(AMB_LOG_NOTICE, "HID device \"%s\": setReport has failed (0x%08x), and there is nobody to tell", d->name,
                         (unsigned int)status);
@@ -136,21 +133,15 @@ unsigned int amb_hid_requests_end(struct IOHIDDevice_ivars *d, uint64_t now, boo
                 answer(d, type, id, status);
                 ended++;
         }
-        amb_hid_requests_arm(d);
+        amb_hid_device_arm(d);
         return ended;
 }
 
-void amb_hid_requests_arm(struct IOHIDDevice_ivars *d)
+uint64_t amb_hid_requests_due(const struct IOHIDDevice_ivars *d)
 {
         const struct request *r = amb_list_first(&d->requests, struct request, link);
-        struct itimerspec at = { 0 };
 
-        if (r) {
-                at.it_value.tv_sec = (time_t)(r->deadline / 1000000000u);
-                at.it_value.tv_nsec = (long)(r->deadline % 1000000000u);
-        }
-        if (d->timer_fd >= 0)
-                timerfd_settime(d->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+        return r ? r->deadline : 0;
 }
 
 /* --- the action --- */
@@ -216,7 +207,7 @@ static IOReturn request_begin(IOHIDDevice *device, struct request *r)
         r->deadline = amb_time_now() + d->time_limit * 1000000ull;
         amb_list_append(&d->requests, &r->link);
         d->request_count++;
-        amb_hid_requests_arm(d);
+        amb_hid_device_arm(d);
         return kIOReturnSuccess;
 }
 

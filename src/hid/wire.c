@@ -8,6 +8,7 @@
 #include <DriverKit/OSObject.h>
 #include <ambidext/hid.h>
 
+#include "hid/bound.h"
 #include "hid/wire.h"
 
 #define DEVICE "/dev/uhid"
@@ -16,11 +17,16 @@
 
 /* --- what the process has --- */
 
+/* What a device needs of the kernel. */
+struct door {
+        int fd, bound_fd;
+};
+
 static struct {
         pthread_mutex_t lock;
         bool reserved;                          /* only these, from now on */
         const char *denied;                     /* why there are none */
-        int free[RESERVED_MOST];
+        struct door free[RESERVED_MOST];
         unsigned int count;
 } ways = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -47,6 +53,17 @@ AMB_EXPORT void amb_hid_deny(const char *reason)
         pthread_mutex_unlock(&ways.lock);
 }
 
+/* 0; an errno. */
+static int open_door(struct door *ret)
+{
+        int fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+        if (fd < 0)
+                return errno;
+        *ret = (struct door){ fd, amb_hid_bound_open() };
+        return 0;
+}
+
 AMB_EXPORT int amb_hid_reserve(unsigned int count)
 {
         int error = 0;
@@ -54,13 +71,10 @@ AMB_EXPORT int amb_hid_reserve(unsigned int count)
         pthread_mutex_lock(&ways.lock);
         ways.reserved = true;
         while (ways.count < count && ways.count < RESERVED_MOST) {
-                int fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-
-                if (fd < 0) {
-                        error = errno;
+                error = open_door(&ways.free[ways.count]);
+                if (error)
                         break;
-                }
-                ways.free[ways.count++] = fd;
+                ways.count++;
         }
         if (ways.count == 0)
                 ways.denied = reason_of(error);
@@ -68,40 +82,44 @@ AMB_EXPORT int amb_hid_reserve(unsigned int count)
         return error ? -error : 0;
 }
 
-/* -1: none; *ret_why says so. */
-static int take_uhid(const char **ret_why)
+/* False: none; *ret_why says so. */
+static bool take_door(struct door *ret, const char **ret_why)
 {
-        int fd = -1;
-        bool reserved;
+        bool reserved, taken = false;
+        int error;
 
         pthread_mutex_lock(&ways.lock);
         reserved = ways.reserved;
-        if (reserved && ways.count > 0)
-                fd = ways.free[--ways.count];
+        if (reserved && ways.count > 0) {
+                *ret = ways.free[--ways.count];
+                taken = true;
+        }
         *ret_why = ways.denied ? ways.denied : "this host has as many HID devices as it may have";
         pthread_mutex_unlock(&ways.lock);
         if (reserved)
-                return fd;
-        fd = open(DEVICE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-        if (fd < 0)
-                *ret_why = reason_of(errno);
-        return fd;
+                return taken;
+        error = open_door(ret);
+        if (error)
+                *ret_why = reason_of(error);
+        return error == 0;
 }
 
 /* After the device has been destroyed: what the kernel still had to say to it is for nobody. */
-static void give_back_uhid(int fd)
+static void give_back_door(struct door door)
 {
         struct uhid_event stale;
 
-        while (read(fd, &stale, sizeof(stale)) > 0)
+        while (read(door.fd, &stale, sizeof(stale)) > 0)
                 ;
+        amb_hid_bound_end(door.bound_fd);
         pthread_mutex_lock(&ways.lock);
         if (ways.reserved && ways.count < RESERVED_MOST) {
-                ways.free[ways.count++] = fd;
-                fd = -1;
+                ways.free[ways.count++] = door;
+                door = (struct door){ -1, -1 };
         }
         pthread_mutex_unlock(&ways.lock);
-        amb_fd_close(fd);
+        amb_fd_close(door.fd);
+        amb_fd_close(door.bound_fd);
 }
 
 /* --- a recorder --- */
@@ -218,7 +236,7 @@ static void hang_up(int fd)
 
 void amb_hid_wire_init(struct amb_hid_wire *wire)
 {
-        *wire = (struct amb_hid_wire){ .way = AMB_HID_NOWHERE, .fd = -1 };
+        *wire = (struct amb_hid_wire){ .way = AMB_HID_NOWHERE, .fd = -1, .bound_fd = -1 };
         amb_list_init(&wire->unsent);
 }
 
@@ -250,6 +268,7 @@ static void say_nowhere(const char *name, const char *why)
 static int open_way(struct amb_hid_wire *wire)
 {
         const char *recorder = secure_getenv(RECORDER_VARIABLE), *why;
+        struct door door = { -1, -1 };
         int r;
 
         if (recorder && *recorder) {
@@ -262,12 +281,15 @@ static int open_way(struct amb_hid_wire *wire)
                 wire->way = AMB_HID_RECORDER;
                 return 0;
         }
-        wire->fd = take_uhid(&why);
-        wire->uhid = wire->fd >= 0;
-        if (wire->uhid)
-                wire->way = AMB_HID_UHID;
-        else
+        if (!take_door(&door, &why)) {
                 say_nowhere(wire->name, why);
+                return 0;
+        }
+        wire->way = AMB_HID_UHID;
+        wire->uhid = true;
+        wire->fd = door.fd;
+        wire->bound_fd = door.bound_fd;
+        amb_hid_bound_listen(wire->bound_fd);
         return 0;
 }
 
@@ -284,7 +306,7 @@ int amb_hid_wire_open(struct amb_hid_wire *wire, const char *name, const struct 
         r = amb_hid_wire_send(wire, &event, offsetof(struct uhid_event, u.create2.rd_data) + create->rd_size);
         if (r < 0) {
                 amb_log(AMB_LOG_ERROR, "HID device \"%s\": the kernel refuses it: %s", name, strerror(-r));
-                give_back_uhid(amb_fd_steal(&wire->fd));
+                give_back_door((struct door){ wire->fd, wire->bound_fd });
                 amb_hid_wire_init(wire);
         }
         return r;
@@ -297,7 +319,7 @@ void amb_hid_wire_close(struct amb_hid_wire *wire)
         if (wire->uhid) {
                 /* Also when it has been let go of; refused for a device that the kernel has let go of by itself. */
                 write_record(wire->fd, &event, sizeof(event.type));
-                give_back_uhid(amb_fd_steal(&wire->fd));
+                give_back_door((struct door){ wire->fd, wire->bound_fd });
         } else if (wire->fd >= 0) {
                 amb_hid_wire_flush(wire);
                 amb_hid_wire_send(wire, &event, sizeof(event.type));

@@ -20,6 +20,7 @@ struct amb_hid_wire {
         enum amb_hid_way way;
         int fd;                         /* -1: none. Readable when there is something to receive, an end included */
         bool uhid;                      /* the descriptor is one of /dev/uhid, for the next device, whatever becomes of the way */
+        int bound_fd;                   /* of bound.h, beside uhid's; -1: none */
         const char *name;               /* of the device, for the log; the owner's */
         struct amb_link unsent;         /* records for which the recorder has no room; the oldest first */
         size_t unsent_size;
