@@ -3,8 +3,8 @@
 """boot.py BUILD [--kernel VMLINUZ --modules DIRECTORY] [--keep]
 
 Shows HID devices with a real /dev/uhid: boots a machine in QEMU that runs BUILD's test-hid-kernel, and the keyboard of
-tests/dexts/hid-keyboard in a private registry with its sandbox and entitlements, typed on by keyboard.c, which reads what Linux makes
-of it.
+tests/dexts/hid-keyboard in a private registry with its sandbox and entitlements, typed on by keyboard.c, which reads what Linux
+makes of it.
 
   --kernel, --modules   a kernel with uhid, hid, hid-generic and evdev, and its lib/modules/VERSION; otherwise Debian's package
                         linux-image-amd64 is fetched (70 MB), and so is busybox-static; neither is installed

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Devices, with the kernel's own /dev/uhid: what programs find of them under /dev. Skipped where there is none, or not for this user;
- * tests/uhid/boot.py runs it in a machine that has one.
+ * Devices, with the kernel's own /dev/uhid: what programs find of them under /dev. Skipped where there is none, or not for this
+ * user; tests/uhid/boot.py runs it in a machine that has one.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -249,8 +249,8 @@ START_TEST(stop)
 END_TEST
 
 /* X and Y, a byte each. */
-static const uint8_t stick[] = { 0x05, 0x01, 0x09, 0x04, 0xA1, 0x01, 0x09, 0x30, 0x09, 0x31, 0x15, 0x00, 0x26, 0xFF, 0x00, 0x75, 0x08,
-                                 0x95, 0x02, 0x81, 0x02, 0xC0 };
+static const uint8_t stick[] = { 0x05, 0x01, 0x09, 0x04, 0xA1, 0x01, 0x09, 0x30, 0x09, 0x31, 0x15, 0x00, 0x26, 0xFF, 0x00,
+                                 0x75, 0x08, 0x95, 0x02, 0x81, 0x02, 0xC0 };
 
 static int axis(int fd, int code)
 {
@@ -285,7 +285,8 @@ END_TEST
 /* A report descriptor that is none to the kernel: a field of more than 256 bits. No device appears, and nothing waits for it. */
 START_TEST(never_starts)
 {
-        static const uint8_t descriptor[] = { 0x06, 0x00, 0xFF, 0x09, 0x01, 0xA1, 0x01, 0x76, 0x2C, 0x01, 0x95, 0x01, 0x81, 0x02, 0xC0 };
+        static const uint8_t descriptor[] = { 0x06, 0x00, 0xFF, 0x09, 0x01, 0xA1, 0x01, 0x76, 0x2C, 0x01, 0x95, 0x01,
+                                              0x81, 0x02, 0xC0 };
         TestHID *device = kernel_device(descriptor, sizeof(descriptor), ANSWER);
 
         for (int i = 0; i < 2 * AMB_HID_HELD_MOST; i++)
