@@ -283,6 +283,25 @@ static void list(void)
                        access(field.programs[i], X_OK) == 0 ? "" : known[i].packages);
 }
 
+/* Every name of --only is a peer's: a wrong one would leave its peer out, and nothing would say so. */
+static bool only_is_known(void)
+{
+        AMB_FREE char *names = strdup(field.only);
+        unsigned count = 0;
+        for (char *rest = names, *name; names && (name = strtok_r(rest, ",", &rest)); count++) {
+                size_t i = 0;
+                while (i < PEERS && strcmp(name, known[i].peer) != 0)
+                        i++;
+                if (i == PEERS) {
+                        fprintf(stderr, "bench-peers: --only: there is no peer '%s'; --list says which there are\n", name);
+                        return false;
+                }
+        }
+        if (count == 0)
+                fprintf(stderr, "bench-peers: --only: no peer is named; --list says which there are\n");
+        return count > 0;
+}
+
 static int parse(int argc, char **argv)
 {
         static const struct option options[] = {
@@ -301,10 +320,11 @@ static int parse(int argc, char **argv)
                 case 'h': fputs(help, stdout); exit(0);
                 default: fputs(help, stderr); return 2;
                 }
-        if (optind == argc)
-                return 0;
-        fputs(help, stderr);
-        return 2;
+        if (optind < argc) {
+                fputs(help, stderr);
+                return 2;
+        }
+        return !field.only || only_is_known() ? 0 : 2;
 }
 
 int main(int argc, char **argv)

@@ -108,6 +108,9 @@ def test_interrupt():
 def test_usage():
     done = subprocess.run([PROGRAM, "--what"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "--only" in done.stderr, done
+    for names, wrong in (("pipe,pip", "'pip'"), ("nobody", "'nobody'"), (",", "no peer is named"), ("", "no peer is named")):
+        done = subprocess.run([PROGRAM, "--quick", "--only", names], capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "--only: " in done.stderr and wrong in done.stderr and not done.stdout, done
     done = subprocess.run([PROGRAM, "--list"], capture_output=True, text=True, check=True)
     assert {line.split()[0] for line in done.stdout.splitlines()} >= set(TITLES) | {"grpc", "fuse"}, done
 
