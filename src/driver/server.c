@@ -198,7 +198,7 @@ struct amb_watch {
 struct amb_app {
         struct amb_link link;           /* hash chain, by fd */
         int fd;
-        sd_event_source *source;
+        sd_event_source *source;        /* NULL: it has ended */
         struct amb_link watches;
 };
 
@@ -224,7 +224,7 @@ static int on_app_end(sd_event_source *source, int fd, uint32_t events, void *us
         return 0;
 }
 
-static struct amb_app *app_new(struct amb_server *server, struct amb_link *bucket, int fd)
+static struct amb_app *app_new(struct amb_link *bucket, int fd)
 {
         struct amb_app *app = calloc(1, sizeof(*app));
 
@@ -232,26 +232,38 @@ static struct amb_app *app_new(struct amb_server *server, struct amb_link *bucke
                 return NULL;
         app->fd = fd;
         amb_list_init(&app->watches);
-        if (sd_event_add_io(server->event, &app->source, fd, EPOLLIN, on_app_end, app) < 0) {
-                free(app);
-                return NULL;
-        }
         amb_list_append(bucket, &app->link);
         return app;
+}
+
+static void app_free(struct amb_app *app)
+{
+        sd_event_source_disable_unref(app->source);
+        amb_link_remove(&app->link);
+        free(app);
 }
 
 static int watch_app(struct amb_watch *watch, int fd)
 {
         struct amb_link *bucket = &watch->server->apps[(unsigned int)fd % AMB_ARRAY_LENGTH(watch->server->apps)];
         struct amb_app *app, *found = NULL;
+        int r = 0;
 
         amb_list_for(app, bucket, link)
                 if (app->fd == fd)
                         found = app;
         if (!found)
-                found = app_new(watch->server, bucket, fd);
+                found = app_new(bucket, fd);
         if (!found)
                 return -ENOMEM;
+        /* None yet; or it has ended, the others have been told, and some are there still: so is this one, and the others once more. */
+        if (!found->source)
+                r = sd_event_add_io(watch->server->event, &found->source, fd, EPOLLIN, on_app_end, found);
+        if (r < 0) {
+                if (amb_list_empty(&found->watches))
+                        app_free(found);
+                return r;
+        }
         watch->app = found;
         amb_list_append(&found->watches, &watch->sister);
         return 0;
@@ -268,9 +280,7 @@ static void watch_end_sources(struct amb_watch *watch)
         amb_link_remove(&watch->sister);
         if (!amb_list_empty(&app->watches))
                 return;
-        sd_event_source_disable_unref(app->source);
-        amb_link_remove(&app->link);
-        free(app);
+        app_free(app);
 }
 
 static void serve_side(struct amb_watch *watch)
