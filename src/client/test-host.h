@@ -42,7 +42,10 @@ struct host {
         struct borrowed in, out;        /* of the call that is served, mapped */
         struct borrowed kept[HOST_KEPT];
         uint32_t kept_count;
+        /* Of what one thread sets and another uses: the channel orders them, which the thread sanitizer does not see. */
+        pthread_mutex_t lock;
         int ports[AMB_SIDE_PORTS_MAX];
+        struct amb_request later;
         _Atomic uint32_t port_drops;
         _Atomic bool terminated;        /* as a host does it: answers for the driver */
         int output_fd, memory_fd;
@@ -50,7 +53,6 @@ struct host {
         uint32_t extent_count, extents_left;
         uint64_t mapped_size;
         uint64_t output_size;
-        struct amb_request later;
         bool map_fails;
         uint64_t identity;
 };
@@ -59,8 +61,21 @@ static void host_wake(void *userdata, uint32_t port)
 {
         struct host *host = userdata;
 
+        pthread_mutex_lock(&host->lock);
         if (port < AMB_SIDE_PORTS_MAX && host->ports[port] >= 0)
                 amb_side_port_wake(host->ports[port]);
+        pthread_mutex_unlock(&host->lock);
+}
+
+/* Takes over fd. */
+static void host_port_set(struct host *host, uint32_t name, int fd)
+{
+        int *port = &host->ports[AMB_CHANNEL_PORT_INDEX(name)];
+
+        pthread_mutex_lock(&host->lock);
+        amb_fd_close(*port);
+        *port = fd;
+        pthread_mutex_unlock(&host->lock);
 }
 
 struct host_extent {
@@ -91,7 +106,12 @@ static void host_complete(struct host *host, const struct amb_request *request, 
 
 AMB_UNUSED static void host_complete_later(struct host *host, uint32_t count, int32_t status)
 {
-        host_complete(host, &host->later, count, status);
+        struct amb_request later;
+
+        pthread_mutex_lock(&host->lock);
+        later = host->later;
+        pthread_mutex_unlock(&host->lock);
+        host_complete(host, &later, count, status);
 }
 
 /* A range of the call, mapped; the call fails like a driver's mapping if the app does not have it. */
@@ -185,7 +205,9 @@ static void host_call(struct host *host, const struct amb_request *request, char
                 host_complete(host, request, (uint32_t)request->scalars[0], (int32_t)request->scalars[1]);
                 break;
         case HOST_LATER:
+                pthread_mutex_lock(&host->lock);
                 host->later = *request;
+                pthread_mutex_unlock(&host->lock);
                 break;
         case HOST_BLOCK:
                 sem_post(&host->entered);
@@ -248,8 +270,7 @@ static int host_answer(struct host *host, const struct amb_side_message *request
 {
         switch (request->kind) {
         case AMB_SIDE_PORT:
-                amb_fd_close(host->ports[AMB_CHANNEL_PORT_INDEX(request->id)]);
-                host->ports[AMB_CHANNEL_PORT_INDEX(request->id)] = fd;
+                host_port_set(host, request->id, fd);
                 return -1;
         case AMB_SIDE_PORT_DROP:
                 host->port_drops++;
@@ -336,6 +357,7 @@ static void host_start(struct host *host, int channel, int side)
         host->side = side;
         host->output_fd = -1;
         host->identity = 11;
+        pthread_mutex_init(&host->lock, NULL);
         for (size_t i = 0; i < AMB_SIDE_PORTS_MAX; i++)
                 host->ports[i] = -1;
         borrower_init(&host->borrower);
@@ -369,6 +391,7 @@ AMB_UNUSED static void host_end(struct host *host)
         amb_fd_close(host->output_fd);
         for (size_t i = 0; i < AMB_SIDE_PORTS_MAX; i++)
                 amb_fd_close(host->ports[i]);
+        pthread_mutex_destroy(&host->lock);
         while (host->kept_count > 0)
                 borrowed_unmap(&host->kept[--host->kept_count]);
         borrower_end(&host->borrower);
