@@ -249,8 +249,8 @@ static inline void leave(struct IODispatchQueue_ivars *q)
 {
         uint32_t alone = OWNED;
 
-        if (amb_unlikely(amb_race_watched()) ||
-            amb_unlikely(!atomic_compare_exchange_strong_explicit(&q->state, &alone, 0, memory_order_release, memory_order_relaxed)))
+        if (amb_unlikely(amb_race_watched() || !atomic_compare_exchange_strong_explicit(&q->state, &alone, 0, memory_order_release,
+                                                                                        memory_order_relaxed)))
                 leave_slowly(q);
 }
 
