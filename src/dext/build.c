@@ -43,7 +43,9 @@ static int make_output(struct build *build)
 {
         static const char everything[] = "*\n";
         bool there = dext_is_directory(build->output);
-        int status = make_directory(build, build->work);
+        int status = make_directory(build, build->output);
+        if (status == 0)
+                status = make_directory(build, build->work);
         if (status == 0) {
                 build->lock = open(build->work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 if (build->lock < 0 || flock(build->lock, LOCK_EX) < 0)
