@@ -535,10 +535,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 /* As in a host: the runtime handles files that are cut short; leaks need ptrace, which containers forbid. The user's options count more. */
+const char *amb_symbolizer_option(const char *options, const char *variable);
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-        return "handle_sigbus=0:detect_leaks=0:allow_addr2line=1";
+        return amb_symbolizer_option("handle_sigbus=0:detect_leaks=0:allow_addr2line=1", "ASAN_SYMBOLIZER_PATH");
 }
 const char *__ubsan_default_options(void);
 const char *__ubsan_default_options(void)

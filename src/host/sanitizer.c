@@ -31,6 +31,8 @@ HOOK const char *__ubsan_default_options(void);
 HOOK const char *__tsan_default_suppressions(void);
 HOOK void __sanitizer_report_error_summary(const char *line);
 
+const char *amb_symbolizer_option(const char *options, const char *variable);   /* share/fuzz/symbolizer.c */
+
 /* SIGBUS is the driver library's: files that applications cut short. Stack traces with lines also where only binutils are there. */
 #define COMMON "handle_sigbus=0:allow_addr2line=1"
 
@@ -40,7 +42,8 @@ HOOK void __sanitizer_report_error_summary(const char *line);
  */
 const char *__asan_default_options(void)
 {
-        return COMMON ":detect_leaks=0:detect_stack_use_after_return=1:strict_string_checks=1";
+        return amb_symbolizer_option(COMMON ":detect_leaks=0:detect_stack_use_after_return=1:strict_string_checks=1",
+                                     "ASAN_SYMBOLIZER_PATH");
 }
 
 /* The first finding ends the process, as with AddressSanitizer: a test that goes on after a race passes. */
@@ -51,7 +54,7 @@ const char *__tsan_default_options(void)
 
 const char *__ubsan_default_options(void)
 {
-        return "print_stacktrace=1:print_summary=1:halt_on_error=1";
+        return amb_symbolizer_option("print_stacktrace=1:print_summary=1:halt_on_error=1", "UBSAN_SYMBOLIZER_PATH");
 }
 
 /*

@@ -34,7 +34,7 @@ common="-g -O1 -std=gnu17 -D_GNU_SOURCE -fblocks -Wall -Werror -fsanitize=fuzzer
 link() { # NAME OBJECT...
         local name=$1
         shift
-        clang -fsanitize=fuzzer,address,undefined -rdynamic "$work/info.o" "$@" $libs -o "$work/$name" || exit 1
+        clang -fsanitize=fuzzer,address,undefined -rdynamic "$work/info.o" "$work/symbolizer.o" "$@" $libs -o "$work/$name" || exit 1
 }
 {
         echo 'const unsigned char amb_fuzz_info[] = {'
@@ -42,7 +42,7 @@ link() { # NAME OBJECT...
         echo "0 }; const unsigned long amb_fuzz_info_length = $(wc -c <"$here/Info.plist");"
 } >"$work/info.c"
 clang $common -c "$work/info.c" -o "$work/info.o" || exit 1
-clang $common -c "$source/share/fuzz/harness.c" -o "$work/harness.o" || exit 1
+for part in harness symbolizer; do clang $common -c "$source/share/fuzz/$part.c" -o "$work/$part.o" || exit 1; done
 clang $common -c "$here/driver.c" -o "$work/sound.o" && link sound "$work/harness.o" "$work/sound.o"
 clang $common -DPLANTED -c "$here/driver.c" -o "$work/planted.o" && link planted "$work/harness.o" "$work/planted.o"
 clang $common -c "$source/examples/tutorial1.c" -o "$work/misnamed.o" && link misnamed "$work/harness.o" "$work/misnamed.o"
