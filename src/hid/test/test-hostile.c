@@ -185,14 +185,25 @@ START_TEST(recorder_reads_after_the_end)
 }
 END_TEST
 
-#define DEAF 20
+/* Linked in poll's place: whoever posts a report waits for nobody. */
+static _Thread_local bool posting;
+
+int __real_poll(struct pollfd *fds, nfds_t count, int patience);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int patience);
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int patience)
+{
+        ck_assert(!posting || patience == 0);
+        return __real_poll(fds, count, patience);
+}
+
+#define DEAF 3
 
 /* They are let go of, one after the other, and nobody waits for any of them: neither the driver nor another device. */
 START_TEST(recorders_that_never_read)
 {
         static uint8_t report[AMB_HID_REPORT_MOST];
         struct bench b = bench_begin(ANSWER);
-        uint64_t begin = amb_time_now();
         TestHID *deaf[DEAF];
         int fds[DEAF];
 
@@ -203,11 +214,12 @@ START_TEST(recorders_that_never_read)
                 recorder_start(fds[i]);
                 recorder_get(fds[i], 1, 99, 0);
                 expect_get_reply(fds[i], 1, EINVAL, NULL, 0);
+                posting = true;
                 for (size_t sent = 0; sent < 2 * AMB_HID_UNSENT_MOST; sent += sizeof(report))
                         ck_assert_int_eq(post_input(deaf[i], report, sizeof(report)), kIOReturnSuccess);
+                posting = false;
                 ask_get(&b, UHID_FEATURE_REPORT, 0, 0, "\0\x11\x22\x33", 4);
         }
-        ck_assert_uint_lt(amb_time_now() - begin, 15000000000ull);      /* less than a second for each */
         for (int i = 0; i < DEAF; i++) {
                 struct uhid_event event;
 

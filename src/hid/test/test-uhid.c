@@ -9,9 +9,7 @@
 
 #include <ambidext/hid.h>
 
-#include "driver/test.h"
-#include "hid/test/recorder.h"
-#include "hid/wire.h"
+#include "hid/test/device.h"
 
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
@@ -175,9 +173,49 @@ START_TEST(refused)
 }
 END_TEST
 
+/* --- a device --- */
+
+static void tell(int kernel, uint32_t type)
+{
+        struct uhid_event event = { .type = type };
+
+        recorder_write(uhid.kernels[kernel], &event);
+}
+
+/* The binding of this one is in no uevent: its reports go out after a while, in their order; and again after the next start. */
+START_TEST(no_uevent)
+{
+        TestHID *device = device_new();
+        struct uhid_event event;
+
+        unsetenv("AMBIDEXT_HID_RECORDER");
+        ck_assert_int_eq(amb_invoke(device, IOService, Start, NULL), kIOReturnSuccess);
+        recorder_expect(uhid.kernels[0], UHID_CREATE2, &event);
+        for (char round = 'a'; round < 'c'; round++) {
+                char first[] = { round, '1' }, second[] = { round, '2' };
+                uint64_t begin = amb_time_now();
+
+                ck_assert_int_eq(post_input(device, first, 2), kIOReturnSuccess);
+                tell(0, UHID_START);
+                ck_assert_int_eq(post_input(device, second, 2), kIOReturnSuccess);
+                expect_input(uhid.kernels[0], first, 2);
+                ck_assert_uint_ge(amb_time_now() - begin, AMB_HID_BIND_MS * 1000000ull);
+                expect_input(uhid.kernels[0], second, 2);
+                /* It listens: at once. An answer shows that the stop has been seen. */
+                ck_assert_int_eq(post_input(device, "now", 3), kIOReturnSuccess);
+                expect_input(uhid.kernels[0], "now", 3);
+                tell(0, UHID_STOP);
+                recorder_get(uhid.kernels[0], 1, 99, 0);
+                expect_get_reply(uhid.kernels[0], 1, EINVAL, NULL, 0);
+        }
+        device_stop(device, -1);
+        recorder_expect(uhid.kernels[0], UHID_DESTROY, &event);
+}
+END_TEST
+
 int main(void)
 {
-        const TTest *const tests[] = { on_demand, reserved, let_go, reserved_in_part, not_there, refused };
+        const TTest *const tests[] = { on_demand, reserved, let_go, reserved_in_part, not_there, refused, no_uevent };
 
         return run_tests("hid-uhid", tests, AMB_ARRAY_LENGTH(tests));
 }
