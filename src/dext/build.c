@@ -245,6 +245,9 @@ int dext_build(const struct dext_request *request, struct dext_result *result, s
                 status = make_jobs(&build);
         if (status == 0)
                 status = run(&build, result);
+        if (status != 0 && build.targets && build.targets->other_build)
+                dext_note(report, "%s, which builds this driver elsewhere, is not read: the macros, folders of headers and "
+                          "settings that it gives are given by -D, -I and --set", build.targets->other_build);
         if (status != 0 && build.targets && build.targets->next)
                 dext_note(report, "there are several driver extensions; --target NAME builds one of them");
         amb_fd_close(build.lock);

@@ -173,6 +173,36 @@ static const char *repository_of(const char *folder)
 
 /* --- the target --- */
 
+/* Of the driver's folder, or of the nearest one above it that belongs to what is built. */
+static const char *find_other_build(const struct survey *survey, const char *folder)
+{
+        static const char *const names[] = { "CMakeLists.txt", "meson.build", "BUILD.bazel", "Makefile", "makefile" };
+        for (;; folder = dext_path_directory(folder)) {
+                for (size_t i = 0; i < AMB_ARRAY_LENGTH(names); i++) {
+                        const char *path = dext_path_join(folder, names[i]);
+                        if (dext_is_file(path))
+                                return path;
+                }
+                if (strcmp(folder, "/") == 0 || strcmp(folder, survey->directory) == 0)
+                        return NULL;
+        }
+}
+
+/* What CMake fills into an Info.plist. */
+static void set_cmake_defaults(struct dext_settings *settings)
+{
+        static const char *const defaults[][2] = {
+                { "MACOSX_BUNDLE_GUI_IDENTIFIER", "$(PRODUCT_BUNDLE_IDENTIFIER)" },
+                { "MACOSX_BUNDLE_EXECUTABLE_NAME", "$(EXECUTABLE_NAME)" }, { "MACOSX_BUNDLE_BUNDLE_NAME", "$(PRODUCT_NAME)" },
+                { "MACOSX_BUNDLE_BUNDLE_VERSION", "$(CURRENT_PROJECT_VERSION)" },
+                { "MACOSX_BUNDLE_SHORT_VERSION_STRING", "$(MARKETING_VERSION)" },
+                { "MACOSX_BUNDLE_LONG_VERSION_STRING", "$(MARKETING_VERSION)" }, { "MACOSX_BUNDLE_INFO_STRING", "" },
+                { "MACOSX_BUNDLE_ICON_FILE", "" }, { "MACOSX_BUNDLE_COPYRIGHT", "" },
+        };
+        for (size_t i = 0; i < AMB_ARRAY_LENGTH(defaults); i++)
+                dext_settings_set(settings, DEXT_LEVEL_DEFAULT, defaults[i][0], defaults[i][1]);
+}
+
 /* From "Foo-Info.plist", from a CFBundleExecutable that is no variable, else from the folder. */
 static const char *name_of(const char *plist, const char *folder)
 {
@@ -203,6 +233,8 @@ static struct dext_target *target_new(const struct survey *survey, const char *p
         struct dext_target *target = dext_allocate(sizeof(*target));
         *target = (struct dext_target){ .name = name_of(plist, folder), .root = folder, .info_plist = plist };
         dext_target_defaults(target, target->name);
+        set_cmake_defaults(&target->settings);
+        target->other_build = find_other_build(survey, folder);
         const char *identifier = dext_plist_server(plist);
         if (!identifier)
                 identifier = dext_format("local.%s", dext_rfc1034_identifier(target->name));

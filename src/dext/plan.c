@@ -35,16 +35,17 @@ static bool add_projects(struct projects *projects, const char *folder)
         return projects->xcode.count > before || projects->generated.count > generated;
 }
 
-static void add_projects_below(struct projects *projects, const char *folder, int depth)
+/* Not below a folder that has some, unless `all`. */
+static void add_projects_below(struct projects *projects, const char *folder, bool all, int depth)
 {
         struct dext_list names = { 0 };
-        if (add_projects(projects, folder) || depth == BELOW_MAX)
+        if ((add_projects(projects, folder) && !all) || depth == BELOW_MAX)
                 return;
         dext_directory_list(&names, folder);
         for (size_t i = 0; i < names.count; i++) {
                 const char *path = dext_path_join(folder, names.items[i]);
                 if (!dext_folder_is_foreign(names.items[i]) && dext_is_directory(path))
-                        add_projects_below(projects, path, depth + 1);
+                        add_projects_below(projects, path, all, depth + 1);
         }
 }
 
@@ -84,9 +85,13 @@ static int find_targets(struct dext_target **targets, const struct dext_request 
         /* Where the projects of a workspace lie. */
         if (dext_text_ends(directory, ".xcworkspace"))
                 directory = dext_path_directory(directory);
-        add_projects_below(&projects, directory, 0);
-        if (read_projects(targets, &projects, request, NULL, report) != 0 && !*targets)
-                return DEXT_FAILED;
+        /* Those of an app may lie above the driver's. */
+        for (int all = 0; all < 2 && !*targets; all++) {
+                projects = (struct projects){ 0 };
+                add_projects_below(&projects, directory, all, 0);
+                if (read_projects(targets, &projects, request, NULL, report) != 0 && !*targets)
+                        return DEXT_FAILED;
+        }
         const char *above = directory;
         for (int i = 0; i < PARENTS_MAX && !*targets && strcmp(above, "/") != 0; i++) {
                 struct projects parents = { 0 };

@@ -23,6 +23,7 @@ struct dext_target {
         const char *entitlements;       /* NULL: none */
         /* What stands in those files, where a project writes it out and a generator would write them; else NULL. */
         const struct dext_node *info_properties, *entitlement_properties;
+        const char *other_build;        /* the file of a build system that is not read: CMakeLists.txt and the like; NULL: none */
         /* --- filled by plan.c --- */
         const char *product;            /* NAME of NAME.dext */
         const char *executable;         /* CFBundleExecutable */

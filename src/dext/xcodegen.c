@@ -372,7 +372,7 @@ static bool is_compiled(const struct dext_node *node)
 static const char *add_source(const struct spec *spec, struct dext_target *target, const struct dext_node *node)
 {
         const char *path = node->kind == DEXT_STRING ? node->text : dext_node_text(node, "path", NULL);
-        if (!path || !is_compiled(node))
+        if (!path)
                 return NULL;
         const char *whole = dext_path_join(spec->root, path), *there = dext_path_any_case(whole);
         struct source source = { .path = there ? there : whole };
@@ -381,6 +381,9 @@ static const char *add_source(const struct spec *spec, struct dext_target *targe
                         dext_note(spec->report, "%s: the project names this source, but it is not there", whole);
                 return NULL;
         }
+        /* In whatever phase: XcodeGen takes it for the target's. */
+        if (!is_compiled(node))
+                return strcmp(dext_path_name(source.path), "Info.plist") == 0 ? source.path : NULL;
         dext_node_list(&source.excludes, node, "excludes");
         dext_node_list(&source.includes, node, "includes");
         if (dext_is_directory(source.path)) {

@@ -137,6 +137,20 @@ class Folders(Case):
         self.assertEqual(self.info(bundle)["CFBundleVersion"], "1.0")
         self.assertIn("nothing says what $(SOME_IDENTIFIER) is", said)
 
+    def test_other_build_systems(self):
+        """What CMake would fill in is known; when something is missing, what is not read is named."""
+        info = {**INFO, "CFBundleIdentifier": "${MACOSX_BUNDLE_GUI_IDENTIFIER}",
+                "CFBundleExecutable": "${MACOSX_BUNDLE_EXECUTABLE_NAME}", "CFBundleVersion": "${MACOSX_BUNDLE_BUNDLE_VERSION}"}
+        version = "#include <bell-version.h>\nstatic_assert(VERSION == 2);\n"
+        self.bell("cmake/driver", **{"Info.plist": info, "Bell.cpp": version + BELL})
+        self.write("cmake/CMakeLists.txt", "project(bell)\n")
+        self.write("cmake/cmake/bell-version.h", "#define VERSION BELL_VERSION\n")
+        said = self.fails("cmake", says="CMakeLists.txt, which builds this driver elsewhere, is not read: the macros")
+        self.assertIn("bell-version.h", said)
+        bundle, said = self.build("cmake", "-I", "cmake/cmake", "-D", "BELL_VERSION=2")
+        self.assertNotIn("CMakeLists.txt", said)
+        self.assertEqual((self.info(bundle)["CFBundleIdentifier"], self.info(bundle)["CFBundleVersion"]), ("local.driver", "1"))
+
     def test_names_with_blanks(self):
         folder = self.bell("my $HOME folder/it's")
         bundle, _ = self.build(folder)
@@ -239,7 +253,8 @@ class Mistakes(Case):
         self.environment["PATH"] = f"{self.work}/bin:{self.environment['PATH']}"
         for option, library in {"--fuzz": "fuzzer", "--sanitize=address": "asan", "--sanitize=undefined": "ubsan_standalone",
                                 "--sanitize=thread": "tsan"}.items():
-            said = self.fails("bell", option, says=[f"libclang_rt.{library}-", "is not there: on Debian, apt install libclang-rt-14-dev"])
+            said = self.fails("bell", option, says=[f"libclang_rt.{library}-",
+                                                           "is not there: on Debian, apt install libclang-rt-14-dev"])
             self.assertNotIn("/ld", said)       # not by the linker
 
     def test_info_plist(self):

@@ -348,11 +348,12 @@ targets:
         self.assertEqual((self.info(bundle)["Level"], self.info(bundle)["CFBundleIdentifier"]), ("7", "org.example.Bell"))
 
     def test_plist_among_the_sources(self):
-        self.write("gen/Driver/Info.plist", INFO)
+        self.write("gen/Info.plist", INFO)
         self.write("gen/project.yaml", """
 targets:
   App: {type: system-extension, sources: [App]}
-  Bell: {type: system-extension, platform: macOS, sources: [{path: Driver, excludes: [Old, "**/Mock*"]}],
+  Bell: {type: system-extension, platform: macOS, sources: [{path: Driver, excludes: [Old, "**/Mock*"]},
+                                                            {path: Info.plist, buildPhase: none}],
          settings: {SDKROOT: driverkit, PRODUCT_BUNDLE_IDENTIFIER: com.example.bell}}
 """)
         self.assertEqual(self.build("gen")[0].name, "com.example.bell.dext")
@@ -367,6 +368,19 @@ targets:
                     "EXCLUDED_SOURCE_FILE_NAMES": "Old.cpp Mock*"}
         self.write("gen/Bells.xcodeproj/project.pbxproj", project("Bell", settings, objects))
         self.assertEqual(self.build("gen")[0].name, "com.example.made.dext")
+
+    def test_driver_below_other_projects(self):
+        """Projects of an app, of either kind, lie above the driver's own."""
+        self.bell("app/src/driver/Driver")
+        self.write("app/App.xcodeproj/project.pbxproj", project("App", {}).replace("driver-extension", "application"))
+        self.write("app/src/project.yml", "targets: {App: {type: application, sources: App}}\n")
+        objects = """
+            G = {isa = PBXGroup; children = (S, ); sourceTree = "<group>"; };
+            S = {isa = PBXFileSystemSynchronizedRootGroup; path = Driver; sourceTree = "<group>"; };"""
+        settings = {"INFOPLIST_FILE": "Driver/Info.plist", "PRODUCT_BUNDLE_IDENTIFIER": "com.example.below"}
+        self.write("app/src/driver/Bell.xcodeproj/project.pbxproj", project("Bell", settings, objects))
+        for folder in ("app", "app/src"):
+            self.assertEqual(self.build(folder)[0].name, "com.example.below.dext")
 
     def test_broken(self):
         self.write("gen/project.yml", "a: b\nc: [d\n")
