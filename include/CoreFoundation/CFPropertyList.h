@@ -9,6 +9,7 @@
  */
 #include <CoreFoundation/CFBase.h>
 #include <CoreFoundation/CFError.h>
+#include <CoreFoundation/CFStream.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,6 +34,14 @@ CFPropertyListRef CFPropertyListCreateWithData(CFAllocatorRef allocator, CFDataR
 CFDataRef CFPropertyListCreateXMLData(CFAllocatorRef allocator, CFPropertyListRef list);
 CFPropertyListRef CFPropertyListCreateFromXMLData(CFAllocatorRef allocator, CFDataRef data, CFOptionFlags options,
                                                   CFStringRef *why_not);
+/*
+ * From a stream that is open, `length` bytes of it or all (0); and into one: bytes written, 0 where *error says why. Otherwise as
+ * above.
+ */
+CFPropertyListRef CFPropertyListCreateWithStream(CFAllocatorRef allocator, CFReadStreamRef stream, CFIndex length,
+                                                 CFOptionFlags options, CFPropertyListFormat *format, CFErrorRef *error);
+CFIndex CFPropertyListWrite(CFPropertyListRef list, CFWriteStreamRef stream, CFPropertyListFormat format, CFOptionFlags options,
+                            CFErrorRef *error);
 Boolean CFPropertyListIsValid(CFPropertyListRef list, CFPropertyListFormat format);     /* could it be written? */
 
 #ifdef __cplusplus

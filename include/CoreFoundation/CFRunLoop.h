@@ -13,6 +13,7 @@
  * Contract: real-code 3 'CoreFoundation functions'; call-path 4.4, 4.6; lifecycle-registry 6.10.
  */
 #include <CoreFoundation/CFBase.h>
+#include <CoreFoundation/CFDate.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,8 +23,6 @@ typedef struct __CFRunLoop *CFRunLoopRef;
 typedef struct __CFRunLoopSource *CFRunLoopSourceRef;
 typedef struct __CFRunLoopTimer *CFRunLoopTimerRef;
 typedef CFStringRef CFRunLoopMode;
-typedef double CFTimeInterval;                                  /* seconds */
-typedef double CFAbsoluteTime;                                  /* seconds since 1 January 2001, 0:00 UTC */
 
 CF_EXPORT const CFRunLoopMode kCFRunLoopDefaultMode;
 CF_EXPORT const CFRunLoopMode kCFRunLoopCommonModes;
@@ -35,8 +34,6 @@ enum {
         kCFRunLoopRunTimedOut = 3,
         kCFRunLoopRunHandledSource = 4                          /* returnAfterSourceHandled was true and one has run */
 };
-
-CFAbsoluteTime CFAbsoluteTimeGetCurrent(void);                  /* CLOCK_REALTIME; any thread */
 
 CFTypeID CFRunLoopGetTypeID(void);
 /* The calling thread's; not owned by the caller. NULL: no memory or no descriptor. */

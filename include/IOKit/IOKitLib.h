@@ -110,6 +110,14 @@ CFStringRef IOObjectCopyClass(io_object_t object);              /* one reference
 boolean_t IOObjectConformsTo(io_object_t object, const char *class_name);
 boolean_t IOObjectIsEqualTo(io_object_t object, io_object_t other);
 uint32_t IOObjectGetUserRetainCount(io_object_t object);        /* 0 on any error */
+/* References to what the handle stands for, in this process: there is no kernel that has any. For diagnostics. 0 on any error. */
+uint32_t IOObjectGetKernelRetainCount(io_object_t object);
+uint32_t IOObjectGetRetainCount(io_object_t object);            /* the same by its older name */
+/*
+ * The superclass of a class that some entry of the registry has, or is a subclass of: one reference for the caller. NULL: unknown,
+ * the root class, no memory, or no registry.
+ */
+CFStringRef IOObjectCopySuperclassForClass(CFStringRef class_name);
 
 /* --- iterators (lifecycle-registry 6.3) --- */
 

@@ -33,6 +33,7 @@ typedef struct {
 typedef int32_t mach_msg_option_t;
 typedef uint32_t mach_msg_timeout_t;                            /* milliseconds */
 typedef uint32_t mach_msg_type_name_t;
+typedef natural_t mach_msg_type_number_t;                       /* how many of something */
 
 #define MACH_MSG_OPTION_NONE 0x00000000
 #define MACH_SEND_MSG 0x00000001

@@ -50,6 +50,10 @@ char *amb_value_text(CFTypeRef value)
                 return number_text(value);
         if (type == CFUUIDGetTypeID())
                 return amb_uuid_text(value);
+        if (type == CFDateGetTypeID())
+                return amb_date_text(value);
+        if (type == CFURLGetTypeID())
+                return amb_format("%s", amb_text_of(CFURLGetString(value)));
         return amb_value_json(AS(OSObject, value));
 }
 

@@ -38,8 +38,7 @@ CFStringRef CFErrorCopyDescription(CFErrorRef error)
         return CFRetain(error->why);
 }
 
-/* Where the caller wants one; NULL without memory. */
-static void say(CFErrorRef *ret, CFIndex code, const char *why)
+void amb_cf_error(CFErrorRef *ret, CFIndex code, const char *why)
 {
         struct __CFError *error;
 
@@ -67,11 +66,12 @@ CFDataRef CFPropertyListCreateData(CFAllocatorRef allocator, CFPropertyListRef l
 
         (void)options;
         if (!list || (format != kCFPropertyListXMLFormat_v1_0 && format != kCFPropertyListBinaryFormat_v1_0)) {
-                say(error, kCFPropertyListWriteStreamError, "no list, or a form that cannot be written");
+                amb_cf_error(error, kCFPropertyListWriteStreamError, "no list, or a form that cannot be written");
                 return NULL;
         }
         if (amb_plist_write(AS(OSObject, list), format == kCFPropertyListBinaryFormat_v1_0, &bytes, &length) != 0) {
-                say(error, kCFPropertyListWriteStreamError, "what it holds cannot be in a property list, or it is too big");
+                amb_cf_error(error, kCFPropertyListWriteStreamError,
+                             "what it holds cannot be in a property list, or it is too big");
                 return NULL;
         }
         return CFDataCreate(allocator, (const UInt8 *)bytes, (CFIndex)length);
@@ -100,7 +100,7 @@ CFPropertyListRef CFPropertyListCreateWithData(CFAllocatorRef allocator, CFDataR
         (void)allocator;
         (void)options;
         if (!list)
-                say(error, kCFPropertyListReadCorruptError, why ? why : "no memory");
+                amb_cf_error(error, kCFPropertyListReadCorruptError, why ? why : "no memory");
         else if (format)
                 *format = length > 6 && memcmp(bytes, "bplist", 6) == 0 ? kCFPropertyListBinaryFormat_v1_0 :
                                                                            kCFPropertyListXMLFormat_v1_0;

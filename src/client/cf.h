@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include <CoreFoundation/CFError.h>
 #include <CoreFoundation/CFString.h>
 #include <DriverKit/OSObject.h>
 
@@ -34,5 +35,8 @@ static inline const void *amb_cf_object(const void *value)
 
 extern const OSMetaClass amb_float_class;
 double amb_float_value(const void *number);
-/* A UUID as text, in memory of malloc; NULL: no memory. */
+/* A UUID and a date as text, in memory of malloc; NULL: no memory. */
 char *amb_uuid_text(const void *uuid);
+char *amb_date_text(const void *date);
+/* Where the caller wants one, *ret becomes an error with this sentence; NULL without memory. */
+void amb_cf_error(CFErrorRef *ret, CFIndex code, const char *why);

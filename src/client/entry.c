@@ -495,6 +495,50 @@ CFStringRef IOObjectCopyClass(io_object_t object)
         return CFStringCreateWithCString(NULL, name, kCFStringEncodingUTF8);
 }
 
+uint32_t IOObjectGetKernelRetainCount(io_object_t object)
+{
+        struct amb_target *target;
+        uint32_t count;
+
+        if (amb_handle_get_any(object, &target))
+                return 0;
+        count = atomic_load(&target->references) - 1;           /* without the one that we have taken to look */
+        amb_target_unref(target);
+        return count;
+}
+
+uint32_t IOObjectGetRetainCount(io_object_t object)
+{
+        return IOObjectGetKernelRetainCount(object);
+}
+
+/* The class behind this one in an entry's classes; NULL: not there, or the last. */
+static CFStringRef superclass_in(const OSArray *classes, const char *name)
+{
+        for (size_t i = 0; i + 1 < OSArrayGetCount(classes); i++)
+                if (strcmp(OSArrayGetStringValue(classes, i), name) == 0)
+                        return (CFStringRef)OSStringCreate(OSArrayGetStringValue(classes, i + 1), SIZE_MAX);
+        return NULL;
+}
+
+CFStringRef IOObjectCopySuperclassForClass(CFStringRef class_name)
+{
+        const char *name = class_name ? CFStringGetCStringPtr(class_name, kCFStringEncodingUTF8) : NULL;
+        CFStringRef found = NULL;
+        AMB_IDS ids = { 0 };
+        kern_return_t code;
+
+        if (!name || amb_walk(AMB_REMOTE_ROOT, kIORegistryIterateRecursively, &ids) < 0)
+                return NULL;
+        for (size_t i = 0; i < ids.count && !found; i++) {
+                AMB_SNAPSHOT snapshot = { 0 };
+
+                if (amb_remote_entry(ids.list[i], &code, &snapshot) == 0 && code == 0)
+                        found = superclass_in(snapshot.classes, name);
+        }
+        return found;
+}
+
 boolean_t IOObjectConformsTo(io_object_t object, const char *class_name)
 {
         AMB_SNAPSHOT snapshot = { 0 };

@@ -117,6 +117,19 @@ static void find_creator(io_service_t service)
     IOObjectRelease(iterator);
 }
 
+static void print_classes(io_object_t object)
+{
+    CFStringRef name = IOObjectCopyClass(object), super;
+
+    for (; name != NULL; name = super) {
+        printf("%s%s", CFStringGetCStringPtr(name, kCFStringEncodingUTF8), CFEqual(name, CFSTR("OSObject")) ? "\n" : " < ");
+        super = IOObjectCopySuperclassForClass(name);
+        CFRelease(name);
+    }
+    printf("counted: %s, %u\n", IOObjectGetKernelRetainCount(object) > 0 ? "yes" : "no", IOObjectGetRetainCount(0));
+    printf("unknown class: %s\n", IOObjectCopySuperclassForClass(CFSTR("NoSuchClass")) ? "known" : "unknown");
+}
+
 int main(void)
 {
     io_registry_entry_t root = IORegistryGetRootEntry(kIOMainPortDefault), parent = 0, again;
@@ -135,6 +148,8 @@ int main(void)
     print_subtree(root, 0);
     count_services();
     find_creator(service);
+
+    print_classes(service);
 
     IORegistryEntryGetPath(service, kIOServicePlane, path);
     printf("%s\n", path);
