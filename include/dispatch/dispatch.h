@@ -63,6 +63,7 @@ typedef uint64_t dispatch_time_t;
 #define DISPATCH_TIME_FOREVER (~0ull)
 /* `delta` nanoseconds after `when`; a point that cannot be expressed is FOREVER (or now, if it lies before). */
 dispatch_time_t dispatch_time(dispatch_time_t when, int64_t delta);
+struct timespec;
 /* The same after a time of day, or now (when NULL). A clock that is set later moves nothing. */
 dispatch_time_t dispatch_walltime(const struct timespec *when, int64_t delta);
 
