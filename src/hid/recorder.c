@@ -19,6 +19,7 @@
 
 #define DEVICES_MOST 64
 #define LINE_MOST (3 * UHID_DATA_MAX)
+#define PATIENCE 5000                   /* milliseconds, as long as a kernel waits for an answer */
 
 static struct {
         struct device {
@@ -122,11 +123,29 @@ static void hang_up(size_t device)
         print_end();
 }
 
-/* A device that does not read is hung up on: nobody waits for it. */
+static void on_device(size_t device);
+
+/* What the device says meanwhile is taken: it may be what keeps it from reading. False: it has gone, or has not read for PATIENCE. */
+static bool wait_for_room(size_t device)
+{
+        struct pollfd fd = { .fd = recorder.devices[device].fd, .events = POLLIN | POLLOUT };
+        int r;
+
+        (void)fflush(stdout);   /* who reads it may be who makes the device read; serve() sees errors */
+        r = poll(&fd, 1, PATIENCE);
+        if (r > 0 && (fd.revents & ~POLLOUT))
+                on_device(device);
+        return (r > 0 || (r < 0 && errno == EINTR)) && recorder.devices[device].fd >= 0;
+}
+
+/* A device that is told more than it has read yet is waited for, as long as it does something; then it is hung up on. */
 static void tell(size_t device, const struct uhid_event *event)
 {
-        if (send(recorder.devices[device].fd, event, sizeof(*event), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-                hang_up(device);
+        while (send(recorder.devices[device].fd, event, sizeof(*event), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+                if (errno != EAGAIN || !wait_for_room(device)) {
+                        hang_up(device);
+                        return;
+                }
 }
 
 static void start(size_t device)

@@ -77,6 +77,17 @@ def obliging(recorder):
     return device
 
 
+def many_lines(recorder, device):
+    """More than a socket holds: the lines wait for the device, and what it says meanwhile does not get lost."""
+    for number in range(200):
+        recorder.tell(f"output 1 {number:02x}")
+    device.send(struct.pack("<IH", INPUT2, 1) + b"\x0c")
+    check(recorder.line() == {"device": 1, "record": "input", "bytes": "0c"}, "said in between")
+    for number in range(200):
+        kind, record = type_of(device)
+        check(kind == OUTPUT and record[4] == number, "one of many", number)
+
+
 def bad_lines(recorder, device):
     """They change nothing; the one after them is carried out."""
     for line in ["", "   ", "rubbish", "get", "get 1 feature", "get 1 other 1", "get 1 feature 256", "get 1 feature -1",
@@ -108,6 +119,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="amb-recorder-") as directory:
         recorder = Recorder(sys.argv[1], directory)
         device = obliging(recorder)
+        many_lines(recorder, device)
         bad_lines(recorder, device)
         bad_devices(recorder, device)
         recorder.process.stdin.close()
