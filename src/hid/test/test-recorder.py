@@ -118,10 +118,14 @@ def bad_devices(recorder, device):
 def main():
     with tempfile.TemporaryDirectory(prefix="amb-recorder-") as directory:
         recorder = Recorder(sys.argv[1], directory)
-        device = obliging(recorder)
-        many_lines(recorder, device)
-        bad_lines(recorder, device)
-        bad_devices(recorder, device)
+        try:
+            device = obliging(recorder)
+            many_lines(recorder, device)
+            bad_lines(recorder, device)
+            bad_devices(recorder, device)
+        except BaseException:
+            recorder.process.kill()     # what has failed leaves nothing behind, either
+            raise
         recorder.process.stdin.close()
         recorder.process.send_signal(signal.SIGTERM)
         said = recorder.process.stderr.read()
