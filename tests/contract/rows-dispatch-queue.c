@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "base/test-process.h"
 #include "contract.h"
 #include "driver/test.h"
 
@@ -100,6 +101,7 @@ KEPT_BARE(memory_and_queues_D003, "DispatchSync on the queue one is on: runs at 
 struct busy {
         struct signal started, go, ended;
         _Atomic bool over;
+        pid_t waiter;
 };
 static UNUSED void be_busy(void *context)
 {
@@ -109,10 +111,12 @@ static UNUSED void be_busy(void *context)
         busy->over = true;
         signal_add(&busy->ended);
 }
-static UNUSED void *let_go_soon(void *context)
+/* When who waits for the queue does. */
+static UNUSED void *let_go(void *context)
 {
         struct busy *busy = context;
-        nanosleep(&(struct timespec){ .tv_nsec = 20 * MS }, NULL);
+        while (!thread_sleeps(busy->waiter))
+                sched_yield();
         signal_add(&busy->go);
         return NULL;
 }
@@ -123,12 +127,12 @@ static UNUSED void note_over(void *context)
 }
 KEPT_BARE(memory_and_queues_D004, "DispatchSync from outside on a busy queue: waits, returns after its function has run")
 {
-        struct busy busy = { SIGNAL_INIT, SIGNAL_INIT, SIGNAL_INIT, false };
+        struct busy busy = { SIGNAL_INIT, SIGNAL_INIT, SIGNAL_INIT, false, gettid() };
         IODispatchQueue *queue = make(0);
         pthread_t thread;
         IODispatchQueue_DispatchAsync_f(queue, &busy, be_busy);
         signal_wait(&busy.started, 1);
-        ck_assert_int_eq(pthread_create(&thread, NULL, let_go_soon, &busy), 0);
+        ck_assert_int_eq(pthread_create(&thread, NULL, let_go, &busy), 0);
         IODispatchQueue_DispatchSync_f(queue, &busy, note_over);
         ck_assert_int_eq(signal_count(&busy.ended), 2);
         pthread_join(thread, NULL);

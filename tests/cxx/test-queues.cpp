@@ -365,23 +365,10 @@ static void checkInterrupt()
     close(fd);
 }
 
-static void checkDataQueue()
+static void checkDataQueueHandlers(IODataQueueDispatchSource * queue, OSAction * arrived, OSAction * serviced)
 {
-    Queues * service = makeService();
-    IODataQueueDispatchSource * queue = nullptr;
-    IOMemoryDescriptor * memory = nullptr;
-    OSAction * arrived = nullptr, * serviced = nullptr, * copied = nullptr;
-    __block uint32_t runs = 0;
-    bool send = false;
-    IODataQueueClientDequeueEntryBlock look = ^(const void * data, size_t size) {
-        CHECK(memcmp(data, "abcdefgh", size) == 0);
-        runs += 1 + 10 * size;
-    };
+    OSAction * copied = nullptr;
 
-    OK(IODataQueueDispatchSource::Create(32, nullptr, &queue));
-    CHECK(IODataQueueDispatchSource::GetDataQueueEntryHeaderSize() == 4);
-    OK(service->CreateActionArrived(0, &arrived));
-    OK(service->CreateActionServiced(0, &serviced));
     CHECK(queue->CopyDataAvailableHandler(&copied) == kIOReturnNotReady);
     CHECK(queue->SetDataServicedHandler(arrived) == kIOReturnBadArgument);
     OK(queue->SetDataAvailableHandler(arrived));
@@ -392,11 +379,16 @@ static void checkDataQueue()
     OK(queue->CopyDataServicedHandler(&copied));
     CHECK(copied == serviced);
     OSSafeReleaseNULL(copied);
-    OK(queue->CopyMemory(&memory));
-    uint64_t length = 0;
-    OK(memory->GetLength(&length));
-    CHECK(length == 32 + 128);
-    memory->release();
+}
+
+static void checkDataQueueEntries(IODataQueueDispatchSource * queue, OSAction * arrived, OSAction * serviced)
+{
+    __block uint32_t runs = 0;
+    bool send = false;
+    IODataQueueClientDequeueEntryBlock look = ^(const void * data, size_t size) {
+        CHECK(memcmp(data, "abcdefgh", size) == 0);
+        runs += 1 + 10 * size;
+    };
 
     CHECK(!queue->IsDataAvailable() && queue->CheckForWork(false) == kIOReturnNotReady);
     OK(queue->CanEnqueueData(5));
@@ -428,6 +420,12 @@ static void checkDataQueue()
     seen.serviced.wait(2);
     queue->DataServiced(serviced);
     seen.serviced.wait(3);
+}
+
+static void checkDataQueueEnd(IODataQueueDispatchSource * queue)
+{
+    __block uint32_t runs = 133;
+
     OK(queue->SetEnable(false));
     OK(queue->SetEnableWithCompletion(true, ^{
         runs = 0;
@@ -444,6 +442,28 @@ static void checkDataQueue()
         cancelled.add();
     }));
     cancelled.wait(1);
+}
+
+static void checkDataQueue()
+{
+    Queues * service = makeService();
+    IODataQueueDispatchSource * queue = nullptr;
+    IOMemoryDescriptor * memory = nullptr;
+    OSAction * arrived = nullptr, * serviced = nullptr;
+
+    OK(IODataQueueDispatchSource::Create(32, nullptr, &queue));
+    CHECK(IODataQueueDispatchSource::GetDataQueueEntryHeaderSize() == 4);
+    OK(service->CreateActionArrived(0, &arrived));
+    OK(service->CreateActionServiced(0, &serviced));
+    checkDataQueueHandlers(queue, arrived, serviced);
+    OK(queue->CopyMemory(&memory));
+    uint64_t length = 0;
+    OK(memory->GetLength(&length));
+    CHECK(length == 32 + 128);
+    memory->release();
+
+    checkDataQueueEntries(queue, arrived, serviced);
+    checkDataQueueEnd(queue);
     queue->release();
     arrived->release();
     serviced->release();
