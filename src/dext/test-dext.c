@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "base/test-suite.h"
 #include "dext/pbxproj.h"
 #include "dext/settings.h"
 #include "dext/yml.h"
@@ -234,22 +235,10 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("dext");
-        TCase *tests = tcase_create("dext");
+        TCase *tests = test_case("dext", lists_are_read, broken_lists_are_refused, nesting_is_limited, yml_is_read,
+                                 yml_aliases_repeat, broken_yml_is_refused, variables_are_expanded, unknown_variables_are_named,
+                                 paths_and_words);
+
         tcase_add_checked_fixture(tests, NULL, dext_text_end);
-        tcase_add_test(tests, lists_are_read);
-        tcase_add_test(tests, broken_lists_are_refused);
-        tcase_add_test(tests, nesting_is_limited);
-        tcase_add_test(tests, yml_is_read);
-        tcase_add_test(tests, yml_aliases_repeat);
-        tcase_add_test(tests, broken_yml_is_refused);
-        tcase_add_test(tests, variables_are_expanded);
-        tcase_add_test(tests, unknown_variables_are_named);
-        tcase_add_test(tests, paths_and_words);
-        suite_add_tcase(suite, tests);
-        SRunner *runner = srunner_create(suite);
-        srunner_run_all(runner, CK_NORMAL);
-        int failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_cases("dext", tests);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the driver library's tests share: waiting for something that another thread does, and the frame of a test program. */
+/* What the driver library's tests share: waiting for something that another thread does, and the frame of a test program (base/test-suite.h). */
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
@@ -41,21 +41,4 @@ static inline int signal_count(struct signal *s)
         count = s->count;
         pthread_mutex_unlock(&s->lock);
         return count;
-}
-
-static inline int run_tests(const char *name, const TTest *const *tests, size_t count)
-{
-        Suite *suite = suite_create(name);
-        TCase *tcase = tcase_create(name);
-        SRunner *runner = srunner_create(suite);
-        int failed;
-
-        tcase_set_timeout(tcase, 60);
-        for (size_t i = 0; i < count; i++)
-                tcase_add_test(tcase, tests[i]);
-        suite_add_tcase(suite, tcase);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -2,6 +2,7 @@
 /* What is read out of report descriptors, good and bad ones. */
 #include <check.h>
 
+#include "base/test-suite.h"
 #include "hid/descriptor.h"
 
 /* A keyboard with lamps, two reports with ids, an array of a feature. */
@@ -110,20 +111,5 @@ END_TEST
 
 int main(void)
 {
-        Suite *suite = suite_create("hid-descriptor");
-        TCase *tcase = tcase_create("descriptor");
-        SRunner *runner;
-        int failed;
-
-        tcase_set_timeout(tcase, 60);
-        tcase_add_test(tcase, sizes_and_ids);
-        tcase_add_test(tcase, without_ids);
-        tcase_add_test(tcase, bad_ones);
-        tcase_add_test(tcase, any_bytes);
-        suite_add_tcase(suite, tcase);
-        runner = srunner_create(suite);
-        srunner_run_all(runner, CK_ENV);
-        failed = srunner_ntests_failed(runner);
-        srunner_free(runner);
-        return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+        return run_suite("hid-descriptor", sizes_and_ids, without_ids, bad_ones, any_bytes);
 }

@@ -185,10 +185,6 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                description, without_a_description, does_not_start, freed_without_stop, nowhere, input_before_the_start,
-                input_waits_within_limits, parts_of_memory, input_after_the_stop,
-        };
-
-        return run_tests("hid-device", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("hid-device", description, without_a_description, does_not_start, freed_without_stop, nowhere,
+                         input_before_the_start, input_waits_within_limits, parts_of_memory, input_after_the_stop);
 }

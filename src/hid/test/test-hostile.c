@@ -234,10 +234,6 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                breaks_the_rules, odd_records, any_records, recorder_ends, recorder_reads_later, recorder_reads_after_the_end,
-                recorders_that_never_read,
-        };
-
-        return run_tests("hid-hostile", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("hid-hostile", breaks_the_rules, odd_records, any_records, recorder_ends, recorder_reads_later,
+                         recorder_reads_after_the_end, recorders_that_never_read);
 }

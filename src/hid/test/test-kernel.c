@@ -313,13 +313,10 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                description, input, long_input, output, features, limit, stop, early, never_starts, reserved,
-        };
-
         if (access("/dev/uhid", R_OK | W_OK) < 0) {
                 fprintf(stderr, "skipped: /dev/uhid is not there, or not for this user: %s\n", strerror(errno));
                 return SKIPPED;
         }
-        return run_tests("hid-kernel", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("hid-kernel", description, input, long_input, output, features, limit, stop, early, never_starts,
+                         reserved);
 }

@@ -267,10 +267,6 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = {
-                set_report, answered_once, get_report, more_than_there_is_room_for, ids, output, state, time_limit, stop_answers,
-                too_many_requests, answers_race,
-        };
-
-        return run_tests("hid-request", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("hid-request", set_report, answered_once, get_report, more_than_there_is_room_for, ids, output, state,
+                         time_limit, stop_answers, too_many_requests, answers_race);
 }

@@ -215,7 +215,5 @@ END_TEST
 
 int main(void)
 {
-        const TTest *const tests[] = { on_demand, reserved, let_go, reserved_in_part, not_there, refused, no_uevent };
-
-        return run_tests("hid-uhid", tests, AMB_ARRAY_LENGTH(tests));
+        return run_suite("hid-uhid", on_demand, reserved, let_go, reserved_in_part, not_there, refused, no_uevent);
 }
