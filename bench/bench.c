@@ -218,7 +218,9 @@ static bool bar_told(const struct bench_results *results, const char *name)
         return false;
 }
 
-/* Every bar appears, measured or with the reason why not. A section that was to measure one and does not even say why has failed. */
+/*
+ * Every bar appears, measured or with the reason why not. A section that was to measure one and does not even say why has failed.
+ */
 static int tell_the_rest(struct bench_results *results, const struct options *options)
 {
         struct bench bench = { .results = results };

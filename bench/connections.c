@@ -39,7 +39,8 @@ static uint64_t thread_switches(const char *directory, const char *thread)
         snprintf(path, sizeof(path), "%s/%s/status", directory, thread);
         FILE *file = fopen(path, "re");
         while (file && fgets(line, sizeof(line), file))
-                if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 || sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1)
+                if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 ||
+                    sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1)
                         sum += n;
         if (file)
                 fclose(file);

@@ -166,8 +166,9 @@ static int with_connection(int (*verb)(io_connect_t connect))
 
         if (!service) {
                 if (app_registry_there())
-                        fprintf(stderr, "sensors: no service is named \"sensors\": is the driver loaded? (ambidext ls shows what is "
-                                        "there, ambidext load sensors.dext loads it)\n");
+                        fprintf(stderr,
+                                "sensors: no service is named \"sensors\": is the driver loaded? (ambidext ls shows what is "
+                                "there, ambidext load sensors.dext loads it)\n");
                 return EXIT_FAILURE;
         }
         r = IOServiceOpen(service, mach_task_self(), 0, &connect);

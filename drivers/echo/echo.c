@@ -118,8 +118,8 @@ static kern_return_t echo_async(OSObject *target, void *reference, IOUserClientM
         if (arguments->scalarInputCount == 0)
                 return kIOReturnBadArgument;
         for (uint64_t i = 0; i < arguments->scalarInput[0]; i++)
-                IOUserClient_AsyncCompletion((IOUserClient *)target, arguments->completion, kIOReturnSuccess, arguments->scalarInput + 1,
-                                             arguments->scalarInputCount - 1);
+                IOUserClient_AsyncCompletion((IOUserClient *)target, arguments->completion, kIOReturnSuccess,
+                                             arguments->scalarInput + 1, arguments->scalarInputCount - 1);
         return kIOReturnSuccess;
 }
 
@@ -333,7 +333,8 @@ static kern_return_t echo_exchange(OSObject *target, void *reference, IOUserClie
         words = (uint64_t *)IOMemoryMap_GetAddress(map);
         count = IOMemoryMap_GetLength(map) / 4096;
         for (uint64_t i = 0; i < count; i++, words += 512) {
-                below += __atomic_load_n(&words[0], __ATOMIC_RELAXED) < in[1] || __atomic_load_n(&words[255], __ATOMIC_RELAXED) < in[1];
+                below += __atomic_load_n(&words[0], __ATOMIC_RELAXED) < in[1] ||
+                         __atomic_load_n(&words[255], __ATOMIC_RELAXED) < in[1];
                 __atomic_store_n(&words[256], in[2], __ATOMIC_RELAXED);
                 __atomic_store_n(&words[511], in[2], __ATOMIC_RELAXED);
         }

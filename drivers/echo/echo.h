@@ -18,16 +18,21 @@ enum {
         kEchoBlocked = 9,       /* scalar out: calls that are in kEchoBlock */
         kEchoMemory = 10,       /* memory type (2 or 3), index of a 64-bit word, a value to store or none; out: what was there */
         /*
-         * Memory of clients that the driver keeps, in kEchoSlots slots that belong to all clients together. Keep takes the structure output
-         * (of more than 4096 bytes) if there is one, else the address and length named, with these options of a memory descriptor. Exchange
-         * maps it at the first time. In each whole 4096 bytes of it the first half is the client's, the second the driver's: it counts those whose
-         * first or last word of the client's half is below `least`, and stores `value` to the first and last word of its own half.
+         * Memory of clients that the driver keeps, in kEchoSlots slots that belong to all clients together. Keep takes the
+         * structure output (of more than 4096 bytes) if there is one, else the address and length named, with these options of a
+         * memory descriptor. Exchange maps it at the first time. In each whole 4096 bytes of it the first half is the client's, the
+         * second the driver's: it counts those whose first or last word of the client's half is below `least`, and stores `value`
+         * to the first and last word of its own half.
          */
-        kEchoKeep = 11,         /* scalars: slot, options, address, length (of a structure output: slot); what the slot had is let go */
+        /* scalars: slot, options, address, length (of a structure output: slot); what the slot had is let go */
+        kEchoKeep = 11,
         kEchoExchange = 12,     /* scalars: slot, least, value; out: how often 4096 bytes, how many were below */
         kEchoDrop = 13,         /* scalar: slot */
         kEchoSlots = 8,
-        kEchoRead = 14,         /* structure in, out of line: maps it and reads all of it; scalars out: the sum of its words, nanoseconds in the driver */
-        kEchoFill = 15,         /* structure out, out of line; scalar in: a word that it becomes full of; scalar out: nanoseconds in the driver */
-        kEchoFillOwn = 16,      /* scalars in: a word, bytes: the same with memory of the driver's own, which it keeps; scalar out: nanoseconds */
+        /* structure in, out of line: maps it and reads all of it; scalars out: the sum of its words, nanoseconds in the driver */
+        kEchoRead = 14,
+        /* structure out, out of line; scalar in: a word that it becomes full of; scalar out: nanoseconds in the driver */
+        kEchoFill = 15,
+        /* scalars in: a word, bytes: the same with memory of the driver's own, which it keeps; scalar out: nanoseconds */
+        kEchoFillOwn = 16,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Keys by which a device's description tells macOS's event services how to treat its events. Here they are properties of the service
- * like all others, for applications to read; Linux does not ask for them. Event services themselves are not here.
+ * Keys by which a device's description tells macOS's event services how to treat its events. Here they are properties of the
+ * service like all others, for applications to read; Linux does not ask for them. Event services themselves are not here.
  */
 
 /* Pointers. The type is a string, the name of the key whose value is taken: kIOHIDMouseAccelerationTypeKey and others. */

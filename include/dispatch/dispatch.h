@@ -15,8 +15,8 @@
  * queues, unless they say otherwise. A forked child has empty queues and no threads.
  *
  * The forms that take a block are declared where the compiler has blocks (clang -fblocks); such a program is linked with the
- * blocks runtime (-lBlocksRuntime, which pkg-config --libs ambidext gives). They do as the `_f` forms. dispatch_async and dispatch_after
- * copy the block; the copy goes when it has run.
+ * blocks runtime (-lBlocksRuntime, which pkg-config --libs ambidext gives). They do as the `_f` forms. dispatch_async and
+ * dispatch_after copy the block; the copy goes when it has run.
  *
  * Contract: real-code 3 'libdispatch', call-path 4.6 (queues of a notification port).
  */

@@ -14,7 +14,10 @@
 #include <stddef.h>
 #include <sys/rseq.h>
 
-/* The processor that the calling thread is on just now: by the time it is used, a hint. A load, where the C library has registered rseq. */
+/*
+ * The processor that the calling thread is on just now: by the time it is used, a hint. A load, where the C library has registered
+ * rseq.
+ */
 static inline unsigned amb_place_cpu(void)
 {
         const struct rseq *area = (const struct rseq *)((const char *)__builtin_thread_pointer() + __rseq_offset);

@@ -5,12 +5,12 @@
  *
  * AMB_SANITIZED: 1 where this very code is compiled with one; AMB_SANITIZED_ADDRESS (or memory), AMB_SANITIZED_THREAD: with which.
  *
- * A driver that was compiled with one runs in a host that was not: its run-time library is preloaded there (daemon/sanitizer.c). It sees
- * the calls of our code into the C library, mutexes included, but not our atomics. Where those order what driver code does on one thread
- * before what it does on another, ThreadSanitizer must be told, or it reports races that are none: amb_race_before() where the first ends,
- * amb_race_after() where the second begins, with the same address. Without ThreadSanitizer that is one look at a pointer.
- * amb_race_watched() is for paths that are too hot for a call that returns: where it is true they go another way, which tells it, or by
- * a mutex, which it sees.
+ * A driver that was compiled with one runs in a host that was not: its run-time library is preloaded there (daemon/sanitizer.c). It
+ * sees the calls of our code into the C library, mutexes included, but not our atomics. Where those order what driver code does on
+ * one thread before what it does on another, ThreadSanitizer must be told, or it reports races that are none: amb_race_before()
+ * where the first ends, amb_race_after() where the second begins, with the same address. Without ThreadSanitizer that is one look
+ * at a pointer. amb_race_watched() is for paths that are too hot for a call that returns: where it is true they go another way,
+ * which tells it, or by a mutex, which it sees.
  */
 #include <stdbool.h>
 #include <stddef.h>

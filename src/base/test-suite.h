@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The frame of a test program: its tests in cases, its cases in a suite, the exit status of main(). Each test runs in a process of its
- * own and has 60 s, unless tcase_set_timeout() says otherwise; what is told, CK_VERBOSITY says.
+ * The frame of a test program: its tests in cases, its cases in a suite, the exit status of main(). Each test runs in a process of
+ * its own and has 60 s, unless tcase_set_timeout() says otherwise; what is told, CK_VERBOSITY says.
  */
 #include <check.h>
 #include <stdlib.h>

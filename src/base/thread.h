@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * The one way in which our libraries start a thread: detached, and with every signal blocked, because signals are the program's, except
- * those that a thread brings upon itself (SIGSEGV, SIGBUS, ...): driver and app code runs on these threads and may handle them.
+ * The one way in which our libraries start a thread: detached, and with every signal blocked, because signals are the program's,
+ * except those that a thread brings upon itself (SIGSEGV, SIGBUS, ...): driver and app code runs on these threads and may handle
+ * them.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -44,8 +44,8 @@ static inline bool call_allowed(const struct amb_channel *channel)
 {
         const struct amb_layout_header *header = &channel->memory->header;
 
-        return amb_likely((amb_load_ordered(&channel->ended) | amb_load_ordered(&header->host_gone) | amb_load_ordered(&header->closed) |
-                           amb_load(&header->terminated)) == 0);
+        return amb_likely((amb_load_ordered(&channel->ended) | amb_load_ordered(&header->host_gone) |
+                           amb_load_ordered(&header->closed) | amb_load(&header->terminated)) == 0);
 }
 
 /* --- slots --- */
@@ -112,7 +112,8 @@ static inline int slot_take(struct amb_channel *channel)
 {
         uint64_t all = UINT64_MAX;
 
-        if (amb_likely(__atomic_compare_exchange_n(&channel->free_slots, &all, UINT64_MAX - 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)))
+        if (amb_likely(__atomic_compare_exchange_n(&channel->free_slots, &all, UINT64_MAX - 1, false, __ATOMIC_SEQ_CST,
+                                                   __ATOMIC_SEQ_CST)))
                 return 0;
         return slot_take_among(channel);
 }
@@ -145,7 +146,8 @@ static void range_write(struct amb_layout_range *to, const struct amb_range *fro
 AMB_APART static void call_write_rest(struct amb_layout_slot *to, const struct amb_call *call)
 {
         if (call->scalar_count > AMB_LAYOUT_REQUEST_SCALARS)
-                scalars_write(to->in_scalars, call->scalars + AMB_LAYOUT_REQUEST_SCALARS, call->scalar_count - AMB_LAYOUT_REQUEST_SCALARS);
+                scalars_write(to->in_scalars, call->scalars + AMB_LAYOUT_REQUEST_SCALARS,
+                              call->scalar_count - AMB_LAYOUT_REQUEST_SCALARS);
         if (call->flags & AMB_CALL_ASYNC) {
                 amb_store(&to->port, call->port);
                 for (unsigned i = 0; i < AMB_CHANNEL_REFERENCES; ++i)
@@ -182,7 +184,8 @@ static inline bool line_publish(struct amb_channel *channel, struct amb_layout_r
         return amb_unlikely(amb_load_ordered(&channel->memory->header.host_asleep) != 0) && host_wake(channel);
 }
 
-static inline void line_write(struct amb_layout_request *to, uint32_t selector, uint32_t tag, uint32_t shape, uint32_t size, uint32_t capacity)
+static inline void line_write(struct amb_layout_request *to, uint32_t selector, uint32_t tag, uint32_t shape, uint32_t size,
+                              uint32_t capacity)
 {
         amb_store(&to->selector, selector);
         amb_store(&to->tag, tag);
@@ -397,8 +400,8 @@ static inline bool call_plain(uint32_t scalar_count, uint32_t scalar_capacity)
 }
 
 /* An answer that is not success and scalars: checked one by one. */
-AMB_APART static struct amb_answer answer_read(struct amb_channel *channel, unsigned slot, uint64_t *scalars_out, uint32_t scalar_capacity,
-                                               uint32_t status, uint32_t shape, uint32_t size)
+AMB_APART static struct amb_answer answer_read(struct amb_channel *channel, unsigned slot, uint64_t *scalars_out,
+                                               uint32_t scalar_capacity, uint32_t status, uint32_t shape, uint32_t size)
 {
         const struct amb_call call = { .scalars_out = scalars_out, .scalar_capacity = scalar_capacity };
         struct amb_reply reply = { 0 };
@@ -431,8 +434,8 @@ AMB_APART static struct amb_answer call_not_plain(struct amb_channel *channel, u
         return (struct amb_answer){ .no = no, .status = reply.status, .scalar_count = reply.scalar_count, .flags = reply.flags };
 }
 
-struct amb_answer amb_channel_call_scalars(struct amb_channel *channel, uint32_t selector, const uint64_t *scalars, uint32_t scalar_count,
-                                           uint64_t *scalars_out, uint32_t scalar_capacity)
+struct amb_answer amb_channel_call_scalars(struct amb_channel *channel, uint32_t selector, const uint64_t *scalars,
+                                           uint32_t scalar_count, uint64_t *scalars_out, uint32_t scalar_capacity)
 {
         struct amb_answer answer = { 0 };
         struct amb_layout_request *to;
@@ -464,8 +467,8 @@ struct amb_answer amb_channel_call_scalars(struct amb_channel *channel, uint32_t
 
 static int call_scalars(struct amb_channel *channel, const struct amb_call *call, struct amb_reply *ret)
 {
-        struct amb_answer answer = amb_channel_call_scalars(channel, call->selector, call->scalars, call->scalar_count, call->scalars_out,
-                                                            call->scalar_capacity);
+        struct amb_answer answer = amb_channel_call_scalars(channel, call->selector, call->scalars, call->scalar_count,
+                                                            call->scalars_out, call->scalar_capacity);
 
         if (answer.no == 0)
                 *ret = (struct amb_reply){ .status = answer.status, .flags = answer.flags, .scalar_count = answer.scalar_count };
@@ -490,7 +493,8 @@ int amb_channel_call(struct amb_channel *channel, const struct amb_call *call, s
         from = &channel->memory->slots[slot];
         r = reply_wait(channel, (unsigned)slot, tag, cpu, call_publish(channel, (unsigned)slot, tag, cpu, call));
         if (r == 0)
-                r = reply_read(channel, (unsigned)slot, call, amb_load(&from->status), amb_load(&from->shape), amb_load(&from->size), ret);
+                r = reply_read(channel, (unsigned)slot, call, amb_load(&from->status), amb_load(&from->shape),
+                               amb_load(&from->size), ret);
         call_end(channel, slot);
         return r;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The channel's hot round trips against a bare ping-pong on shared memory, in alternating rounds of about a millisecond in one pair of
- * processes: the CPUs of a virtual machine move apart and together within seconds, so only the ratio of neighbouring rounds means
- * anything. Prints medians over the rounds; then calls per second of 8 threads and completions per second.
+ * The channel's hot round trips against a bare ping-pong on shared memory, in alternating rounds of about a millisecond in one pair
+ * of processes: the CPUs of a virtual machine move apart and together within seconds, so only the ratio of neighbouring rounds
+ * means anything. Prints medians over the rounds; then calls per second of 8 threads and completions per second.
  *
  *      bench-channel [ROUNDS]
  */

@@ -251,8 +251,8 @@ static void host_call_back(struct amb_channel *channel)
 }
 
 /*
- * The app may write the futex word at any time, also between our 0 and the host thread's futex_wait: the private `waiting` says whether
- * that thread could still be asleep. It passes the place once, so this ends as soon as it has been scheduled.
+ * The app may write the futex word at any time, also between our 0 and the host thread's futex_wait: the private `waiting` says
+ * whether that thread could still be asleep. It passes the place once, so this ends as soon as it has been scheduled.
  */
 void amb_channel_rouse(struct amb_channel *channel)
 {

@@ -290,7 +290,8 @@ static bool completion_read(const struct amb_layout_completion *from, struct amb
                 .count = shape & 0xFF,
                 .reference = { 0, amb_load(&from->reference[0]), amb_load(&from->reference[1]) },
         };
-        if (AMB_CHANNEL_PORT_INDEX(ret->port) >= AMB_CHANNEL_PORTS || ret->count > AMB_CHANNEL_SCALARS || (shape & ~(0xFFu | SHAPE_WIDE)))
+        if (AMB_CHANNEL_PORT_INDEX(ret->port) >= AMB_CHANNEL_PORTS || ret->count > AMB_CHANNEL_SCALARS ||
+            (shape & ~(0xFFu | SHAPE_WIDE)))
                 return false;
         for (unsigned i = 3; (shape & SHAPE_WIDE) && i < AMB_CHANNEL_REFERENCES; ++i)
                 ret->reference[i] = amb_load(&from->more_reference[i - 3]);

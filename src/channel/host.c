@@ -75,11 +75,14 @@ AMB_APART static const char *request_take_rest(struct amb_channel *channel, stru
         return wrong;
 }
 
-/* A slot that there is, a tag, no flags, no more scalars than the line holds, no bytes: what amb_request_check() and the rest find good. */
+/*
+ * A slot that there is, a tag, no flags, no more scalars than the line holds, no bytes: what amb_request_check() and the rest find
+ * good.
+ */
 static inline bool request_plain(uint32_t tag, uint32_t shape, uint32_t size, uint32_t capacity)
 {
-        return (shape & 0xFF0000C0u) == 0 && (shape >> 8 & 0xFF) <= AMB_LAYOUT_REQUEST_SCALARS && (shape >> 16) <= AMB_CHANNEL_SCALARS &&
-               tag != 0 && ((size & 0xFFFF) | capacity) == 0;
+        return (shape & 0xFF0000C0u) == 0 && (shape >> 8 & 0xFF) <= AMB_LAYOUT_REQUEST_SCALARS &&
+               (shape >> 16) <= AMB_CHANNEL_SCALARS && tag != 0 && ((size & 0xFFFF) | capacity) == 0;
 }
 
 /* Every word of the entry is read exactly once. */
@@ -315,7 +318,8 @@ AMB_APART static bool result_fits(const struct amb_request *request, const struc
         if (result->flags & ~(unsigned)REPLY_FLAGS)
                 return false;
         if (result->flags & AMB_REPLY_TERMINATED)
-                return result->flags == AMB_REPLY_TERMINATED && result->status == 0 && result->scalar_count == 0 && result->size == 0;
+                return result->flags == AMB_REPLY_TERMINATED && result->status == 0 && result->scalar_count == 0 &&
+                       result->size == 0;
         if (result->status != 0)
                 return true;
         if (result->scalar_count > request->scalar_capacity || result->size > most)
@@ -384,7 +388,8 @@ static inline bool in_flight(struct amb_channel *channel, unsigned slot, uint32_
         return amb_likely(slot < AMB_CHANNEL_SLOTS && tag != 0 && amb_load(&channel->flight[slot]) == tag);
 }
 
-int amb_channel_reply_scalars(struct amb_channel *channel, const struct amb_request *request, const uint64_t *scalars, uint32_t count)
+int amb_channel_reply_scalars(struct amb_channel *channel, const struct amb_request *request, const uint64_t *scalars,
+                              uint32_t count)
 {
         struct amb_layout_slot *to = &channel->memory->slots[request->slot];
 

@@ -9,21 +9,22 @@
  *      pages 10..13     completion ring: 64 entries of 256 bytes              host writes
  *      pages 14..141    structure bytes: per slot 4096 in (app writes), 4096 out (host writes)
  *
- * A hot scalar call moves one ring line to the host and one slot line back; every other word that it looks at (asleep, gone, closed)
- * changes only when somebody sleeps or dies and so stays in both caches. Slots are taken lowest first: a connection with one caller
- * keeps to pages 0 and 9 and one pair of structure pages, however long it lives.
+ * A hot scalar call moves one ring line to the host and one slot line back; every other word that it looks at (asleep, gone,
+ * closed) changes only when somebody sleeps or dies and so stays in both caches. Slots are taken lowest first: a connection with
+ * one caller keeps to pages 0 and 9 and one pair of structure pages, however long it lives.
  *
- * The ring has as many entries as there are slots, so it is never full: a call holds a slot from before it takes its place in the ring
- * until it has been answered, and entries are consumed in order. Proof: when position p is taken, the 65 positions p-64..p have all held
- * a slot; there are 64, so one of p-64..p-1 has been answered, so everything up to it, p-64 included, has been copied out.
- * No "consumed" index travels back, and nobody waits for room.
+ * The ring has as many entries as there are slots, so it is never full: a call holds a slot from before it takes its place in the
+ * ring until it has been answered, and entries are consumed in order. Proof: when position p is taken, the 65 positions p-64..p
+ * have all held a slot; there are 64, so one of p-64..p-1 has been answered, so everything up to it, p-64 included, has been copied
+ * out. No "consumed" index travels back, and nobody waits for room.
  *
- * Sequence numbers: ring and completion entries are published by writing position + 1 (mod 2^32) to `sequence`; the reader knows its own
- * position and compares. A slot's reply is published by writing the request's `tag` (never 0, never twice running the same for a slot).
- * These three stores are sequentially consistent exchanges: on every machine they are also the fence before the look at the sleeper's
- * word (wait.h).
+ * Sequence numbers: ring and completion entries are published by writing position + 1 (mod 2^32) to `sequence`; the reader knows
+ * its own position and compares. A slot's reply is published by writing the request's `tag` (never 0, never twice running the same
+ * for a slot). These three stores are sequentially consistent exchanges: on every machine they are also the fence before the look
+ * at the sleeper's word (wait.h).
  *
- * All access is by the functions at the end: relaxed atomic loads and stores, one per word. Structure bytes are copied with memcpy, once.
+ * All access is by the functions at the end: relaxed atomic loads and stores, one per word. Structure bytes are copied with memcpy,
+ * once.
  */
 #include <stdint.h>
 #include "channel/channel.h"
@@ -51,8 +52,8 @@ struct amb_layout_header {
         uint32_t unlocked;                      /* host: 1: a close does not wait for calls */
         uint32_t borrows;                       /* host: 1: the driver can ask for the app's memory by itself */
         /*
-         * Futexes: the host's thread sets 1 before it sleeps; whoever has work for it sets 0 and wakes. AMB_HOST_RESTS: there is no such
-         * thread; the app sets 0 and knocks.
+         * Futexes: the host's thread sets 1 before it sleeps; whoever has work for it sets 0 and wakes. AMB_HOST_RESTS: there is no
+         * such thread; the app sets 0 and knocks.
          */
         uint32_t host_asleep AMB_LINE;
         uint32_t flusher_asleep;                /* the same of the thread that moves kept completions */
@@ -62,7 +63,10 @@ struct amb_layout_header {
         /* App: how many completions it has taken. */
         uint32_t completions_taken AMB_LINE;
         uint32_t detached;                      /* app: 1: it will not take any more */
-        /* Futexes: slot's caller sets 1 before it sleeps; host or daemon sets 0 and wakes. In this page so that the daemon reaches them. */
+        /*
+         * Futexes: slot's caller sets 1 before it sleeps; host or daemon sets 0 and wakes. In this page so that the daemon reaches
+         * them.
+         */
         uint32_t caller_asleep[AMB_CHANNEL_SLOTS] AMB_LINE;
 };
 

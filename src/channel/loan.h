@@ -14,15 +14,16 @@
  *      host -> app     BORROW     serial, ticket, options, count and segments (0 for the app's tickets)     one ANSWER
  *                      RETURN     ticket: the host will not ask for it again; the app may take its memory back      no answer
  *      app -> host     ANSWER     serial, code; on 0: options, count of the EXTENTs that follow at once
- *                      EXTENT     serial, id of a file, offset, length, size of the file, flags; the file when it is new to the host
+ *                      EXTENT     serial, id of a file, offset, length, size of the file, flags; the file when it is new to the
+ * host
  *                      DROP       id: will not be named again
  *
  * options: direction and kIOMemoryDisableCopyOnWrite, as the driver sees them; of the app's own tickets its own word counts (a
  * structure output is shared: In and kIOMemoryDisableCopyOnWrite), but that a host which asks for an input with
- * kIOMemoryDisableCopyOnWrite gets the memory itself: it is for a device. From then on the ticket stays that. It is lent to be written
- * only to hosts that may name any memory of the app's, and asked for In; the ANSWER's options say so. Extents lie end to end: the first begins at the range's
- * place inside its page, junctions are on page borders. Without kIOMemoryDisableCopyOnWrite the host makes a snapshot: it
- * copies the files' bytes, unless the file is SEALED, which nobody can change any more.
+ * kIOMemoryDisableCopyOnWrite gets the memory itself: it is for a device. From then on the ticket stays that. It is lent to be
+ * written only to hosts that may name any memory of the app's, and asked for In; the ANSWER's options say so. Extents lie end to
+ * end: the first begins at the range's place inside its page, junctions are on page borders. Without kIOMemoryDisableCopyOnWrite
+ * the host makes a snapshot: it copies the files' bytes, unless the file is SEALED, which nobody can change any more.
  *
  * A call may name a file that the host has by then, instead of being asked for: a buffer that comes again, and small inputs, which
  * the app's library copies into a file that it keeps for them.
@@ -50,7 +51,8 @@ enum amb_loan_kind {
         AMB_LOAN_DROP,
 };
 
-enum {                                                  /* of a BORROW; the values of kIOMemoryDirectionIn, Out, kIOMemoryDisableCopyOnWrite */
+/* of a BORROW; the values of kIOMemoryDirectionIn, Out, kIOMemoryDisableCopyOnWrite */
+enum {
         AMB_LOAN_IN = 1,                                /* the driver may store into it */
         AMB_LOAN_OUT = 2,
         AMB_LOAN_SHARED = 0x10,                         /* the memory itself, no snapshot */

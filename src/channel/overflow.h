@@ -4,8 +4,8 @@
  * Completions that found no room in the ring: a queue of packed records in the host's own memory, in blocks that come and go whole.
  *
  * It is charged by bytes, because a completion takes 32 to 200 of them: a channel may fill AMB_CHANNEL_OVERFLOW_BYTES, enough for
- * AMB_CHANNEL_OVERFLOW_LEAST of the largest. What all channels of the process use beyond their first AMB_OVERFLOW_OWN_BLOCKS each is
- * limited together, so that apps that do not read cannot take a host's memory, nor the room of one that reads slowly.
+ * AMB_CHANNEL_OVERFLOW_LEAST of the largest. What all channels of the process use beyond their first AMB_OVERFLOW_OWN_BLOCKS each
+ * is limited together, so that apps that do not read cannot take a host's memory, nor the room of one that reads slowly.
  *
  * Under the channel's completion lock; the common charge is atomic.
  */

@@ -10,9 +10,11 @@
  *
  *                          n = 1      4      8      16      64     256
  *      one CPU, pinned       5.3     19     37      71     280     1110
- *      NEAR                  5.1     19     36      71     280     1120      asleep on the caller's CPU, woken there: no other CPU is woken
+ *      NEAR                  5.1     19     36      71     280     1120      asleep on the caller's CPU, woken there: no other CPU
+ * is woken
  *      FAR                    29     31     34      36      37       64      asleep on another CPU, then spinning there
- *      unplaced              5.1                                             p99 215 to 500 instead of 18: now and then another CPU is woken
+ *      unplaced              5.1                                             p99 215 to 500 instead of 18: now and then another CPU
+ * is woken
  *
  *      FREE    asleep where the thread likes to be: a driver whose calls take long, and a connection before its first call
  *

@@ -73,8 +73,9 @@ void amb_channel_break(struct amb_channel *channel, const char *reason);
 /* BROKEN the first time, CLOSED afterwards. */
 int amb_channel_broken(struct amb_channel *channel);
 /*
- * Are we a forked child of the process that attached? A page that a child finds empty tells it that it is one: no getpid() per call, no
- * pthread_atfork. A child that attaches to channels of its own gets the next token; those that it inherited keep the parent's and stay dead.
+ * Are we a forked child of the process that attached? A page that a child finds empty tells it that it is one: no getpid() per
+ * call, no pthread_atfork. A child that attaches to channels of its own gets the next token; those that it inherited keep the
+ * parent's and stay dead.
  */
 extern uint64_t *amb_channel_process;           /* there since the first attach */
 static inline bool amb_channel_foreign(const struct amb_channel *channel)
@@ -86,8 +87,8 @@ void amb_channel_end(struct amb_channel *channel, bool gone);
 /* App: has the host or the daemon said that it is over? Latches it. */
 bool amb_channel_over(struct amb_channel *channel);
 /*
- * Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does; if there is none, calls for one. Not with the
- * completion lock held.
+ * Host: makes the thread in receive look again at `ended` and `broken`, whatever the app does; if there is none, calls for one. Not
+ * with the completion lock held.
  */
 void amb_channel_rouse(struct amb_channel *channel);
 

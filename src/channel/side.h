@@ -18,14 +18,17 @@
  *      UNMAP        memory type      -                -        -              identity (0: the driver gave no memory), READ_ONLY
  *      FETCH        output id        -                -        -              size (bytes), sealed memfd (none for size 0)
  *      TRAP         AMB_SIDE_TRAP_*  -                bytes    sealed memfd   - (kIOReturnNotFound: no such name)
- *      KNOCK        -                -                -        -              no answer: the channel rests, and has a request (channel.h)
- *      CLOSE        -                -                -        -              - (every call in progress has returned; or at once, see below)
+ *      KNOCK        -                -                -        -              no answer: the channel rests, and has a request
+ * (channel.h)
+ *      CLOSE        -                -                -        -              - (every call in progress has returned; or at once,
+ * see below)
  *
- * A port's name (channel.h) is an index below AMB_SIDE_PORTS_MAX and the app's number above it. PORT puts a port in the place of the one
- * that had the index before; PORT_DROP is for a port that the app has destroyed, and does nothing if the index has another name by
- * now. Completions for a name that is not in force are not sent.
+ * A port's name (channel.h) is an index below AMB_SIDE_PORTS_MAX and the app's number above it. PORT puts a port in the place of
+ * the one that had the index before; PORT_DROP is for a port that the app has destroyed, and does nothing if the index has another
+ * name by now. Completions for a name that is not in force are not sent.
  *
- * A user client that is terminated answers MAP and UNMAP with AMB_SIDE_TERMINATED, code 0 and nothing else; the driver is not asked.
+ * A user client that is terminated answers MAP and UNMAP with AMB_SIDE_TERMINATED, code 0 and nothing else; the driver is not
+ * asked.
  *
  * MAP and UNMAP ask the driver (CopyClientMemoryForType on the user client's default queue), after the calls in progress and
  * before later ones. MAP's code is 0 or the driver's; a memory that is NULL or cannot be shared is kIOReturnBadArgument; UNMAP's
@@ -34,10 +37,11 @@
  * (F_SEAL_FUTURE_WRITE).
  *
  * What is mapped is extents, end to end, AMB_SIDE_EXTENTS_MAX at most. Directly behind MAP's answer come the first of them,
- * AMB_SIDE_EXTENTS_AT_ONCE at most, each a message of its own of kind EXTENT with the request's serial, size (bytes), offset (bytes, in the
- * file) and a sealed memfd; MAP_MORE asks for the next ones, in the same way, until there are no more. An extent but the first starts a page of
- * its file, one but the last ends where a page ends: so they can be mapped as one range. The sum of a single extent may be more than the
- * answer's size (a buffer whose length was set), of several it is the size. A MAP forgets what is left of the one before.
+ * AMB_SIDE_EXTENTS_AT_ONCE at most, each a message of its own of kind EXTENT with the request's serial, size (bytes), offset
+ * (bytes, in the file) and a sealed memfd; MAP_MORE asks for the next ones, in the same way, until there are no more. An extent but
+ * the first starts a page of its file, one but the last ends where a page ends: so they can be mapped as one range. The sum of a
+ * single extent may be more than the answer's size (a buffer whose length was set), of several it is the size. A MAP forgets what
+ * is left of the one before.
  *
  * TRAP asks whether the driver has given the user client something under a name, which the memfd holds, without a NUL.
  *
@@ -136,8 +140,8 @@ bool amb_side_memory_check(int fd, uint64_t size, int seals);
 /*
  * --- ports ---
  * What wakes a notification port: a pair of stream sockets, not an eventfd, because a peer can make a write to a shared eventfd
- * block, while MSG_DONTWAIT holds whatever the peer does. The app keeps ret_read (pollable: readable = look at the completion ring),
- * PORT carries a copy of ret_write. One pair serves any number of connections.
+ * block, while MSG_DONTWAIT holds whatever the peer does. The app keeps ret_read (pollable: readable = look at the completion
+ * ring), PORT carries a copy of ret_write. One pair serves any number of connections.
  */
 int amb_side_port_create(int *ret_read, int *ret_write);
 void amb_side_port_wake(int write_fd);          /* host: never blocks; a full socket or a dead reader is fine */

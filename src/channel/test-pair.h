@@ -90,7 +90,9 @@ static inline void answer(struct amb_channel *host, const struct amb_request *re
                 out[i] = (uint8_t)(digest + i);
         if (request->selector >> 31)
                 result = (struct amb_result){ .status = (int32_t)request->selector };
-        /* Nothing of Check's once the other side goes on: it allocates, and whoever forks then may have a heap that stays locked. */
+        /*
+         * Nothing of Check's once the other side goes on: it allocates, and whoever forks then may have a heap that stays locked.
+         */
         if (amb_channel_reply(host, request, &result) != 0)
                 ck_abort_msg("the reply was refused");
 }

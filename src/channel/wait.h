@@ -6,10 +6,14 @@
  * Spinning. Where it pays at all is said by pace.h (host) and by the CPU that the host says it is on (app): never on the peer's
  * own CPU. Then:
  *      1. AMB_SPIN_TRIES looks with a pause between them, no clock: about two microseconds. A hot peer answers here.
- *      2. Looks with a clock, for at most the budget: twice the longest of the recent gaps that ended here, at least AMB_SPIN_LEAST, at most
- *         AMB_SPIN_MOST (50 us: what one wake-up costs both sides together). It goes down by an eighth with each wait that ends in step 1, and is
- *         doubled by a spin in vain. Such a spin is a miss; after n misses running the next 2^n - 1 waits (at most 63) leave this step out: a peer
- *         that takes milliseconds costs 50 us every 64th time, one that has become hot again is found in step 1 or at the next attempt.
+ *      2. Looks with a clock, for at most the budget: twice the longest of the recent gaps that ended here, at least
+ * AMB_SPIN_LEAST, at most
+ *         AMB_SPIN_MOST (50 us: what one wake-up costs both sides together). It goes down by an eighth with each wait that ends in
+ * step 1, and is
+ *         doubled by a spin in vain. Such a spin is a miss; after n misses running the next 2^n - 1 waits (at most 63) leave this
+ * step out: a peer
+ *         that takes milliseconds costs 50 us every 64th time, one that has become hot again is found in step 1 or at the next
+ * attempt.
  *         An app that has just woken its host on another CPU waits AMB_SPIN_WOKEN instead: that is how long it takes to come.
  *         No more threads of a side spin here at once than there are CPUs less one, or one.
  *      3. Sleep.
@@ -17,7 +21,8 @@
  * Protocol (model/wait.pml). `asleep` is a futex word, 1 while somebody means to sleep.
  *      sleeper: asleep = 1 (exchange); look at everything that ends the wait; futex_wait(asleep, 1)
  *      waker:   publish (exchange); if asleep != 0 and exchange(asleep, 0) != 0: futex_wake(asleep)
- *      The exchanges are sequentially consistent: either the sleeper's look sees what was published, or the waker's look sees the 1.
+ *      The exchanges are sequentially consistent: either the sleeper's look sees what was published, or the waker's look sees the
+ * 1.
  *      The word is a hint: who wakes looks again, whatever the peer wrote there.
  */
 #include <stdbool.h>
@@ -27,7 +32,8 @@
 #define AMB_SPIN_TRIES 128u
 #define AMB_SPIN_LEAST 5000u                    /* ns */
 #define AMB_SPIN_MOST 50000u                    /* ns */
-#define AMB_SPIN_WOKEN 150000u                  /* ns; a wake-up on another CPU: 28 to 65 us here, and as much again when the host is busy */
+/* ns; a wake-up on another CPU: 28 to 65 us here, and as much again when the host is busy */
+#define AMB_SPIN_WOKEN 150000u
 #define AMB_SPIN_MISSES 6u
 
 /* What one side of a channel has learnt. Relaxed atomics: threads may race, it is only a hint. Zeros are a good start. */

@@ -311,9 +311,11 @@ static int write_json(struct bench *bench)
         for (enum subject_id id = 0; id < SUBJECTS; id++) {
                 const struct amb_histogram *histogram = &bench->histograms[id];
                 if (histogram->count)
-                        fprintf(out, ",\n \"%s\": {\"p50\": %" PRIu64 ", \"p99\": %" PRIu64 ", \"min\": %" PRIu64 ", \"mean\": %" PRIu64
-                                ", \"samples\": %" PRIu64 "}", subjects[id].key, amb_histogram_at(histogram, 0.5),
-                                amb_histogram_at(histogram, 0.99), histogram->least, histogram->sum / histogram->count, histogram->count);
+                        fprintf(out,
+                                ",\n \"%s\": {\"p50\": %" PRIu64 ", \"p99\": %" PRIu64 ", \"min\": %" PRIu64 ", \"mean\": %" PRIu64
+                                ", \"samples\": %" PRIu64 "}",
+                                subjects[id].key, amb_histogram_at(histogram, 0.5), amb_histogram_at(histogram, 0.99),
+                                histogram->least, histogram->sum / histogram->count, histogram->count);
         }
         fputs("}\n", out);
         bool failed = ferror(out);

@@ -186,7 +186,8 @@ static int complete(struct cli_request *request, CFTypeRef methods)
                 request->out_count = OUT_SCALARS_DEFAULT;
                 request->out_size = 0;
                 if (request->described) {
-                        request->out_count = described.scalars_out == CLI_METHOD_ANY ? SCALARS_MAX : (uint32_t)described.scalars_out;
+                        request->out_count = described.scalars_out == CLI_METHOD_ANY ? SCALARS_MAX
+                                                                                     : (uint32_t)described.scalars_out;
                         request->out_size = described.struct_out == CLI_METHOD_ANY ? 4096 : (size_t)described.struct_out;
                 }
         }
@@ -222,13 +223,17 @@ static char *count_text(uint64_t count, const char *unit)
 static char *counts_remedy(const struct cli_request *request, const struct cli_method *described)
 {
         AMB_FREE char *scalars = count_text(described->scalars_in, "scalar"), *bytes = count_text(described->struct_in, "byte");
-        AMB_FREE char *scalars_out = count_text(described->scalars_out, "scalar"), *bytes_out = count_text(described->struct_out, "byte");
-        AMB_FREE char *tried = count_text(request->scalar_count, "scalar"), *tried_bytes = count_text(request->structure_size, "byte");
+        AMB_FREE char *scalars_out = count_text(described->scalars_out, "scalar"),
+                      *bytes_out = count_text(described->struct_out, "byte");
+        AMB_FREE char *tried = count_text(request->scalar_count, "scalar"),
+                      *tried_bytes = count_text(request->structure_size, "byte");
         AMB_FREE char *room = count_text(request->out_count, "scalar"), *room_bytes = count_text(request->out_size, "byte");
         if (!scalars || !bytes || !scalars_out || !bytes_out || !tried || !tried_bytes || !room || !room_bytes)
                 return NULL;
-        return amb_format("%s takes %s and %s and gives %s and %s; it got %s and %s, and room for %s and %s. If these agree, it refused "
-                          "a value", described->name, scalars, bytes, scalars_out, bytes_out, tried, tried_bytes, room, room_bytes);
+        return amb_format(
+                "%s takes %s and %s and gives %s and %s; it got %s and %s, and room for %s and %s. If these agree, it refused "
+                "a value",
+                described->name, scalars, bytes, scalars_out, bytes_out, tried, tried_bytes, room, room_bytes);
 }
 
 static int say_call_failed(const struct cli_request *request, CFTypeRef methods, kern_return_t code)

@@ -80,8 +80,8 @@ int cli_completions_create(struct cli_completions **ret_completions, const struc
                 return cli_say_failure(request->json, "no notification port: out of memory or descriptors");
         }
         completions->request = request;
-        kern_return_t code = IOServiceAddInterestNotification(completions->port, service, kIOGeneralInterest, on_interest, completions,
-                                                              &completions->interest);
+        kern_return_t code = IOServiceAddInterestNotification(completions->port, service, kIOGeneralInterest, on_interest,
+                                                              completions, &completions->interest);
         if (code != kIOReturnSuccess) {
                 cli_completions_free(completions);
                 return cli_say_code(request->json, code, NULL, "asking to be told of the end of %s", request->service);

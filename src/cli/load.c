@@ -41,8 +41,10 @@ static void wait_for_service(const char *bundle_id)
         if (amb_registry_dump(&entries) != kIOReturnSuccess)
                 return;
         if (!cli_bundle_has_service(entries, bundle_id))
-                fprintf(stderr, "ambidext: note: %s is loaded, but has no service yet: the daemon's log says whether its driver failed; "
-                                "otherwise nothing that is there matches its personalities (Info.plist)\n", bundle_id);
+                fprintf(stderr,
+                        "ambidext: note: %s is loaded, but has no service yet: the daemon's log says whether its driver failed; "
+                        "otherwise nothing that is there matches its personalities (Info.plist)\n",
+                        bundle_id);
         CFRelease(entries);
 }
 

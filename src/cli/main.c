@@ -48,7 +48,8 @@ static int finish(int status)
         if (!failed || errno == EPIPE || (poll(&reader, 1, 0) == 1 && (reader.revents & POLLERR)))
                 return status;
         /* A write that failed on the way, long ago, has left no errno to trust. */
-        return cli_say_failure(false, "standard output: %s", errno ? strerror(errno) : "not everything could be written; is the disk full?");
+        return cli_say_failure(false, "standard output: %s",
+                               errno ? strerror(errno) : "not everything could be written; is the disk full?");
 }
 
 int main(int argc, char **argv)

@@ -152,6 +152,8 @@ void cli_result_end(const struct cli_request *request, bool terminated)
         if (request->json)
                 printf("], \"terminated\": %s}\n", terminated ? "true" : "false");
         else if (terminated)
-                cli_say_failure(false, "%s was terminated: no more completions will come (`ambidext ls` shows whether its driver is back, "
-                                       "the daemon's log what happened)", request->service);
+                cli_say_failure(false,
+                                "%s was terminated: no more completions will come (`ambidext ls` shows whether its driver is back, "
+                                "the daemon's log what happened)",
+                                request->service);
 }

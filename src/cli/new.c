@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `ambidext new`: copies the templates of a language (share/templates: common, c, c++) into a new directory. They are files that can be
- * read and compiled as they are; NAME, which stands in them and in their names, becomes the driver's name. The directory is ours alone
- * while we fill it: what cannot be finished is removed again, and nothing is ever written over.
+ * `ambidext new`: copies the templates of a language (share/templates: common, c, c++) into a new directory. They are files that
+ * can be read and compiled as they are; NAME, which stands in them and in their names, becomes the driver's name. The directory is
+ * ours alone while we fill it: what cannot be finished is removed again, and nothing is ever written over.
  */
 #include "cli/cli.h"
 
@@ -161,7 +161,8 @@ static int copy_templates(struct copies *copies, const char *language)
         for (size_t i = 0; i < AMB_ARRAY_LENGTH(parts); i++) {
                 AMB_FREE char *path = amb_template_path(parts[i]);
                 if (!path)
-                        return cli_say_failure(false, "the templates for %s are not there; is the installation (or the build) whole?",
+                        return cli_say_failure(false,
+                                               "the templates for %s are not there; is the installation (or the build) whole?",
                                                language);
                 AMB_FD from = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 int r = from < 0 ? amb_errno() : copy_directory(copies, from, ".");
@@ -185,7 +186,8 @@ static int write_project(const char *name, const char *language)
                 return errno == EEXIST ? cli_say_failure(false, "%s is there already; choose another name, or remove it", name) :
                                          cli_say_failure(false, "the directory %s cannot be made: %s", name, strerror(errno));
         struct copies copies = { .name = name, .directory = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
-        int status = copies.directory < 0 ? cli_say_failure(false, "%s: %s", name, strerror(errno)) : copy_templates(&copies, language);
+        int status = copies.directory < 0 ? cli_say_failure(false, "%s: %s", name, strerror(errno))
+                                          : copy_templates(&copies, language);
         if (status != CLI_OK)
                 remove_all(&copies);
         for (size_t i = 0; i < copies.count; i++)

@@ -32,7 +32,8 @@ void cli_patience_begin(const char *format, ...)
                 text = NULL;
         va_end(arguments);
         cli_patience_end();
-        waiting = text ? amb_format("ambidext: note: %s for %d seconds now; still waiting (interrupt ends it)\n", text, PATIENCE_SECONDS)
+        waiting = text ? amb_format("ambidext: note: %s for %d seconds now; still waiting (interrupt ends it)\n", text,
+                                    PATIENCE_SECONDS)
                        : NULL;
         if (!waiting)
                 return;

@@ -233,8 +233,9 @@ void cli_private_daemon_again(struct cli_private *private)
         int status;
         pid_t pid = private->daemon;
         reap_daemon(private, &status);
-        AMB_FREE char *how = WIFSIGNALED(status) ? amb_format("was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)))
-                                                 : amb_format("ended with status %d", WEXITSTATUS(status));
+        AMB_FREE char *how = WIFSIGNALED(status)
+                                     ? amb_format("was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)))
+                                     : amb_format("ended with status %d", WEXITSTATUS(status));
         uint64_t now = amb_time_now();
         if (private->restarts[0] && now - private->restarts[0] < AMB_ARRAY_LENGTH(private->restarts) * (uint64_t)RESTART_NS) {
                 cli_say_failure(false, "ambidextd (pid %d) %s, again and again; it is not started any more", (int)pid, how);
@@ -349,14 +350,21 @@ static bool is_started(CFArrayRef entries, const char *bundle_id)
 static int say_no_service(CFArrayRef entries, const char *path, const char *id, bool late)
 {
         if (late)
-                return cli_say_failure(false, "%s (%s) has registered no service within %d seconds, and its driver is still busy: does "
-                                       "it wait for something in Start, or before?", path, id, QUIET_MS / 1000);
+                return cli_say_failure(false,
+                                       "%s (%s) has registered no service within %d seconds, and its driver is still busy: does "
+                                       "it wait for something in Start, or before?",
+                                       path, id, QUIET_MS / 1000);
         if (is_started(entries, id))
-                return cli_say_failure(false, "%s (%s) runs, but has registered no service, so no application can find it: its Start "
-                                       "must call RegisterService", path, id);
-        return cli_say_failure(false, "%s (%s) has registered no service; the lines above say why. If no host was launched for it, "
-                               "nothing that is there matches its personalities: see IOProviderClass and the other matching keys in "
-                               "its Info.plist", path, id);
+                return cli_say_failure(false,
+                                       "%s (%s) runs, but has registered no service, so no application can find it: its Start "
+                                       "must call RegisterService",
+                                       path, id);
+        return cli_say_failure(
+                false,
+                "%s (%s) has registered no service; the lines above say why. If no host was launched for it, "
+                "nothing that is there matches its personalities: see IOProviderClass and the other matching keys in "
+                "its Info.plist",
+                path, id);
 }
 
 /* late: they have had their time and are not done; what has no service yet is what we waited for. */
@@ -432,7 +440,8 @@ static int private_start(struct cli_private *private)
 {
         private->program = amb_program_path("ambidextd");
         if (!private->program)
-                return cli_say_failure(false, "there is no ambidextd beside this program; is the installation (or the build) whole?");
+                return cli_say_failure(false,
+                                       "there is no ambidextd beside this program; is the installation (or the build) whole?");
         int r = catch_signals(private);
         if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
                 r = amb_errno();
@@ -440,7 +449,8 @@ static int private_start(struct cli_private *private)
                 return cli_say_failure(false, "preparing to start ambidextd: %s", strerror(-r));
         r = make_directory(private);
         if (r < 0)
-                return cli_say_failure(false, "no directory for a private registry could be made ($XDG_RUNTIME_DIR, $TMPDIR, /tmp): %s",
+                return cli_say_failure(false,
+                                       "no directory for a private registry could be made ($XDG_RUNTIME_DIR, $TMPDIR, /tmp): %s",
                                        strerror(-r));
         AMB_FD ready = -1;
         r = daemon_start(private, &ready);

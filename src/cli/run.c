@@ -230,4 +230,5 @@ static int run_main(int argc, char **argv)
         return status;
 }
 
-const struct cli_verb cli_run = { "run", "run a program against a private registry with drivers of your choice", help, run_main, false };
+const struct cli_verb cli_run = { "run", "run a program against a private registry with drivers of your choice", help, run_main,
+                                  false };

@@ -160,7 +160,10 @@ static int side_receive(struct amb_connection *connection, uint32_t kind, uint32
         int r = AMB_SIDE_NOTHING;
         bool alive = true;
 
-        /* An answer takes its time: waits first. What comes behind it is there already. A host that is dead may still have answered. */
+        /*
+         * An answer takes its time: waits first. What comes behind it is there already. A host that is dead may still have
+         * answered.
+         */
         if (kind != AMB_SIDE_ANSWER)
                 r = amb_side_receive(connection->side, false, ret, ret_fd);
         while (r == AMB_SIDE_NOTHING && alive) {

@@ -29,8 +29,8 @@
 struct amb_port;
 
 /*
- * A port under the name that the host knows it by: the seat's index, and a number that is another one for each port that has sat here,
- * so that no late completion meets a wrong port.
+ * A port under the name that the host knows it by: the seat's index, and a number that is another one for each port that has sat
+ * here, so that no late completion meets a wrong port.
  */
 struct amb_port_seat {
         _Atomic uint64_t key;           /* name << 32 | the port's handle; 0: free; read without a lock by every async call */
@@ -81,7 +81,8 @@ int amb_connection_say(struct amb_connection *connection, const struct amb_side_
  * Asks for the memory of a type (AMB_SIDE_MAP). Every extent that comes behind the answer is passed to `take`, in order, under
  * side_lock, with its descriptor, which is take's to close. Returns as amb_connection_ask; AMB_SIDE_GONE also if not all came.
  */
-typedef void (*amb_extent_take)(void *context, const struct amb_side_message *answer, const struct amb_side_message *extent, int fd);
+typedef void (*amb_extent_take)(void *context, const struct amb_side_message *answer, const struct amb_side_message *extent,
+                                int fd);
 int amb_connection_ask_memory(struct amb_connection *connection, uint32_t type, struct amb_side_message *ret_answer,
                               amb_extent_take take, void *context);
 

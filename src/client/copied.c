@@ -35,7 +35,9 @@ int amb_copied_add(struct amb_link *list, uintptr_t from, uintptr_t to, uint8_t 
         return 0;
 }
 
-/* Bytes of one piece: the app's changes go to the file, the host's to the app. -EFAULT: the app does not have the memory any more. */
+/*
+ * Bytes of one piece: the app's changes go to the file, the host's to the app. -EFAULT: the app does not have the memory any more.
+ */
 static int merge(struct amb_copied *c, size_t at, size_t length)
 {
         uint8_t app[4096], file[4096];

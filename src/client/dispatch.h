@@ -4,7 +4,8 @@
  * Dispatch queues of the client library: <dispatch/dispatch.h>, and sources that serve a descriptor on a queue.
  *
  * What it promises
- *      A serial queue has at most one owner: a worker, or a thread in dispatch_sync_f, to which the ownership is handed over when its
+ *      A serial queue has at most one owner: a worker, or a thread in dispatch_sync_f, to which the ownership is handed over when
+ * its
  *      turn comes. The owner runs the oldest function and then passes the queue on: so two functions of one queue never overlap and
  *      keep their order, whoever runs them. Workers take from one list of what is ready; a thread is started whenever more is ready
  *      than workers are idle (at most 64), and ends after 5 s without work.
@@ -12,11 +13,13 @@
  *      and `cancelled` runs on the queue once, after the last one. On a concurrent queue a source brings a serial one along.
  *
  * Who owns what
- *      Objects are counted; a function that waits or runs holds its queue. A source belongs to whoever made it until cancel, then to
+ *      Objects are counted; a function that waits or runs holds its queue. A source belongs to whoever made it until cancel, then
+ * to
  *      its queue. The descriptor must stay open until `cancelled` has run.
  *
  * Which thread
- *      Any. One lock for everything, held for a few instructions, never during a function. One monitor thread sleeps in epoll for all
+ *      Any. One lock for everything, held for a few instructions, never during a function. One monitor thread sleeps in epoll for
+ * all
  *      sources and for dispatch_after_f; it is started by the first of these and stays.
  *
  * fork(): the child has no thread of ours: it forgets workers, monitor and all that waits (and leaks it).
@@ -51,8 +54,8 @@ void amb_dispatch_source_cancel(struct amb_dispatch_source *source);
 bool amb_dispatch_source_cancelled(const struct amb_dispatch_source *source);
 
 /*
- * The main queue for the main thread's run loop: the descriptor that is readable when functions wait, -1 as long as nobody has asked
- * for the main queue or on another thread; and what to call then.
+ * The main queue for the main thread's run loop: the descriptor that is readable when functions wait, -1 as long as nobody has
+ * asked for the main queue or on another thread; and what to call then.
  */
 int amb_dispatch_main_fd(void);
 void amb_dispatch_main_run(void);

@@ -45,8 +45,9 @@ bool amb_exchange_possible(void)
                 if (faults < 0)
                         faults = faults_open(UFFD_USER_MODE_ONLY);
                 if (faults < 0)
-                        amb_log(AMB_LOG_NOTICE, "userfaultfd is not allowed here (a container's default): memory of this program that "
-                                                "drivers are given is copied at the beginning and end of calls instead of shared");
+                        amb_log(AMB_LOG_NOTICE,
+                                "userfaultfd is not allowed here (a container's default): memory of this program that "
+                                "drivers are given is copied at the beginning and end of calls instead of shared");
         }
         return faults >= 0;
 }

@@ -4,15 +4,20 @@
  * Puts other pages in the place of the app's own, while its threads run: private memory becomes a mapping of a file, and back.
  *
  * How
- *      userfaultfd write-protects the pages; the contents are copied; mremap moves a ready mapping over them in one step; who has stored meanwhile waits
- *      in the page fault and is woken. Reads go on all the time, the kernel's too. No store of a thread is lost, because none gets through between
- *      the protection and the move. (Against the way by MREMAP_DONTUNMAP and a fault for missing pages: readers never wait, a system
+ *      userfaultfd write-protects the pages; the contents are copied; mremap moves a ready mapping over them in one step; who has
+ * stored meanwhile waits
+ *      in the page fault and is woken. Reads go on all the time, the kernel's too. No store of a thread is lost, because none gets
+ * through between
+ *      the protection and the move. (Against the way by MREMAP_DONTUNMAP and a fault for missing pages: readers never wait, a
+ * system
  *      call that reads the memory never fails, and the way back is protected as well.)
  *      Big ranges go in steps of AMB_EXCHANGE_STEP, so that nobody waits longer than for one step and no more memory is needed.
  *
  * What may happen to others
- *      A system call that stores into the range during its step (read(2) by another thread, say) fails with EFAULT where userfaultfd is for user
- *      mode only, which is what the kernel allows to everybody; with vm.unprivileged_userfaultfd=1 or CAP_SYS_PTRACE it waits like a
+ *      A system call that stores into the range during its step (read(2) by another thread, say) fails with EFAULT where
+ * userfaultfd is for user
+ *      mode only, which is what the kernel allows to everybody; with vm.unprivileged_userfaultfd=1 or CAP_SYS_PTRACE it waits like
+ * a
  *      thread. Pages that a device or io_uring holds pinned stay with them: what arrives there after the exchange is not seen.
  *      Locked memory is locked again. Huge pages become small ones.
  *

@@ -19,7 +19,8 @@ struct amb_export {
         uintptr_t start, end;           /* addresses that the file covers from its offset 0, whole pages */
         uintptr_t core, core_end;       /* of these, exchanged; around it, copied pages */
         bool writable, own, copied_taken;       /* own: the app's own file */
-        bool brief, stack;              /* brief: private again when no ticket needs it; so is a stack, which must not be forked with */
+        /* brief: private again when no ticket needs it; so is a stack, which must not be forked with */
+        bool brief, stack;
         int fd;
         uint64_t inode, device, used;
 };

@@ -17,8 +17,8 @@
 #define BUCKETS 4096u
 
 /*
- * A slot's word: the handle in the upper half while it can be pinned, else 0; then the closing flag, one that says that the closer does
- * not wait, and the number of pins.
+ * A slot's word: the handle in the upper half while it can be pinned, else 0; then the closing flag, one that says that the closer
+ * does not wait, and the number of pins.
  */
 #define WORD_CLOSING (1ull << 31)
 #define WORD_UNATTENDED (1ull << 30)

@@ -115,6 +115,7 @@ void amb_handle_let_go(mach_port_t handle);
  */
 int amb_handle_shut(mach_port_t handle);
 /*
- * The same without a wait, for who holds the handle. AMB_HANDLE_INSIDE: the last pin calls `left`, and has the slot kept until then.
+ * The same without a wait, for who holds the handle. AMB_HANDLE_INSIDE: the last pin calls `left`, and has the slot kept until
+ * then.
  */
 int amb_handle_shut_now(mach_port_t handle);

@@ -110,7 +110,9 @@ static bool extent_valid(const struct amb_side_message *extent, int fd)
                amb_side_memory_check(fd, 0, 0) && fstat(fd, &st) == 0 && (uint64_t)st.st_size >= end;
 }
 
-/* The next extent into its place, which is reserved. Only at the first one's start and at the last one's end may a page be in part. */
+/*
+ * The next extent into its place, which is reserved. Only at the first one's start and at the last one's end may a page be in part.
+ */
 static bool extent_place(struct making *making, const struct amb_side_message *extent, int fd, bool read_only)
 {
         uint64_t before = extent->offset % page_size();

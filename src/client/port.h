@@ -90,7 +90,9 @@ void amb_port_settle(struct amb_port *port);
 /* The descriptor that wakes this port, to be copied to hosts. */
 int amb_port_wake_fd(struct amb_port *port);
 
-/* Links a connection, whose host has just heard of this port as `name`, and fills the seat. -ENOMEM; -ESHUTDOWN: it is destroyed. */
+/*
+ * Links a connection, whose host has just heard of this port as `name`, and fills the seat. -ENOMEM; -ESHUTDOWN: it is destroyed.
+ */
 int amb_port_join(struct amb_port *port, struct amb_connection *connection, uint32_t name);
 
 /* A connection is closed: looks at its ports for links that have nothing more to say. */
@@ -100,8 +102,8 @@ void amb_ports_sweep(struct amb_connection *connection);
 void amb_port_queue(struct amb_port *port, struct amb_message *message, bool wake);
 
 /*
- * The same for what this process itself sends, within the port's limit; never waits, and takes over the message in any case. FULL: the
- * port holds as many messages as its limit. GONE: destroyed. -ENOMEM: message is NULL.
+ * The same for what this process itself sends, within the port's limit; never waits, and takes over the message in any case. FULL:
+ * the port holds as many messages as its limit. GONE: destroyed. -ENOMEM: message is NULL.
  */
 enum { AMB_PORT_FULL = 1, AMB_PORT_GONE };
 #define AMB_PORT_LIMIT 5u                       /* Mach's, unless a port is told otherwise */

@@ -144,8 +144,8 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 }
 
 /*
- * sd_bus_call() gives up when a signal comes, and with it the reply: a user client would be open that nobody knows of. On these buses
- * nothing but the reply arrives, so its loop can be ours.
+ * sd_bus_call() gives up when a signal comes, and with it the reply: a user client would be open that nobody knows of. On these
+ * buses nothing but the reply arrives, so its loop can be ours.
  */
 static int call_through_signals(sd_bus *bus, sd_bus_message *message, sd_bus_message **ret_reply)
 {
@@ -176,8 +176,8 @@ static int call_through_signals(sd_bus *bus, sd_bus_message *message, sd_bus_mes
 }
 
 /*
- * The same on a port's bus, where other things arrive, which sd_bus_call() keeps for later: the daemon answers these questions by itself,
- * so signals can wait.
+ * The same on a port's bus, where other things arrive, which sd_bus_call() keeps for later: the daemon answers these questions by
+ * itself, so signals can wait.
  */
 static int call_undisturbed(sd_bus *bus, sd_bus_message *message, sd_bus_message **ret_reply)
 {

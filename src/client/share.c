@@ -154,7 +154,8 @@ static int plan_own(struct plan *p, const struct amb_vma *vma, uintptr_t from, u
         if (e && p->exact && !closed_to_writers(e->fd))
                 e = NULL;
         /* Whole: from its first byte, and up to its end, which may lie inside the last page. */
-        if (e && offset == 0 && fstat(e->fd, &st) == 0 && (uint64_t)st.st_size <= to - from && amb_page_ceil((uintptr_t)st.st_size) >= to - from)
+        if (e && offset == 0 && fstat(e->fd, &st) == 0 && (uint64_t)st.st_size <= to - from &&
+            amb_page_ceil((uintptr_t)st.st_size) >= to - from)
                 return plan_add(p, (struct run){ EXPORTED, from, to, e, offset, vma->writable });
         return plan_add(p, (struct run){ COPIED, from, to, NULL, 0, vma->writable });
 }
@@ -222,8 +223,8 @@ static int extent_add(struct amb_shared *shared, struct amb_extent extent)
 }
 
 /* The described bytes [from, to) of the copied pages [first, last) of an export, the rest of which is zeros. */
-static int export_copy(struct amb_shared *shared, struct amb_export *e, uintptr_t first, uintptr_t last, uintptr_t from, uintptr_t to,
-                       bool from_host)
+static int export_copy(struct amb_shared *shared, struct amb_export *e, uintptr_t first, uintptr_t last, uintptr_t from,
+                       uintptr_t to, bool from_host)
 {
         struct amb_export_view *view = first < last ? amb_export_view(e, first) : NULL;
 
@@ -250,8 +251,8 @@ static int export_take(struct plan *p, struct amb_export *e, uintptr_t from, uin
  * The runs [first, last) as one file: a row of private ones, the core, with copied neighbours. On failure nothing has changed,
  * and the caller copies them.
  */
-static int export_new(struct plan *p, const struct run *first, const struct run *last, const struct run *core, const struct run *core_end,
-                      struct amb_export **ret)
+static int export_new(struct plan *p, const struct run *first, const struct run *last, const struct run *core,
+                      const struct run *core_end, struct amb_export **ret)
 {
         struct amb_export *e = calloc(1, sizeof(*e));
         const struct run *run = core;
@@ -260,8 +261,9 @@ static int export_new(struct plan *p, const struct run *first, const struct run 
 
         if (!e)
                 return -ENOMEM;
-        *e = (struct amb_export){ .id = amb_export_id++, .start = amb_page_floor(first->from), .end = amb_page_ceil(last[-1].to), .core = core->from,
-                                  .core_end = core->from, .writable = p->writable, .stack = p->stack, .brief = !p->keep };
+        *e = (struct amb_export){ .id = amb_export_id++, .start = amb_page_floor(first->from), .end = amb_page_ceil(last[-1].to),
+                                  .core = core->from, .core_end = core->from, .writable = p->writable, .stack = p->stack,
+                                  .brief = !p->keep };
         amb_list_append(&amb_exports, &e->link);
         e->fd = amb_export_file(e->end - e->start);
         if (e->fd < 0 || fstat(e->fd, &st) < 0)
@@ -392,8 +394,8 @@ static int reuse(struct plan *p, uintptr_t from, uintptr_t to)
                 bool copies = e->start < e->core || e->core_end < e->end;
 
                 if (e->own || e->start != amb_page_floor(from) || e->end != amb_page_ceil(to) || e->core != amb_page_ceil(from) ||
-                    e->core_end != amb_page_floor(to) || (copies && e->copied_taken) || !may_have(p, e, from, to) || !amb_export_mapped(e) ||
-                    !has_rights(from, to, p->writable))
+                    e->core_end != amb_page_floor(to) || (copies && e->copied_taken) || !may_have(p, e, from, to) ||
+                    !amb_export_mapped(e) || !has_rights(from, to, p->writable))
                         continue;
                 r = extent_add(p->shared, (struct amb_extent){ e, -1, from - e->start, to - from, e->end - e->start,
                                                                p->writable ? AMB_LOAN_WRITABLE : 0 });
@@ -484,7 +486,8 @@ int amb_share(const struct amb_loan_segment *segments, uint32_t count, bool writ
         return r;
 }
 
-bool amb_share_again(const struct amb_loan_segment *segment, bool writable, const struct amb_share_client *client, struct amb_shared *ret)
+bool amb_share_again(const struct amb_loan_segment *segment, bool writable, const struct amb_share_client *client,
+                     struct amb_shared *ret)
 {
         struct plan p = { .writable = writable, .client = client, .shared = ret };
 

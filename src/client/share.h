@@ -4,9 +4,11 @@
  * The app's memory as files that a host may have.
  *
  * A described range is cut into runs of whole pages:
- *      private anonymous memory, pages that lie in the range as a whole   exchanged (exchange.h): from now on a mapping of a file of ours
+ *      private anonymous memory, pages that lie in the range as a whole   exchanged (exchange.h): from now on a mapping of a file
+ * of ours
  *      a shared mapping of a file on tmpfs that the range covers whole    the app's own file
- *      everything else: part-pages at both ends, program data, pages of   copied: pages of a file of ours, kept like the app's memory at
+ *      everything else: part-pages at both ends, program data, pages of   copied: pages of a file of ours, kept like the app's
+ * memory at
  *      a bigger file, all of it where userfaultfd is forbidden            the borders of calls and completions
  * so that no file that goes out holds a byte of the app that was not described to that host. Neighbours of exchanged runs lie
  * in the same file, with zeros around the described bytes.
@@ -78,4 +80,5 @@ void amb_share_sent(struct amb_shared *shared);
 bool amb_share_seen(const struct amb_loan_segment *segments, uint32_t count);
 
 /* The same buffer as before, and the client has its file: no question is needed. False: it is not so; nothing has changed. */
-bool amb_share_again(const struct amb_loan_segment *segment, bool writable, const struct amb_share_client *client, struct amb_shared *ret);
+bool amb_share_again(const struct amb_loan_segment *segment, bool writable, const struct amb_share_client *client,
+                     struct amb_shared *ret);

@@ -394,6 +394,7 @@ END_TEST
 
 int main(void)
 {
-        return run_suite("client-cf", test_strings, test_constants_are_strings, test_constants_in_containers, test_constants_elsewhere,
-                         test_numbers, test_containers, test_timers, test_sources, test_many_sources, test_thread_end);
+        return run_suite("client-cf", test_strings, test_constants_are_strings, test_constants_in_containers,
+                         test_constants_elsewhere, test_numbers, test_containers, test_timers, test_sources, test_many_sources,
+                         test_thread_end);
 }

@@ -18,7 +18,8 @@ static int name_memory(const char *name, size_t length)
 
         if (fd < 0)
                 return amb_trace(amb_errno());
-        if (write(fd, name, length) != (ssize_t)length || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+        if (write(fd, name, length) != (ssize_t)length ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
                 return amb_trace(amb_errno());
         return amb_fd_steal(&fd);
 }

@@ -45,7 +45,8 @@ static bool parse(const char *line, struct amb_vma *ret)
                 return false;
         *ret = (struct amb_vma){
                 .start = start, .end = end, .offset = offset, .inode = inode, .device = makedev(major, minor),
-                .readable = rights[0] == 'r', .writable = rights[1] == 'w', .executable = rights[2] == 'x', .shared = rights[3] == 's',
+                .readable = rights[0] == 'r', .writable = rights[1] == 'w', .executable = rights[2] == 'x',
+                .shared = rights[3] == 's',
         };
         return true;
 }

@@ -36,7 +36,8 @@
  *
  * --- Registry1: host -> daemon (on the socketpair it was born with, or after Adopt) ---
  * CheckIn          s server name, t tag, s token, s bundle id                   -> i code
- * Embed            s absolute path of a bundle        -> i code, s message      a program that hosts the driver itself: answered when
+ * Embed            s absolute path of a bundle        -> i code, s message      a program that hosts the driver itself: answered
+ * when
  *                                                     the registry wants the host, which this connection then is
  * CreateService    t parent, a{sv} properties         -> i code, t entry        IOService::Create of a non-user-client
  * RegisterService  t entry                            -> i code

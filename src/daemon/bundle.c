@@ -190,17 +190,18 @@ static IOReturn check_object(const struct bundle *bundle, const char *file, char
         if (size < 0)
                 return refuse(ret_message, kIOReturnBadArgument, "%s/%s: %s", bundle->path, file, strerror(errno));
         if (size < (ssize_t)sizeof(header) || memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
-                return refuse(ret_message, kIOReturnUnsupported, "%s/%s is no ELF shared object: build the driver with -shared -fPIC",
-                              bundle->path, file);
+                return refuse(ret_message, kIOReturnUnsupported,
+                              "%s/%s is no ELF shared object: build the driver with -shared -fPIC", bundle->path, file);
         if (header.e_ident[EI_CLASS] != own->e_ident[EI_CLASS] || header.e_ident[EI_DATA] != own->e_ident[EI_DATA] ||
             header.e_machine != own->e_machine)
-                return refuse(ret_message, kIOReturnUnsupported, "%s/%s is for another machine (ELF machine %u, %s-bit; this one is %u, "
-                              "%s-bit): build the driver for this one", bundle->path, file, header.e_machine,
-                              header.e_ident[EI_CLASS] == ELFCLASS32 ? "32" : "64", own->e_machine,
-                              own->e_ident[EI_CLASS] == ELFCLASS32 ? "32" : "64");
+                return refuse(ret_message, kIOReturnUnsupported,
+                              "%s/%s is for another machine (ELF machine %u, %s-bit; this one is %u, "
+                              "%s-bit): build the driver for this one",
+                              bundle->path, file, header.e_machine, header.e_ident[EI_CLASS] == ELFCLASS32 ? "32" : "64",
+                              own->e_machine, own->e_ident[EI_CLASS] == ELFCLASS32 ? "32" : "64");
         if (header.e_type != ET_DYN)
-                return refuse(ret_message, kIOReturnUnsupported, "%s/%s is an ELF file, but no shared object: link the driver with -shared",
-                              bundle->path, file);
+                return refuse(ret_message, kIOReturnUnsupported,
+                              "%s/%s is an ELF file, but no shared object: link the driver with -shared", bundle->path, file);
         return kIOReturnSuccess;
 }
 
@@ -212,10 +213,14 @@ static IOReturn check_executable(const struct amb_daemon *daemon, const struct b
         IOReturn code;
 
         if (!file || !*file || strchr(file, '/') || file[0] == '.')
-                return refuse(ret_message, kIOReturnBadArgument, "%s/Info.plist: CFBundleExecutable must be the name of a file in the "
-                              "bundle", bundle->path);
-        code = check_file(daemon, bundle, file, "executable (an ELF shared object, named by CFBundleExecutable in Info.plist or like the "
-                          "bundle)", NULL, ret_message);
+                return refuse(ret_message, kIOReturnBadArgument,
+                              "%s/Info.plist: CFBundleExecutable must be the name of a file in the "
+                              "bundle",
+                              bundle->path);
+        code = check_file(daemon, bundle, file,
+                          "executable (an ELF shared object, named by CFBundleExecutable in Info.plist or like the "
+                          "bundle)",
+                          NULL, ret_message);
         return code == kIOReturnSuccess ? check_object(bundle, file, ret_message) : code;
 }
 

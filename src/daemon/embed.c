@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Programs that are hosts themselves: a unit test or an app with its driver in the same process calls Embed on a connection of its
- * own, with the path of a bundle. The bundle is loaded for this process alone; when the registry wants a host for it, the connection becomes
- * that host's instead of a process being launched, and the call is answered. The process is never killed from here: to end it as a
- * host is to close its connection. With the connection, or the process, the bundle goes too; nothing of it outlives this daemon.
+ * own, with the path of a bundle. The bundle is loaded for this process alone; when the registry wants a host for it, the
+ * connection becomes that host's instead of a process being launched, and the call is answered. The process is never killed from
+ * here: to end it as a host is to close its connection. With the connection, or the process, the bundle goes too; nothing of it
+ * outlives this daemon.
  *
  * Who may: the daemon's own user and root, if the program's entitlements hold com.apple.developer.driverkit = true
  * (lifecycle-registry 3.2, the same rule as for a bundle).

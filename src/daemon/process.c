@@ -145,8 +145,10 @@ static struct amb_process *host_new(struct amb_daemon *daemon, uint64_t tag, con
 void amb_process_give_up(struct amb_process *host)
 {
         if (!host->given_up)
-                amb_log(AMB_LOG_WARNING, "DK: %s: host %d does not end within %d s, killing it: does one of the driver's methods not "
-                        "return?", host->bundle_id, host->pid, AMB_GRACE_SECONDS);
+                amb_log(AMB_LOG_WARNING,
+                        "DK: %s: host %d does not end within %d s, killing it: does one of the driver's methods not "
+                        "return?",
+                        host->bundle_id, host->pid, AMB_GRACE_SECONDS);
         host->given_up = true;
         amb_process_kill(host);
 }
@@ -214,8 +216,9 @@ static bool host_end(const struct amb_process *host, char *text, size_t size)
                 snprintf(text, size, "exited with status %d", info.si_status);
         else
                 snprintf(text, size, "was ended by signal %d (%s)%s", info.si_status, strsignal(info.si_status),
-                         is_fault(info.si_status) ? ": built with `ambidext build --sanitize=address,undefined`, the driver says where"
-                                                  : "");
+                         is_fault(info.si_status)
+                                 ? ": built with `ambidext build --sanitize=address,undefined`, the driver says where"
+                                 : "");
         return info.si_code != CLD_EXITED || info.si_status != 0;
 }
 
@@ -230,8 +233,8 @@ static void say_end(struct amb_process *host, const char *end, bool crashed)
                         crashed ? "was ended by" : "has ended; found by", found);
                 return;
         }
-        amb_log(crashed && host->state != AMB_HOST_CANCELLED ? AMB_LOG_WARNING : AMB_LOG_INFO, "DK: %s: host %d %s%s", host->bundle_id,
-                host->pid, end, host->state == AMB_HOST_LAUNCHED ? " before it checked in" : "");
+        amb_log(crashed && host->state != AMB_HOST_CANCELLED ? AMB_LOG_WARNING : AMB_LOG_INFO, "DK: %s: host %d %s%s",
+                host->bundle_id, host->pid, end, host->state == AMB_HOST_LAUNCHED ? " before it checked in" : "");
 }
 
 static void hear_last_words(struct amb_process *host)

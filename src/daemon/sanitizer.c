@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Drivers that were compiled with a sanitizer (`ambidext build --sanitize`). Their Info.plist names the sanitizer's run-time library
- * (AmbidextSanitizerRuntime), which must be in the process before everything else: it is preloaded into their host, which then runs
- * without a sandbox and without limits. So this is for developer mode alone. A daemon that is itself built with a sanitizer preloads
- * nothing: its hosts have the library already.
+ * Drivers that were compiled with a sanitizer (`ambidext build --sanitize`). Their Info.plist names the sanitizer's run-time
+ * library (AmbidextSanitizerRuntime), which must be in the process before everything else: it is preloaded into their host, which
+ * then runs without a sandbox and without limits. So this is for developer mode alone. A daemon that is itself built with a
+ * sanitizer preloads nothing: its hosts have the library already.
  *
- * The last line of a sanitizer's report comes back through a file in memory, one for each such host, which is read when it has ended.
+ * The last line of a sanitizer's report comes back through a file in memory, one for each such host, which is read when it has
+ * ended.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -49,7 +49,8 @@ static const struct amb_method action_methods[] = {
         AMB_METHODS_END,
 };
 
-AMB_EXPORT const OSMetaClass gOSActionMetaClass = { "OSAction", &gOSObjectMetaClass, sizeof(OSAction), action_methods, AMB_SKIN_PLACE };
+AMB_EXPORT const OSMetaClass gOSActionMetaClass = { "OSAction", &gOSObjectMetaClass, sizeof(OSAction), action_methods,
+                                                    AMB_SKIN_PLACE };
 
 /* --- creation --- */
 

@@ -24,7 +24,9 @@ void amb_action_set_aborted(OSAction *action, void *context, void (*handler)(voi
 uint64_t amb_action_msgid(const OSAction *action);
 bool amb_action_cancelled(const OSAction *action);
 
-/* What a callback passes to the method after the action itself, or who calls the method: the messages of C++ have other arguments. */
+/*
+ * What a callback passes to the method after the action itself, or who calls the method: the messages of C++ have other arguments.
+ */
 struct amb_action_arguments {
         unsigned int count;             /* 0 to 2 */
         uint64_t values[2];

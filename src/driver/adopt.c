@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Life without the daemon. Its end is seen as the end of our bus. The directory of its socket is watched; whenever something appears in it
- * we try to connect (a few times with growing pauses, because a socket exists before it listens) and report everything we host.
+ * Life without the daemon. Its end is seen as the end of our bus. The directory of its socket is watched; whenever something
+ * appears in it we try to connect (a few times with growing pauses, because a socket exists before it listens) and report
+ * everything we host.
  */
 #include <sys/inotify.h>
 
@@ -109,8 +110,8 @@ static int on_adopted(sd_bus_message *reply, void *userdata, sd_bus_error *error
                 return 0;
         }
         if (code != kIOReturnSuccess) {
-                amb_log(AMB_LOG_ERROR, "the registry does not take host %s over: %s (0x%08x): ending", server->name, mach_error_string(code),
-                        (unsigned int)code);
+                amb_log(AMB_LOG_ERROR, "the registry does not take host %s over: %s (0x%08x): ending", server->name,
+                        mach_error_string(code), (unsigned int)code);
                 amb_server_end(server, EXIT_FAILURE);
                 return 0;
         }
@@ -233,11 +234,11 @@ void amb_adopt_begin(struct amb_server *server)
         server->tries = 0;
         if (!server->directory_source)
                 r = sd_event_add_inotify(server->event, &server->directory_source, server->directory,
-                                         IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR, on_directory,
-                                         server);
+                                         IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
+                                         on_directory, server);
         if (r < 0) {
-                amb_log(AMB_LOG_INFO, "host %s ends: the registry is gone, and %s cannot be watched: %s", server->name, server->directory,
-                        strerror(-r));
+                amb_log(AMB_LOG_INFO, "host %s ends: the registry is gone, and %s cannot be watched: %s", server->name,
+                        server->directory, strerror(-r));
                 amb_server_end(server, EXIT_SUCCESS);
                 return;
         }

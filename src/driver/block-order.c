@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the blocks runtime orders, for ThreadSanitizer. The runtime counts references, of blocks and of the variables that they share
- * (__block), by atomics that nobody instruments: when the last one goes, the memory is freed, and the sanitizer takes the uses of it
- * on other threads for races. In every driver that counts its cancel blocks down there is such a variable.
+ * What the blocks runtime orders, for ThreadSanitizer. The runtime counts references, of blocks and of the variables that they
+ * share (__block), by atomics that nobody instruments: when the last one goes, the memory is freed, and the sanitizer takes the
+ * uses of it on other threads for races. In every driver that counts its cancel blocks down there is such a variable.
  *
- * So the driver library's functions stand before the runtime's, tell the sanitizer, where there is one (base/sanitizer.h says when),
- * and do as the runtime does. Any thread.
+ * So the driver library's functions stand before the runtime's, tell the sanitizer, where there is one (base/sanitizer.h says
+ * when), and do as the runtime does. Any thread.
  */
 #include <dlfcn.h>
 #include <stdint.h>

@@ -157,7 +157,8 @@ AMB_EXPORT kern_return_t IODataQueueDispatchSource_Cancel(IODataQueueDispatchSou
         return IODataQueueDispatchSource_Cancel_f(self, block, block ? amb_block_run : NULL);
 }
 
-AMB_EXPORT kern_return_t IODataQueueDispatchSource_SetEnableWithCompletion(IODataQueueDispatchSource *self, bool enable, void *block)
+AMB_EXPORT kern_return_t IODataQueueDispatchSource_SetEnableWithCompletion(IODataQueueDispatchSource *self, bool enable,
+                                                                           void *block)
 {
         return IODataQueueDispatchSource_SetEnableWithCompletion_f(self, enable, block, block ? amb_block_run : NULL);
 }

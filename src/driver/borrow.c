@@ -174,8 +174,8 @@ static uint8_t *file_view(struct file *file)
 }
 
 /*
- * Bytes to copy from without a system call for each page: a view of a file that nobody can cut short (or reading would be a signal) and that
- * has no holes (or reading would fill them), at least had none once. NULL: it must be read.
+ * Bytes to copy from without a system call for each page: a view of a file that nobody can cut short (or reading would be a signal)
+ * and that has no holes (or reading would fill them), at least had none once. NULL: it must be read.
  */
 static const uint8_t *file_bytes(struct file *file)
 {
@@ -304,7 +304,8 @@ static void take_extent(struct question *q, const struct amb_loan_message *m, in
         }
         borrow->files[borrow->extent_count] = file;
         q->flags[borrow->extent_count] = m->options;
-        borrow->extents[borrow->extent_count++] = (struct amb_memory_extent){ file->fd, m->offset, m->length, file->flags & AMB_LOAN_OPEN };
+        borrow->extents[borrow->extent_count++] = (struct amb_memory_extent){ file->fd, m->offset, m->length,
+                                                                              file->flags & AMB_LOAN_OPEN };
         q->expected--;
         if ((file->flags & AMB_LOAN_OPEN) && m->offset <= AMB_LOAN_BYTES_MAX && m->length <= AMB_LOAN_BYTES_MAX &&
             m->offset + m->length > ((file->size + IOVMPageSize - 1) & ~(IOVMPageSize - 1))) {
@@ -324,7 +325,8 @@ static void take_message(struct question *q, const struct amb_loan_message *m, i
                 file = file_find(b, m->ticket);
                 if (file)
                         file_drop(b, file);
-        } else if (m->kind == AMB_LOAN_ANSWER && fd < 0 && m->serial == serial && !q->answered && m->count <= AMB_LOAN_EXTENTS_MAX) {
+        } else if (m->kind == AMB_LOAN_ANSWER && fd < 0 && m->serial == serial && !q->answered &&
+                   m->count <= AMB_LOAN_EXTENTS_MAX) {
                 q->answered = true;
                 q->expected = m->code == 0 ? m->count : 0;
                 /* For a device: the application says whether it may write. */
@@ -518,7 +520,8 @@ static int borrow_resolve(struct amb_memory_origin *origin, struct amb_memory_ba
         if (q.wrong)
                 amb_connection_cut_off(c, q.wrong);
         if (r == -EPERM)
-                amb_log(AMB_LOG_WARNING, "connection 0x%llx: the driver may not name the application's memory by itself: its entitlements "
+                amb_log(AMB_LOG_WARNING,
+                        "connection 0x%llx: the driver may not name the application's memory by itself: its entitlements "
                         "(NAME.dext/NAME.entitlements) lack org.ambidext.client-memory = true",
                         (unsigned long long)c->options.id);
         if (r == 0 && borrow->count > 0)
@@ -590,7 +593,9 @@ static int borrow_new(struct amb_connection *c, const struct borrow *plan, const
 
 int amb_borrow_argument(struct amb_connection *c, const struct amb_range *range, uint64_t options, IOMemoryDescriptor **ret)
 {
-        struct borrow plan = { .ticket = range->id, .offset = range->offset % IOVMPageSize, .length = range->length, .options = options };
+        struct borrow plan = {
+                .ticket = range->id, .offset = range->offset % IOVMPageSize, .length = range->length, .options = options
+        };
         struct file *file = NULL;
 
         if (range->file) {

@@ -9,8 +9,9 @@
  * under their ids, each with one view of it in this process, so that a buffer that comes again costs one question and no page.
  *
  * A snapshot (no kIOMemoryDisableCopyOnWrite) is a file that nobody can write any more, or a copy made here (snapshot.h); the
- * application does not reach it. A device works on the memory itself all the same (amb_borrow_itself), which is asked for apart. A descriptor outlives the call if the driver retains it: the reply says so to the application,
- * and the last release gives the ticket back. It outlives the application once it has been mapped.
+ * application does not reach it. A device works on the memory itself all the same (amb_borrow_itself), which is asked for apart. A
+ * descriptor outlives the call if the driver retains it: the reply says so to the application, and the last release gives the
+ * ticket back. It outlives the application once it has been mapped.
  *
  * Which thread: any; one question of a connection at a time. What the peer may do wrong: loan.h; it is cut off.
  */
@@ -45,15 +46,17 @@ void amb_borrows_end(struct amb_borrows *borrows);
 
 /* A call's range; options as AMB_LOAN_... -ENOMEM; AMB_BORROW_REFUSED (positive): a part of a file that there is not. */
 enum { AMB_BORROW_REFUSED = 1 };
-int amb_borrow_argument(struct amb_connection *connection, const struct amb_range *range, uint64_t options, IOMemoryDescriptor **ret);
+int amb_borrow_argument(struct amb_connection *connection, const struct amb_range *range, uint64_t options,
+                        IOMemoryDescriptor **ret);
 /* What the driver names. Segments are good (amb_loan_segments_check). -ENOMEM. */
 int amb_borrow_named(struct amb_connection *connection, const struct amb_loan_segment *segments, uint32_t count, uint64_t options,
                      IOMemoryDescriptor **ret);
 /* The driver keeps an argument: it will be given back. Before the reply that says so. */
 void amb_borrow_keep(IOMemoryDescriptor *memory);
 /*
- * For a device: *ret is the application's memory itself, also where mappings of the descriptor are snapshots, and is borrowed when it is
- * mapped for the first time. An argument can be written if the application lends it so, though its descriptor says no such thing: the
- * device of an existing driver does (real-code 1.1). It belongs to the descriptor, and is that one where it is no snapshot. -ENOMEM.
+ * For a device: *ret is the application's memory itself, also where mappings of the descriptor are snapshots, and is borrowed when
+ * it is mapped for the first time. An argument can be written if the application lends it so, though its descriptor says no such
+ * thing: the device of an existing driver does (real-code 1.1). It belongs to the descriptor, and is that one where it is no
+ * snapshot. -ENOMEM.
  */
 int amb_borrow_itself(IOMemoryDescriptor *memory, IOMemoryDescriptor **ret);

@@ -224,8 +224,9 @@ const OSMetaClass *amb_bundle_class(const char *name, char **ret_message)
         else if (!path)
                 *ret_message = amb_format("class %s cannot be started: its bundle is not loaded, or could not be", name);
         else
-                *ret_message = amb_format("%s has no class %s (no symbol %s): correct IOUserClass in its Info.plist, or write the class: an "
-                                          "interface %s.iig in C++, OSDefineMetaClass(%s, its superclass, its method table) in C",
+                *ret_message = amb_format("%s has no class %s (no symbol %s): correct IOUserClass in its Info.plist, or write the "
+                                          "class: an interface %s.iig in C++, OSDefineMetaClass(%s, its superclass, its method "
+                                          "table) in C",
                                           path, name, symbol, name, name);
         return NULL;
 }
@@ -270,7 +271,8 @@ static int search_object(struct dl_phdr_info *object, size_t size, void *context
 
                 if (part->p_type == PT_DYNAMIC)
                         dynamic = (const void *)start;
-                if (part->p_type == PT_LOAD && (const char *)search->own >= start && (const char *)search->own < start + part->p_memsz)
+                if (part->p_type == PT_LOAD && (const char *)search->own >= start &&
+                    (const char *)search->own < start + part->p_memsz)
                         own = true;
         }
         if (own) {

@@ -21,7 +21,7 @@ void amb_bundle_add_program(void);
 const OSMetaClass *amb_bundle_class(const char *name, char **ret_message);
 
 /*
- * Does anything that is loaded call a function with this in its name that it does not define itself? Also true when that cannot be known,
- * because the runtime is part of the program. A look at symbol tables, again only after something has been loaded.
+ * Does anything that is loaded call a function with this in its name that it does not define itself? Also true when that cannot be
+ * known, because the runtime is part of the program. A look at symbol tables, again only after something has been loaded.
  */
 bool amb_bundle_imports(const char *name);

@@ -14,7 +14,9 @@
 
 /* --- the argument block --- */
 
-/* A range that the request names: a descriptor for it. 0; a code for the app; or the peer is cut off and the code does not matter. */
+/*
+ * A range that the request names: a descriptor for it. 0; a code for the app; or the peer is cut off and the code does not matter.
+ */
 static kern_return_t make_descriptor(struct amb_connection *c, const struct amb_range *range, uint64_t options,
                                      IOMemoryDescriptor **ret_memory)
 {
@@ -63,7 +65,8 @@ static kern_return_t make_structure_output(struct amb_receiver *me, IOUserClient
                 return kIOReturnSuccess;
         }
         if (q->range_out.length > UINT32_MAX)
-                return kIOReturnIPCError;       /* 0xffffffff is the most there is (call-path 2.6); the library does not ask for more */
+                /* 0xffffffff is the most there is (call-path 2.6); the library does not ask for more */
+                return kIOReturnIPCError;
         a->structureOutputMaximumSize = q->range_out.length;
         return make_descriptor(me->connection, &q->range_out, AMB_LOAN_IN | AMB_LOAN_SHARED, &a->structureOutputDescriptor);
 }
@@ -78,7 +81,8 @@ static kern_return_t make_completion(struct amb_receiver *me, IOUserClientMethod
                 amb_connection_cut_off(me->connection, "a call names a port that does not exist");
                 return kIOReturnIPCError;
         }
-        return amb_action_new_completion(me->connection, q->port, q->reference, &a->completion) < 0 ? kIOReturnNoMemory : kIOReturnSuccess;
+        return amb_action_new_completion(me->connection, q->port, q->reference, &a->completion) < 0 ? kIOReturnNoMemory
+                                                                                                    : kIOReturnSuccess;
 }
 
 /* More than scalars. */
@@ -93,7 +97,9 @@ AMB_APART static kern_return_t make_rest(struct amb_receiver *me, IOUserClientMe
         return code;
 }
 
-/* After the answer, when nobody waits. In pieces that are a few stores each; as one they would be a loop that takes long to start. */
+/*
+ * After the answer, when nobody waits. In pieces that are a few stores each; as one they would be a loop that takes long to start.
+ */
 static inline void clear(struct amb_receiver *me)
 {
         for (unsigned i = 0; i < AMB_CHANNEL_SCALARS; i += 8)
@@ -221,7 +227,8 @@ AMB_COLD static void reply_failed(struct amb_receiver *me, int result)
                 strerror(-result));
 }
 
-AMB_APART static int reply_rest(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a, uint32_t scalar_count)
+AMB_APART static int reply_rest(struct amb_receiver *me, kern_return_t code, const IOUserClientMethodArguments *a,
+                                uint32_t scalar_count)
 {
         struct amb_result r = { .status = code, .scalars = me->scalars, .scalar_count = scalar_count };
 
@@ -229,7 +236,8 @@ AMB_APART static int reply_rest(struct amb_receiver *me, kern_return_t code, con
                 r.status = structure_result(me, a, &r);
         if (r.status != kIOReturnSuccess)
                 r = (struct amb_result){ .status = r.status };
-        r.flags |= kept(a->structureInputDescriptor, AMB_REPLY_IN_RETAINED) | kept(a->structureOutputDescriptor, AMB_REPLY_OUT_RETAINED);
+        r.flags |= kept(a->structureInputDescriptor, AMB_REPLY_IN_RETAINED) |
+                   kept(a->structureOutputDescriptor, AMB_REPLY_OUT_RETAINED);
         return amb_channel_reply(me->connection->channel, &me->request, &r);
 }
 
@@ -238,8 +246,8 @@ static inline void reply(struct amb_receiver *me, kern_return_t code, const IOUs
         uint32_t count = a->scalarOutputCount < me->request.scalar_capacity ? a->scalarOutputCount : me->request.scalar_capacity;
         int result;
 
-        if (amb_likely(code == kIOReturnSuccess && !a->structureOutput && !a->structureInputDescriptor && !a->structureOutputDescriptor &&
-                       me->request.capacity != AMB_CHANNEL_VARIABLE))
+        if (amb_likely(code == kIOReturnSuccess && !a->structureOutput && !a->structureInputDescriptor &&
+                       !a->structureOutputDescriptor && me->request.capacity != AMB_CHANNEL_VARIABLE))
                 result = amb_channel_reply_scalars(me->connection->channel, &me->request, me->scalars, count);
         else
                 result = reply_rest(me, code, a, count);
@@ -289,8 +297,8 @@ void amb_connection_call(struct amb_receiver *me)
         a->structureInputDescriptor = in;
         a->structureOutputDescriptor = out;
         /*
-         * Before the queue is left: Stop waits for it, and the host may end behind Stop. So a call that terminates its own service has its
-         * answer (call-path 184).
+         * Before the queue is left: Stop waits for it, and the host may end behind Stop. So a call that terminates its own service
+         * has its answer (call-path 184).
          */
         reply(me, code, a);
         if (amb_likely(entered))

@@ -34,8 +34,8 @@ struct amb_offer {
 };
 
 /*
- * A thread that takes calls off the channel, and the call that it is in. One of a connection's has the role of the receiver; as a rule there is
- * no other. A call that gives its queue up in a sleep hands the role on, so that the next call finds somebody.
+ * A thread that takes calls off the channel, and the call that it is in. One of a connection's has the role of the receiver; as a
+ * rule there is no other. A call that gives its queue up in a sleep hands the role on, so that the next call finds somebody.
  */
 struct amb_receiver {
         struct amb_connection *connection;
@@ -65,7 +65,8 @@ struct amb_connection {
         pthread_mutex_t lock;                   /* all below */
         pthread_cond_t role;                    /* has changed hands, or is over */
         struct amb_receiver *spare;             /* waits for the role */
-        bool resting;                           /* nobody has the role; counted among `threads`, and holds a reference, as if somebody had */
+        /* nobody has the role; counted among `threads`, and holds a reference, as if somebody had */
+        bool resting;
         bool roused;                            /* somebody is wanted, but there was one then */
         struct amb_work coming;                 /* to take the role after a rest */
         bool role_over;                         /* no call will be received any more */

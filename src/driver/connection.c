@@ -20,8 +20,8 @@ static void wake_port(void *userdata, uint32_t port)
 }
 
 /*
- * Completions that the ring has no room for move on from a thread of their own, because the connection's may be inside a long call, or gone
- * with the close. It ends when the app has drained them, detached or died.
+ * Completions that the ring has no room for move on from a thread of their own, because the connection's may be inside a long call,
+ * or gone with the close. It ends when the app has drained them, detached or died.
  */
 static void *flush_run(void *context)
 {
@@ -157,7 +157,8 @@ void amb_connection_app_gone(struct amb_connection *c)
 void amb_connection_cut_off(struct amb_connection *c, const char *why)
 {
         if (!atomic_load(&c->over))
-                amb_log(AMB_LOG_WARNING, "connection 0x%llx: the application is cut off: %s", (unsigned long long)c->options.id, why);
+                amb_log(AMB_LOG_WARNING, "connection 0x%llx: the application is cut off: %s", (unsigned long long)c->options.id,
+                        why);
         amb_connection_app_gone(c);
 }
 

@@ -66,7 +66,11 @@ static const struct amb_method dataqueue_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIODataQueueDispatchSourceMetaClass = {
-        "IODataQueueDispatchSource", &gIODispatchSourceMetaClass, sizeof(IODataQueueDispatchSource), dataqueue_methods, AMB_SKIN_PLACE,
+        "IODataQueueDispatchSource",
+        &gIODispatchSourceMetaClass,
+        sizeof(IODataQueueDispatchSource),
+        dataqueue_methods,
+        AMB_SKIN_PLACE,
 };
 
 AMB_EXPORT kern_return_t IODataQueueDispatchSource_Create(uint64_t queueByteCount, IODispatchQueue *queue,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * User clients without an application's end (ambidext/embed.h): the calling thread makes the block of arguments as a connection's thread
- * does (calls.c), enters the method's queue and runs ExternalMethod. Between that and the driver nothing is left out; between the
- * application and that, everything.
+ * User clients without an application's end (ambidext/embed.h): the calling thread makes the block of arguments as a connection's
+ * thread does (calls.c), enters the method's queue and runs ExternalMethod. Between that and the driver nothing is left out;
+ * between the application and that, everything.
  */
 #include <ambidext/embed.h>
 #include <DriverKit/IOBufferMemoryDescriptor.h>

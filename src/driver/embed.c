@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The driver's end of ambidext/embed.h. Where the daemon would ask over its bus (hosting.c), the program calls; entries are numbered
- * here (uplink.c). One thread, which is started with the first connection and stays, serves the side sockets and finishes connections
- * that have ended, as the server's control thread does. The application is this process: its death is nobody's concern.
+ * The driver's end of ambidext/embed.h. Where the daemon would ask over its bus (hosting.c), the program calls; entries are
+ * numbered here (uplink.c). One thread, which is started with the first connection and stays, serves the side sockets and finishes
+ * connections that have ended, as the server's control thread does. The application is this process: its death is nobody's concern.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -188,7 +188,8 @@ static kern_return_t start(OSDictionary *personality, IOService **ret_service, c
         return code;
 }
 
-AMB_EXPORT kern_return_t amb_embed_start(const void *info, size_t length, const char *personality, IOService **service, char **message)
+AMB_EXPORT kern_return_t amb_embed_start(const void *info, size_t length, const char *personality, IOService **service,
+                                         char **message)
 {
         AMB_FREE char *why = NULL;
         OSObject *list = NULL;
@@ -214,7 +215,9 @@ AMB_EXPORT kern_return_t amb_embed_start(const void *info, size_t length, const 
 
 static kern_return_t watch(struct embedded *one, const int ends[2])
 {
-        struct amb_connection_options options = { .channel = ends[0], .side = ends[1], .process = -1, .ended = on_ended, .userdata = one };
+        struct amb_connection_options options = {
+                .channel = ends[0], .side = ends[1], .process = -1, .ended = on_ended, .userdata = one
+        };
         struct epoll_event event = { .events = EPOLLIN, .data.ptr = one };
 
         if (amb_connection_new(&options, &one->connection) < 0)

@@ -21,7 +21,8 @@ struct named_object {
         OSObject object;
         struct amb_named *ivars;
 };
-_Static_assert(sizeof(IOEventLink) == sizeof(struct named_object) && sizeof(IOWorkGroup) == sizeof(struct named_object), "one inside");
+_Static_assert(sizeof(IOEventLink) == sizeof(struct named_object) && sizeof(IOWorkGroup) == sizeof(struct named_object),
+               "one inside");
 
 static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct amb_link names = AMB_LIST_INIT(names);
@@ -85,8 +86,10 @@ static const struct amb_method named_methods[] = {
         AMB_METHODS_END,
 };
 
-AMB_EXPORT const OSMetaClass gIOEventLinkMetaClass = { "IOEventLink", &gOSObjectMetaClass, sizeof(IOEventLink), named_methods, AMB_SKIN_PLACE };
-AMB_EXPORT const OSMetaClass gIOWorkGroupMetaClass = { "IOWorkGroup", &gOSObjectMetaClass, sizeof(IOWorkGroup), named_methods, AMB_SKIN_PLACE };
+AMB_EXPORT const OSMetaClass gIOEventLinkMetaClass = { "IOEventLink", &gOSObjectMetaClass, sizeof(IOEventLink), named_methods,
+                                                       AMB_SKIN_PLACE };
+AMB_EXPORT const OSMetaClass gIOWorkGroupMetaClass = { "IOWorkGroup", &gOSObjectMetaClass, sizeof(IOWorkGroup), named_methods,
+                                                       AMB_SKIN_PLACE };
 
 static kern_return_t named_create(const OSMetaClass *class, enum amb_named_kind kind, OSString *name, IOUserClient *client,
                                   void *ret_object)

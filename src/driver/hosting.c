@@ -150,7 +150,8 @@ static void start_work(struct job *job)
         if (job->code == kIOReturnSuccess && !provider &&
             amb_service_new_foreign(job->provider, job->name, job->provider_properties, &provider) < 0)
                 job->code = kIOReturnNoMemory;
-        if (job->code == kIOReturnSuccess && amb_service_attach(service, job->entry, provider, job->properties, job->user_class) < 0)
+        if (job->code == kIOReturnSuccess &&
+            amb_service_attach(service, job->entry, provider, job->properties, job->user_class) < 0)
                 job->code = kIOReturnNoMemory;
         if (job->code == kIOReturnSuccess)
                 job->code = amb_opening_start(service, provider);
@@ -289,7 +290,10 @@ static int new_user_client_answer(struct job *job)
         return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-/* Kept for what open connections and the driver still need: a message of the daemon's whose descriptors do not fit would end its bus. */
+/*
+ * Kept for what open connections and the driver still need: a message of the daemon's whose descriptors do not fit would end its
+ * bus.
+ */
 #define DESCRIPTORS_KEPT 32
 
 /* Descriptors are given out lowest first: the number says how many there are. */

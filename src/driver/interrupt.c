@@ -357,7 +357,11 @@ static const struct amb_method interrupt_methods[] = {
 };
 
 AMB_EXPORT const OSMetaClass gIOInterruptDispatchSourceMetaClass = {
-        "IOInterruptDispatchSource", &gIODispatchSourceMetaClass, sizeof(IOInterruptDispatchSource), interrupt_methods, AMB_SKIN_PLACE,
+        "IOInterruptDispatchSource",
+        &gIODispatchSourceMetaClass,
+        sizeof(IOInterruptDispatchSource),
+        interrupt_methods,
+        AMB_SKIN_PLACE,
 };
 
 /* The provider's interrupt becomes the source's. */
@@ -416,7 +420,8 @@ AMB_EXPORT kern_return_t IOInterruptDispatchSource_SetHandler(IOInterruptDispatc
         return code;
 }
 
-AMB_EXPORT kern_return_t IOInterruptDispatchSource_GetLastInterrupt(IOInterruptDispatchSource *self, uint64_t *count, uint64_t *time)
+AMB_EXPORT kern_return_t IOInterruptDispatchSource_GetLastInterrupt(IOInterruptDispatchSource *self, uint64_t *count,
+                                                                    uint64_t *time)
 {
         pthread_mutex_lock(&base(self)->lock);
         if (count)

@@ -35,8 +35,10 @@ struct amb_memory_backing {
 /* Memory that somebody else has and that is asked for at the first mapping. */
 struct amb_memory_origin;
 struct amb_memory_origin_class {
-        /* By the first mapping (again by the next if it failed); no lock is held, may take long; one thread at a time per descriptor, others
-           wait for it. 0 or -errno. What it returns stays valid until free. */
+        /*
+         * By the first mapping (again by the next if it failed); no lock is held, may take long; one thread at a time per
+         * descriptor, others wait for it. 0 or -errno. What it returns stays valid until free.
+         */
         int (*resolve)(struct amb_memory_origin *origin, struct amb_memory_backing *ret);
         /* The descriptor is freed; no map is left. */
         void (*free)(struct amb_memory_origin *origin);

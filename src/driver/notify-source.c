@@ -252,7 +252,8 @@ AMB_EXPORT const OSMetaClass gIOServiceNotificationDispatchSourceMetaClass = {
 };
 
 /*
- * From now on it is told; *ret_services: all of this process, retained, those that have been announced so far (*ret_announced) first.
+ * From now on it is told; *ret_services: all of this process, retained, those that have been announced so far (*ret_announced)
+ * first.
  * -ENOMEM.
  */
 static int begin(IOServiceNotificationDispatchSource *self, IOService ***ret_services, size_t *ret_announced, size_t *ret_count)
@@ -284,7 +285,8 @@ static int begin(IOServiceNotificationDispatchSource *self, IOService ***ret_ser
         return 0;
 }
 
-AMB_EXPORT kern_return_t IOServiceNotificationDispatchSource_Create(OSDictionary *matching, uint64_t options, IODispatchQueue *queue,
+AMB_EXPORT kern_return_t IOServiceNotificationDispatchSource_Create(OSDictionary *matching, uint64_t options,
+                                                                    IODispatchQueue *queue,
                                                                     IOServiceNotificationDispatchSource **source)
 {
         IOServiceNotificationDispatchSource *created;
@@ -317,7 +319,8 @@ AMB_EXPORT kern_return_t IOServiceNotificationDispatchSource_SetHandler(IOServic
         bool waits;
 
         if (action)
-                code = amb_source_set_action(&self->source, action, IOServiceNotificationDispatchSource_ServiceNotificationReady_ID);
+                code = amb_source_set_action(&self->source, action,
+                                             IOServiceNotificationDispatchSource_ServiceNotificationReady_ID);
         if (code != kIOReturnSuccess)
                 return code;
         pthread_mutex_lock(&base(self)->lock);
@@ -381,7 +384,8 @@ static void run_block(void *block, uint64_t type, IOService *service, uint64_t o
         ((void (*)(void *, uint64_t, IOService *, uint64_t))((struct amb_block *)block)->invoke)(block, type, service, options);
 }
 
-AMB_EXPORT kern_return_t IOServiceNotificationDispatchSource_DeliverNotifications(IOServiceNotificationDispatchSource *self, void *block)
+AMB_EXPORT kern_return_t IOServiceNotificationDispatchSource_DeliverNotifications(IOServiceNotificationDispatchSource *self,
+                                                                                  void *block)
 {
         return IOServiceNotificationDispatchSource_DeliverNotifications_f(self, block, run_block);
 }

@@ -3,8 +3,8 @@
 /*
  * Inside of IOServiceNotificationDispatchSource: the services of this host tell all sources of their coming and going.
  *
- * One lock guards the list of sources and which services are announced, so that a new source finds each service either in the table or
- * by its announcement, never twice. What waits to be taken is under the source's own lock; a service that has ended is not put
+ * One lock guards the list of sources and which services are announced, so that a new source finds each service either in the table
+ * or by its announcement, never twice. What waits to be taken is under the source's own lock; a service that has ended is not put
  * there any more, and taken away if it was. Driver code never runs under either.
  */
 #include <DriverKit/IOServiceNotificationDispatchSource.h>

@@ -3,9 +3,9 @@
 /*
  * One thread of the process that waits for file descriptors of dispatch sources, started with the first of them.
  *
- * A member belongs to an object and lives in it. The object's free removes it first of all; from then on nothing touches it any more. ready
- * runs on the thread, with a reference to the object and without a lock, and must not block: driver code runs on queues. Any thread may
- * call; the lock inside is innermost, so the caller may hold its own.
+ * A member belongs to an object and lives in it. The object's free removes it first of all; from then on nothing touches it any
+ * more. ready runs on the thread, with a reference to the object and without a lock, and must not block: driver code runs on
+ * queues. Any thread may call; the lock inside is innermost, so the caller may hold its own.
  */
 #include <DriverKit/OSObject.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work is handed to one idle thread by name, the one that has been idle for the shortest time: one system call and one wake-up for each piece, no
- * lock that several who wake up want, and a processor's cache that still knows the thread.
+ * Work is handed to one idle thread by name, the one that has been idle for the shortest time: one system call and one wake-up for
+ * each piece, no lock that several who wake up want, and a processor's cache that still knows the thread.
  */
 #include <linux/futex.h>
 #include <pthread.h>

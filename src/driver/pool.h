@@ -3,15 +3,19 @@
 /*
  * Threads that run what queues dispatch asynchronously.
  *
- * A piece of work is taken by an idle thread; when none is idle a new one is started (AMB_POOL_THREADS_MOST at most, beyond that work
- * waits for its turn), so a driver function that blocks never holds up another queue. A thread without work for some seconds ends, or
- * at once when enough others wait. Order between pieces of work is not promised: queues make their own. Any thread may submit.
+ * A piece of work is taken by an idle thread; when none is idle a new one is started (AMB_POOL_THREADS_MOST at most, beyond that
+ * work waits for its turn), so a driver function that blocks never holds up another queue. A thread without work for some seconds
+ * ends, or at once when enough others wait. Order between pieces of work is not promised: queues make their own. Any thread may
+ * submit.
  */
 #include "base/base.h"
 #include "base/thread.h"
 
 #define AMB_POOL_THREADS_MOST 512
-/* Of every thread that runs driver code; twice what DriverKit gives. A host's limit on memory counts the whole of it (host/limits.h). */
+/*
+ * Of every thread that runs driver code; twice what DriverKit gives. A host's limit on memory counts the whole of it
+ * (host/limits.h).
+ */
 #define AMB_THREAD_STACK (1ul << 20)
 
 /* One piece of work; its memory is the caller's and is not touched any more once run has been called. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Power states. There is no power management here, so no service is ever asked to change its state: drivers that follow it are built
- * and run, in full power all the time.
+ * Power states. There is no power management here, so no service is ever asked to change its state: drivers that follow it are
+ * built and run, in full power all the time.
  */
 #include <DriverKit/IOService.h>
 

@@ -3,8 +3,8 @@
  * A service's name and properties, and the objects made of them.
  *
  * Properties are two dictionaries. The personality is what the object was made with; it never changes. The run-time ones are the
- * driver's; a change makes a new dictionary, so that readers on other threads keep what they hold. What the driver gives and what it
- * gets are copies all the way down: it may change both.
+ * driver's; a change makes a new dictionary, so that readers on other threads keep what they hold. What the driver gives and what
+ * it gets are copies all the way down: it may change both.
  */
 #include <DriverKit/IOKitKeys.h>
 #include <DriverKit/IOUserClient.h>
@@ -329,8 +329,9 @@ static kern_return_t read_kind(const OSDictionary *dictionary, const char *key, 
 
         *ret_client = class_name && strcmp(class_name, "IOUserUserClient") == 0;
         if (!class_name) {
-                amb_log(AMB_LOG_ERROR, "Create: the service's personality in Info.plist has no %s%s", dictionary ? "string " kIOClassKey
-                        " in its dictionary " : "dictionary ", key ? key : "(a key that is NULL)");
+                amb_log(AMB_LOG_ERROR, "Create: the service's personality in Info.plist has no %s%s",
+                        dictionary ? "string " kIOClassKey " in its dictionary " : "dictionary ",
+                        key ? key : "(a key that is NULL)");
                 return kIOReturnBadArgument;
         }
         if (*ret_client || strcmp(class_name, "IOUserService") == 0 || strcmp(class_name, "AppleUserHIDDevice") == 0)

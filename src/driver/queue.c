@@ -13,9 +13,9 @@
 #include "driver/queue.h"
 
 /*
- * state: bit 0, somebody owns the queue; bit 1, look at the list before you let go. Bit 1 is set only under the lock, so the fast paths (0 -> 1
- * and 1 -> 0) fail as soon as anybody waits. While the list has members the queue is owned. Where ThreadSanitizer watches the driver nobody
- * takes the fast paths: it sees the lock, and what that orders.
+ * state: bit 0, somebody owns the queue; bit 1, look at the list before you let go. Bit 1 is set only under the lock, so the fast
+ * paths (0 -> 1 and 1 -> 0) fail as soon as anybody waits. While the list has members the queue is owned. Where ThreadSanitizer
+ * watches the driver nobody takes the fast paths: it sees the lock, and what that orders.
  */
 enum { OWNED = 1, WANTED = 2 };
 
@@ -184,8 +184,8 @@ static void start_shared(struct IODispatchQueue_ivars *q, struct item *item)
 }
 
 /*
- * Under the lock, by the last owner: hands the queue to the first in the list, or to the first ones if they share; returns a function that is
- * to be run alone, by a drainer.
+ * Under the lock, by the last owner: hands the queue to the first in the list, or to the first ones if they share; returns a
+ * function that is to be run alone, by a drainer.
  */
 static struct item *hand_over(struct IODispatchQueue_ivars *q)
 {
@@ -336,7 +336,10 @@ static bool is_on(const struct amb_queue_frame *frames, const IODispatchQueue *q
         return false;
 }
 
-/* Under the lock. Does whoever is on the queue wait, by way of others or not, for a queue that the caller is on? Each waits for one. */
+/*
+ * Under the lock. Does whoever is on the queue wait, by way of others or not, for a queue that the caller is on? Each waits for
+ * one.
+ */
 static bool is_circle(const struct amb_queue_frame *own, const IODispatchQueue *wanted)
 {
         struct caller *c;
@@ -675,5 +678,6 @@ AMB_EXPORT void IODispatchQueue_Log(const char *message, int (*output)(const cha
                 return;
         output("%s: on %s\n", message ? message : "", innermost ? "these queues, innermost first" : "no queue");
         for (struct amb_queue_frame *f = innermost; f; f = f->outer)
-                output("        %s, %s%s\n", f->queue->ivars->name, holds[f->hold], f->queue->ivars->reentrant ? ", reentrant" : "");
+                output("        %s, %s%s\n", f->queue->ivars->name, holds[f->hold],
+                       f->queue->ivars->reentrant ? ", reentrant" : "");
 }

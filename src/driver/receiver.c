@@ -2,11 +2,11 @@
 /*
  * A connection's threads: who takes calls off the channel, what happens when a call sleeps, and the end.
  *
- * The role of the receiver goes from thread to thread: to a spare that waits for it, or to a new thread. A thread that comes back from a
- * call without the role waits as the spare if there is none; so a driver whose calls sleep in turns costs two threads, not one per call.
- * There are at most as many as there can be calls (AMB_CHANNEL_SLOTS), and one. Nor does anybody wait on a connection at rest: who knocks
- * (the app), ends or terminates it gets a thread from the pool that takes the role, which goes back when it is asked to (server.c) and there
- * is nothing to do.
+ * The role of the receiver goes from thread to thread: to a spare that waits for it, or to a new thread. A thread that comes back
+ * from a call without the role waits as the spare if there is none; so a driver whose calls sleep in turns costs two threads, not
+ * one per call. There are at most as many as there can be calls (AMB_CHANNEL_SLOTS), and one. Nor does anybody wait on a connection
+ * at rest: who knocks (the app), ends or terminates it gets a thread from the pool that takes the role, which goes back when it is
+ * asked to (server.c) and there is nothing to do.
  */
 #include <sys/socket.h>
 

@@ -168,7 +168,8 @@ static kern_return_t share(struct mapping *mapping, IOMemoryDescriptor *memory, 
                 return kIOReturnBadArgument;
         r = amb_memory_share(memory, read_only, ret, ret_count);
         if (r == AMB_MEMORY_REFUSED)
-                amb_log(AMB_LOG_WARNING, "%s: memory type %u cannot be given %s: not all of it is in buffers, not all borders in it are pages', "
+                amb_log(AMB_LOG_WARNING,
+                        "%s: memory type %u cannot be given %s: not all of it is in buffers, not all borders in it are pages', "
                         "it was given the other way before, or has too many pieces",
                         OSObject_GetClassName(mapping->client), mapping->request.id, read_only ? "read-only" : "writable");
         return r == 0 ? kIOReturnSuccess : kIOReturnBadArgument;
@@ -294,7 +295,8 @@ static const char *trap(struct amb_connection *c, const struct amb_side_message 
         client = c->client;
         OSObject_retain(client);
         pthread_mutex_unlock(&c->lock);
-        if (client && amb_named_exists(client, m->id == AMB_SIDE_TRAP_EVENT_LINK ? AMB_NAMED_EVENT_LINK : AMB_NAMED_WORK_GROUP, name, m->size))
+        if (client && amb_named_exists(client, m->id == AMB_SIDE_TRAP_EVENT_LINK ? AMB_NAMED_EVENT_LINK : AMB_NAMED_WORK_GROUP,
+                                       name, m->size))
                 code = kIOReturnSuccess;
         OSObject_release(client);
         answer_code(c, m->serial, code);
@@ -347,7 +349,9 @@ static const char *serve(struct amb_connection *c, const struct amb_side_message
                         c->options.awake(c->options.userdata, c);
                 return NULL;
         case AMB_SIDE_CLOSE:
-                /* Without the default locking: nobody waits for calls. Those in progress get their answers until the end of file. */
+                /*
+                 * Without the default locking: nobody waits for calls. Those in progress get their answers until the end of file.
+                 */
                 amb_connection_stop_ahead(c);
                 amb_connection_refuse(c);
                 break;
@@ -375,8 +379,8 @@ static void close_locked(struct amb_connection *c, const struct amb_side_message
 }
 
 /*
- * Some of what is there: an app that says as fast as we listen what gets no answer must not keep us from the others. The rest is still
- * there when we are asked again.
+ * Some of what is there: an app that says as fast as we listen what gets no answer must not keep us from the others. The rest is
+ * still there when we are asked again.
  */
 #define SERVED_AT_ONCE 32
 

@@ -194,7 +194,10 @@ struct amb_watch {
         bool leaving;
 };
 
-/* An application's process, which all its connections name by the same pidfd (base/pidfd.h). It lives as long as one of them is watched. */
+/*
+ * An application's process, which all its connections name by the same pidfd (base/pidfd.h). It lives as long as one of them is
+ * watched.
+ */
 struct amb_app {
         struct amb_link link;           /* hash chain, by fd */
         int fd;
@@ -292,8 +295,9 @@ static void serve_side(struct amb_watch *watch)
 }
 
 /*
- * The event loop looks at everything that is ready for each single thing that it does; of all side sockets it sees one descriptor, or the end of
- * thousands of connections at once would take seconds. No watch is freed while we have the control lock, and each is here once.
+ * The event loop looks at everything that is ready for each single thing that it does; of all side sockets it sees one descriptor,
+ * or the end of thousands of connections at once would take seconds. No watch is freed while we have the control lock, and each is
+ * here once.
  */
 static int on_sides(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
@@ -339,9 +343,10 @@ int amb_server_watch(struct amb_server *server, struct amb_connection *connectio
 
 /*
  * --- rest ---
- * A connection whose app has called it has a thread, and keeps it: the next call finds it there, however late it comes. Only beyond AWAKE_MOST
- * the connections that were awakened first are asked to let theirs go: an app that goes through thousands of connections costs no
- * thousands of threads. Whoever is asked is `leaving` until it is seen at rest. It is asked again if it was busy, a few with each knock.
+ * A connection whose app has called it has a thread, and keeps it: the next call finds it there, however late it comes. Only beyond
+ * AWAKE_MOST the connections that were awakened first are asked to let theirs go: an app that goes through thousands of connections
+ * costs no thousands of threads. Whoever is asked is `leaving` until it is seen at rest. It is asked again if it was busy, a few
+ * with each knock.
  */
 
 #define AWAKE_MOST 256
@@ -384,7 +389,10 @@ void amb_server_refuse(struct amb_server *server, uint64_t entry)
 {
         struct amb_watch *watch, *following;
 
-        /* Who is refused stays so: a driver's end with thousands of connections asks for each of them after it has asked for their provider. */
+        /*
+         * Who is refused stays so: a driver's end with thousands of connections asks for each of them after it has asked for their
+         * provider.
+         */
         amb_list_for_safe(watch, following, &server->connections, link) {
                 if (!amb_connection_serves(watch->connection, entry))
                         continue;
@@ -431,8 +439,8 @@ int amb_server_take_bus(struct amb_server *server, sd_bus *bus)
 
         r = sd_bus_add_object_vtable(bus, NULL, AMB_HOST_PATH, AMB_HOST_INTERFACE, amb_hosting_vtable, server);
         if (r >= 0)
-                r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local", "Disconnected",
-                                        on_disconnected, server);
+                r = sd_bus_match_signal(bus, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                        "Disconnected", on_disconnected, server);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, server->event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0) {

@@ -5,9 +5,9 @@
  *
  *      attach -> start (once) -> [registered] -> stop (once) -> stopped
  *
- * "Stopped" takes two things in any order: the driver's Stop has returned, and the base Stop has been called (or Stop returned an error).
- * Then the runtime lets go of the object and of its provider. Objects that stand for a service elsewhere (the daemon's, another
- * host's) are `foreign`: they have a number, a name and properties, and nothing can be done to them.
+ * "Stopped" takes two things in any order: the driver's Stop has returned, and the base Stop has been called (or Stop returned an
+ * error). Then the runtime lets go of the object and of its provider. Objects that stand for a service elsewhere (the daemon's,
+ * another host's) are `foreign`: they have a number, a name and properties, and nothing can be done to them.
  *
  * `lock` guards the fields; it is never held while driver code runs or the registry is asked.
  */
@@ -57,7 +57,10 @@ int amb_service_attach(IOService *service, uint64_t entry, IOService *provider, 
 /* An object for a service that is not of this process. */
 int amb_service_new_foreign(uint64_t entry, const char *name, OSDictionary *properties, IOService **ret_service);
 
-/* One reference each. The method queue is ExternalMethod's: the default queue when none was set; *ret_changes tells later whether it still is. */
+/*
+ * One reference each. The method queue is ExternalMethod's: the default queue when none was set; *ret_changes tells later whether
+ * it still is.
+ */
 IODispatchQueue *amb_service_queue(IOService *service);
 /* The queue of this name, which the class declares; the default queue when it was never set, or for NULL. */
 IODispatchQueue *amb_service_named_queue(IOService *service, const char *name);
@@ -75,8 +78,8 @@ void amb_service_stop(IOService *service);
  */
 void amb_service_close(IOService *service);
 /*
- * What the registry sends one-way it does not wait for, the host does before it exits: begin when a Stop has been asked for, end when it
- * has returned, wait until there are none. A driver whose Stop never returns is ended by the daemon.
+ * What the registry sends one-way it does not wait for, the host does before it exits: begin when a Stop has been asked for, end
+ * when it has returned, wait until there are none. A driver whose Stop never returns is ended by the daemon.
  */
 void amb_service_stop_begin(void);
 void amb_service_stop_end(void);

@@ -274,7 +274,8 @@ AMB_EXPORT kern_return_t IOServiceStateNotificationDispatchSource_SetHandler(IOS
         kern_return_t code = kIOReturnBadArgument;
 
         if (action)
-                code = amb_source_set_action(&self->source, action, IOServiceStateNotificationDispatchSource_StateNotificationReady_ID);
+                code = amb_source_set_action(&self->source, action,
+                                             IOServiceStateNotificationDispatchSource_StateNotificationReady_ID);
         if (code != kIOReturnSuccess)
                 return code;
         arm(self, false);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Inside of state notifications: the items of a service, and the sources that wait for their changes. One lock guards all items, the list
- * of sources, and which of them are armed; driver code never runs under it.
+ * Inside of state notifications: the items of a service, and the sources that wait for their changes. One lock guards all items,
+ * the list of sources, and which of them are armed; driver code never runs under it.
  */
 struct amb_state_item;
 

@@ -7,7 +7,8 @@
  */
 #include <DriverKit/IOService.h>
 
-kern_return_t amb_uplink_create(uint64_t parent, OSDictionary *properties, uint64_t *ret_entry);   /* without a daemon: kIOReturnOffline */
+/* without a daemon: kIOReturnOffline */
+kern_return_t amb_uplink_create(uint64_t parent, OSDictionary *properties, uint64_t *ret_entry);
 kern_return_t amb_uplink_set_properties(uint64_t entry, OSDictionary *changes, OSArray *removed);
 kern_return_t amb_uplink_set_name(uint64_t entry, const char *name);
 kern_return_t amb_uplink_terminate(uint64_t entry);

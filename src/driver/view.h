@@ -16,7 +16,8 @@ struct amb_view {
 
 struct amb_view_piece {
         int fd;
-        uint64_t offset;        /* in the file. The first piece may start anywhere, its place inside the page is kept; others start pages */
+        /* in the file. The first piece may start anywhere, its place inside the page is kept; others start pages */
+        uint64_t offset;
         uint64_t length;        /* more than 0; where a piece ends and another follows, a page must end */
         bool may_vanish;        /* the file can be cut short by its owner */
         const uint8_t *twin;    /* not NULL: a second view of the pages of this shared mapping of the same bytes, not of fd */

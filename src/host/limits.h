@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * What one host may take of the machine, whatever its driver does. The kernel's per-process limits: a last line behind a cgroup, which
- * alone can count shared memory (MemoryMax= in a unit, or the system's own policy).
+ * What one host may take of the machine, whatever its driver does. The kernel's per-process limits: a last line behind a cgroup,
+ * which alone can count shared memory (MemoryMax= in a unit, or the system's own policy).
  *
  *      RLIMIT_DATA     AMB_LIMIT_DATA: heap, private memory, stacks. An allocation beyond it fails; nothing is killed.
  *      RLIMIT_FSIZE    AMB_LIMIT_FILE: one memfd (buffers, outputs). Writing or growing beyond it fails with EFBIG.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ambidext-host: one driver's process. Started by ambidextd, which says in the environment who it is; loads the driver's bundle when it is
- * told to, and serves it until it is told to end.
+ * ambidext-host: one driver's process. Started by ambidextd, which says in the environment who it is; loads the driver's bundle
+ * when it is told to, and serves it until it is told to end.
  */
 #include <stdio.h>
 
@@ -68,7 +68,8 @@ static int serve(const char *name, const char *bundle_id, uint64_t tag)
         if (code == kIOReturnSuccess)
                 code = IOUserServer_RegisterService(server);
         if (code != kIOReturnSuccess) {
-                amb_log(AMB_LOG_ERROR, "%s: the registry does not take this host: %s (0x%08x)", name, mach_error_string(code), (unsigned int)code);
+                amb_log(AMB_LOG_ERROR, "%s: the registry does not take this host: %s (0x%08x)", name, mach_error_string(code),
+                        (unsigned int)code);
                 return EXIT_FAILURE;
         }
         return amb_server_wait(server);

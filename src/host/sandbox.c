@@ -61,20 +61,21 @@ static int restrict_files(const char *const *readable, size_t count)
 /* By name, because not every architecture has every one of them. */
 static const char *const allowed[] = {
         /* memory */
-        "brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "mlock", "munlock", "msync", "membarrier", "memfd_create",
+        "brk", "mmap", "mmap2", "munmap", "mremap", "mprotect", "madvise", "mlock", "munlock", "msync", "membarrier",
+        "memfd_create",
         /* threads */
         "clone", "clone3", "exit", "exit_group", "futex", "futex_waitv", "set_robust_list", "get_robust_list", "rseq",
-        "set_tid_address", "gettid", "getpid", "getppid", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam", "sched_getscheduler",
-        "arch_prctl", "prctl", "getcpu",
+        "set_tid_address", "gettid", "getpid", "getppid", "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_getparam",
+        "sched_getscheduler", "arch_prctl", "prctl", "getcpu",
         /* signals, to itself */
         "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "sigaltstack", "restart_syscall", "tgkill",
         /* time */
-        "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "timerfd_create", "timerfd_settime",
-        "timerfd_gettime",
+        "clock_gettime", "clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time", "timerfd_create",
+        "timerfd_settime", "timerfd_gettime",
         /* descriptors */
-        "read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "close", "close_range", "dup", "dup2", "dup3",
-        "fcntl", "lseek", "ftruncate", "fallocate", "fchmod", "sendfile", "ppoll", "poll", "select", "pselect6", "pipe2", "eventfd2",
-        "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "inotify_init1", "inotify_add_watch",
+        "read", "readv", "pread64", "preadv", "write", "writev", "pwrite64", "pwritev", "close", "close_range", "dup", "dup2",
+        "dup3", "fcntl", "lseek", "ftruncate", "fallocate", "fchmod", "sendfile", "ppoll", "poll", "select", "pselect6", "pipe2",
+        "eventfd2", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "inotify_init1", "inotify_add_watch",
         "inotify_rm_watch", "pidfd_open", "pidfd_send_signal",
         /* files; opening for writing is refused below */
         "open", "openat", "stat", "lstat", "fstat", "newfstatat", "statx", "statfs", "fstatfs", "access", "faccessat", "faccessat2",
@@ -83,8 +84,8 @@ static const char *const allowed[] = {
         "sendmsg", "recvmsg", "sendto", "recvfrom", "sendmmsg", "recvmmsg", "connect", "shutdown", "getsockopt", "setsockopt",
         "getsockname", "getpeername", "socketpair",
         /* who and how much */
-        "getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid", "getrusage", "getrlimit", "prlimit64", "uname",
-        "sysinfo", "getrandom",
+        "getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid", "getrusage", "getrlimit", "prlimit64",
+        "uname", "sysinfo", "getrandom",
 };
 
 static int allow(scmp_filter_ctx filter, const char *name)
@@ -108,9 +109,11 @@ static int allow(scmp_filter_ctx filter, const char *name)
                 return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1, SCMP_A0(SCMP_CMP_EQ, 0));
         /* Reading only; O_TRUNC would empty a file that was opened for reading. */
         if (number == SCMP_SYS(open))
-                return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1, SCMP_A1(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+                return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1,
+                                        SCMP_A1(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
         if (number == SCMP_SYS(openat))
-                return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1, SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+                return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1,
+                                        SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
         return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
 }
 
@@ -136,7 +139,8 @@ int amb_sandbox_enter(const char *const *readable, size_t count)
         struct rlimit no_core = { 0, 0 };
         int r;
 
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setrlimit(RLIMIT_CORE, &no_core) < 0)
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+            setrlimit(RLIMIT_CORE, &no_core) < 0)
                 return amb_trace(amb_errno());
         r = restrict_files(readable, count);
         return r < 0 ? r : restrict_calls();

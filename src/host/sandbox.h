@@ -8,8 +8,8 @@
  *      Landlock        read below AMB_SANDBOX_PATHS and the directories given; execute nothing, write nothing
  *      seccomp         an allow-list; everything else is EPERM (ptrace, io_uring, mount, bpf, keyrings, exec, fork ...)
  *
- * It holds for the calling thread and all that it starts: enter while there is only one. It is not undone. A kernel without Landlock is told
- * in one line, and the rest holds. sandbox.c is the only file that knows libseccomp.
+ * It holds for the calling thread and all that it starts: enter while there is only one. It is not undone. A kernel without
+ * Landlock is told in one line, and the rest holds. sandbox.c is the only file that knows libseccomp.
  */
 #include <stddef.h>
 

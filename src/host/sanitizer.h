@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * A host whose driver was compiled with a sanitizer: the daemon has preloaded its run-time library (daemon/sanitizer.c), and this file
- * says how it shall behave, by the functions that such a library looks for in the program: options (the user's, from the environment,
- * count more), suppressions, and what to do with a report's last line, which goes to the daemon too.
+ * A host whose driver was compiled with a sanitizer: the daemon has preloaded its run-time library (daemon/sanitizer.c), and this
+ * file says how it shall behave, by the functions that such a library looks for in the program: options (the user's, from the
+ * environment, count more), suppressions, and what to do with a report's last line, which goes to the daemon too.
  */
 
 /* First of all, when there is one thread: tells of it in the log. */

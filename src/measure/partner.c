@@ -163,8 +163,9 @@ static bool partner_lives(const struct amb_partner *partner)
 }
 
 /*
- * Who waits for an answer asleep does so without a limit: a timer would be a tenth of what is measured. So when a partner that can no
- * longer answer is being waited for, this handler, which may run at any moment and on any thread, changes the number that is slept on.
+ * Who waits for an answer asleep does so without a limit: a timer would be a tenth of what is measured. So when a partner that can
+ * no longer answer is being waited for, this handler, which may run at any moment and on any thread, changes the number that is
+ * slept on.
  */
 static void on_child_end(int number)
 {

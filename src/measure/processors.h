@@ -8,8 +8,8 @@
 /* Two processors to measure on: the first and the last that we may use. False: there is only one. */
 bool amb_processors_two(int *ret_one, int *ret_other);
 /*
- * Keeps a thread (0: the calling one) on a processor, or lets it go to all those that this process could use when this was first called.
- * Failure is no error, it only makes figures less even.
+ * Keeps a thread (0: the calling one) on a processor, or lets it go to all those that this process could use when this was first
+ * called. Failure is no error, it only makes figures less even.
  */
 enum { AMB_PROCESSOR_ANY = -1 };
 void amb_thread_stay_on(pid_t thread, int processor);

@@ -9,7 +9,8 @@
 static const struct amb_method no_methods[] = { AMB_METHODS_END };
 
 const OSMetaClass gOSContainerMetaClass = { "OSContainer", &gOSObjectMetaClass, sizeof(OSObject), no_methods, AMB_SKIN_PLACE };
-const OSMetaClass gOSCollectionMetaClass = { "OSCollection", &gOSContainerMetaClass, sizeof(OSCollection), no_methods, AMB_SKIN_PLACE };
+const OSMetaClass gOSCollectionMetaClass = { "OSCollection", &gOSContainerMetaClass, sizeof(OSCollection), no_methods,
+                                             AMB_SKIN_PLACE };
 
 /* --- any value --- */
 

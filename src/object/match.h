@@ -39,10 +39,10 @@ struct amb_match_service {
 };
 
 /*
- * The criteria of lifecycle-registry 5.1 that concern the service alone: IOProviderClass, IONameMatch (*ret_name: the value that did
- * it, borrowed from the table; ret_name may be NULL), IOLocationMatch, IOPropertyMatch, IOPropertyExistsMatch, IORegistryEntryID, the BSD
- * keys. A key that is unknown, or whose value has an unexpected type, is no criterion. Dictionaries come from apps and bundles, so an
- * evaluation has a budget of steps; one that needs more does not match.
+ * The criteria of lifecycle-registry 5.1 that concern the service alone: IOProviderClass, IONameMatch (*ret_name: the value that
+ * did it, borrowed from the table; ret_name may be NULL), IOLocationMatch, IOPropertyMatch, IOPropertyExistsMatch,
+ * IORegistryEntryID, the BSD keys. A key that is unknown, or whose value has an unexpected type, is no criterion. Dictionaries come
+ * from apps and bundles, so an evaluation has a budget of steps; one that needs more does not match.
  */
 bool amb_match_service(const struct amb_match_service *service, const OSDictionary *table, uint32_t *budget, OSObject **ret_name);
 /* Are all these properties there? A string, or a collection of strings; another type: no criterion. */

@@ -22,8 +22,8 @@ struct OSData {
 };
 
 /*
- * Makes `data`, if the caller's reference is the only one, an object of `length` bytes that the caller fills: no allocation when its room is
- * enough. The bytes; NULL: somebody else may be reading it (nothing has changed), or no memory.
+ * Makes `data`, if the caller's reference is the only one, an object of `length` bytes that the caller fills: no allocation when
+ * its room is enough. The bytes; NULL: somebody else may be reading it (nothing has changed), or no memory.
  */
 uint8_t *amb_data_refill(OSData *data, size_t length);
 

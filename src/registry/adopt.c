@@ -99,7 +99,8 @@ static IOReturn row_place(const struct amb_registry *registry, const struct row 
                                                                                               kIOReturnSuccess;
 }
 
-static IOReturn rows_check(const struct amb_registry *registry, const OSArray *array, struct row *rows, size_t count, char **ret_why)
+static IOReturn rows_check(const struct amb_registry *registry, const OSArray *array, struct row *rows, size_t count,
+                           char **ret_why)
 {
         for (size_t i = 0; i < count; i++) {
                 const OSDictionary *given = amb_object_cast(OSArrayGetValue(array, i), &gOSDictionaryMetaClass);
@@ -135,7 +136,8 @@ static struct amb_personality *personality_of(const struct amb_registry *registr
         return NULL;
 }
 
-static void row_adopt(struct amb_registry *registry, struct amb_host *host, const char *bundle_id, const struct row *row, uint64_t now)
+static void row_adopt(struct amb_registry *registry, struct amb_host *host, const char *bundle_id, const struct row *row,
+                      uint64_t now)
 {
         struct amb_entry *other = rival(registry, row), *parent = amb_entry_in_tree(registry, row->parent);
         struct amb_entry *entry = amb_entry_new(registry, row->id, row->class, row->name);
@@ -168,8 +170,8 @@ static void row_adopt(struct amb_registry *registry, struct amb_host *host, cons
                 amb_pass_request(registry, entry, false);
 }
 
-IOReturn amb_registry_adopt(struct amb_registry *registry, uint64_t id, const char *server_name, uint64_t tag, const char *bundle_id,
-                            const OSArray *array, uint64_t now, char **ret_why)
+IOReturn amb_registry_adopt(struct amb_registry *registry, uint64_t id, const char *server_name, uint64_t tag,
+                            const char *bundle_id, const OSArray *array, uint64_t now, char **ret_why)
 {
         size_t count = OSArrayGetCount(array);
 

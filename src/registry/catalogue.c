@@ -350,8 +350,8 @@ static IOReturn bundle_add(struct amb_registry *registry, struct report *report,
         return kIOReturnBadArgument;
 }
 
-IOReturn amb_registry_add_bundle(struct amb_registry *registry, const char *path, const OSObject *info, const OSObject *entitlements,
-                                 uint64_t now, char **ret_why)
+IOReturn amb_registry_add_bundle(struct amb_registry *registry, const char *path, const OSObject *info,
+                                 const OSObject *entitlements, uint64_t now, char **ret_why)
 {
         const OSDictionary *dictionary = amb_object_cast(info, &gOSDictionaryMetaClass);
         const OSDictionary *held = amb_object_cast(entitlements, &gOSDictionaryMetaClass);

@@ -203,8 +203,8 @@ void amb_registry_launch_failed(struct amb_registry *registry, uint64_t tag, uin
                 return;
         host->state = AMB_HOST_DEAD;
         amb_list_for(entry, &host->entries, hosted) {
-                amb_queue_log(registry, AMB_LOG_WARNING, "%s-0x%" PRIx64 " is not started: its process did not check in", entry->name,
-                              entry->id);
+                amb_queue_log(registry, AMB_LOG_WARNING, "%s-0x%" PRIx64 " is not started: its process did not check in",
+                              entry->name, entry->id);
                 never_started(registry, entry);
         }
         amb_work(registry, now);

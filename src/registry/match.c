@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The matching rules of lifecycle-registry 5.1 for drivers, look-ups and notifications: what concerns the service alone is
- * in object/match.h, its place in the registry here. IOParentMatch inside IOParentMatch multiplies work, so a whole evaluation has one
- * budget; one that needs more does not match.
+ * in object/match.h, its place in the registry here. IOParentMatch inside IOParentMatch multiplies work, so a whole evaluation has
+ * one budget; one that needs more does not match.
  */
 #include "registry/internal.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Subscriptions: matching notifications (6.4), interests (6.5), waits for quiet (6.8). Each hangs on its owner and on what it watches. */
+/*
+ * Subscriptions: matching notifications (6.4), interests (6.5), waits for quiet (6.8). Each hangs on its owner and on what it
+ * watches.
+ */
 #include "registry/internal.h"
 
 static const char *const types[AMB_NOTIFY_COUNT] = {

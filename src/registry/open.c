@@ -65,15 +65,17 @@ static struct decision decide(struct amb_registry *registry, const struct amb_en
         if (service == registry->root)
                 return refuse(kIOReturnBadArgument, amb_format("%s may not open Root: it is not a service", who));
         if (!host || service->user_client)
-                return refuse(kIOReturnUnsupported, amb_format("%s may not open %s: there is no driver behind it", who, service->name));
+                return refuse(kIOReturnUnsupported,
+                              amb_format("%s may not open %s: there is no driver behind it", who, service->name));
         const OSDictionary *held = host->bundle ? host->bundle->entitlements : NULL;
         if (opener->uid == (uid_t)-1 ||
             amb_entitlements_allow_open(opener->entitlements, held, bundle_id) != AMB_VERDICT_ALLOW)
-                return refuse(kIOReturnNotPermitted,
-                              amb_format("%s may not open %s of driver %s: its entitlements lack %s with the element \"%s\"; a grant "
-                                         "for User %u with that entitlement allows it",
-                                         who, service->name, bundle_id ? bundle_id : "?", AMB_ENTITLEMENT_USERCLIENT_ACCESS,
-                                         bundle_id ? bundle_id : "?", (unsigned)opener->uid));
+                return refuse(
+                        kIOReturnNotPermitted,
+                        amb_format("%s may not open %s of driver %s: its entitlements lack %s with the element \"%s\"; a grant "
+                                   "for User %u with that entitlement allows it",
+                                   who, service->name, bundle_id ? bundle_id : "?", AMB_ENTITLEMENT_USERCLIENT_ACCESS,
+                                   bundle_id ? bundle_id : "?", (unsigned)opener->uid));
         if (registry->shutdown || host->state != AMB_HOST_ALIVE || service->start == AMB_START_CALLED ||
             service->start == AMB_START_LAUNCH)
                 return refuse(kIOReturnNotReady, amb_format("%s cannot open %s: the driver has not started", who, service->name));
@@ -82,8 +84,9 @@ static struct decision decide(struct amb_registry *registry, const struct amb_en
                         host->entry_count >= registry->limits.entries_per_host;
         uid_drop_if_unused(uid);
         if (too_many)
-                return refuse(kIOReturnNoResources, amb_format("%s cannot open %s: too many connections of uid %u or of this driver", who,
-                                                               service->name, (unsigned)opener->uid));
+                return refuse(kIOReturnNoResources,
+                              amb_format("%s cannot open %s: too many connections of uid %u or of this driver", who, service->name,
+                                         (unsigned)opener->uid));
         return (struct decision){ kIOReturnSuccess, NULL };
 }
 
@@ -226,7 +229,8 @@ IOReturn amb_registry_open_done(struct amb_registry *registry, uint64_t host, ui
         if (!code && usable && !amb_host_weigh(registry, client->host, client, weight))
                 usable = false;
         if (code || !usable) {
-                amb_open_fail(registry, client, code ? code : kIOReturnError, code ? NULL : "the driver returned no usable user client");
+                amb_open_fail(registry, client, code ? code : kIOReturnError,
+                              code ? NULL : "the driver returned no usable user client");
                 amb_work(registry, now);
                 return kIOReturnSuccess;
         }

@@ -168,7 +168,8 @@ static int read_subject(struct reading *reading, struct grant *grant, const OSDi
                         return r;
         }
         if (!grant->any && !grant->has_uid && !grant->has_gid && !grant->label && !grant->listener)
-                return refuse(reading, "Subject must say who: User, Group, Label, Listener or Any; Executable can only narrow that");
+                return refuse(reading,
+                              "Subject must say who: User, Group, Label, Listener or Any; Executable can only narrow that");
         return 0;
 }
 
@@ -198,8 +199,10 @@ static int check_conflicts(struct reading *reading, const struct amb_link *grant
                         const OSObject *there = OSDictionaryGetValue(grant->entitlements, key);
 
                         if (there && !mergeable(there, OSDictionaryGetValueAt(entitlements, i)))
-                                return refuse(reading, "the value of %.200s cannot be merged with that of another grant; expected an "
-                                                       "array everywhere, a boolean everywhere, or the same value", key);
+                                return refuse(reading,
+                                              "the value of %.200s cannot be merged with that of another grant; expected an "
+                                              "array everywhere, a boolean everywhere, or the same value",
+                                              key);
                 }
         return 0;
 }
@@ -242,7 +245,8 @@ static int read_file(struct reading *reading, const OSObject *plist)
         if (!file)
                 return refuse(reading, "not a dictionary");
         if (!amb_value_fits(plist))
-                return refuse(reading, "nested more than %d deep, or more than %d values", AMB_VALUE_DEPTH_MAX, AMB_VALUE_NODES_MAX);
+                return refuse(reading, "nested more than %d deep, or more than %d values", AMB_VALUE_DEPTH_MAX,
+                              AMB_VALUE_NODES_MAX);
         const OSNumber *version = amb_object_cast(OSDictionaryGetValue(file, "Version"), &gOSNumberMetaClass);
         const OSArray *grants = OSDictionaryGetArrayValue(file, "Grants");
         if (!version || OSNumberGetUInt64Value(version) != 1)

@@ -20,8 +20,8 @@
  *
  * Threads: one at a time. Memory: strings and dictionaries given in are copied or retained; nothing of the caller's is changed.
  * Results that are pointers stay valid until the next event or the next amb_registry_next_action(), unless "copy" is said.
- * When memory runs out, the process ends (abort): a half-done transition would be worse, connections live on without the daemon, and
- * what peers can make us hold is limited. What peers say is checked: an event about an entry that is not theirs is refused.
+ * When memory runs out, the process ends (abort): a half-done transition would be worse, connections live on without the daemon,
+ * and what peers can make us hold is limited. What peers say is checked: an event about an entry that is not theirs is refused.
  *
  * Contract: lifecycle-registry 0.4, 1 to 5, 6.2, 6.4, 6.5, 6.9. Where we differ, and why:
  *      - entitlements are decided before any driver code runs (3.3 asks the driver first);
@@ -148,8 +148,8 @@ struct amb_registry *amb_registry_free(struct amb_registry *registry);
 AMB_DEFINE_CLEANUP(struct amb_registry, amb_registry_free)
 
 /*
- * Holds matching back or lets it go; turned on, everything registered is matched. A new registry does not match yet; one that was told
- * to hold it back is not quiet until it is let go.
+ * Holds matching back or lets it go; turned on, everything registered is matched. A new registry does not match yet; one that was
+ * told to hold it back is not quiet until it is let go.
  */
 void amb_registry_set_matching(struct amb_registry *registry, bool on, uint64_t now);
 
@@ -159,8 +159,8 @@ void amb_registry_shutdown(struct amb_registry *registry, uint64_t now);
 /*
  * --- kernel-side objects: providers ---
  * A class that providers or personalities may name as IOProviderClass or IOClass. IORegistryEntry, IOService, IOUserService,
- * IOUserClient, IOUserUserClient, IOUserServer, IOResources, IOUserResources, IOHIDDevice, AppleUserHIDDevice exist. kIOReturnBadArgument: super unknown, or the
- * name is taken with another super.
+ * IOUserClient, IOUserUserClient, IOUserServer, IOResources, IOUserResources, IOHIDDevice, AppleUserHIDDevice exist.
+ * kIOReturnBadArgument: super unknown, or the name is taken with another super.
  */
 IOReturn amb_registry_add_class(struct amb_registry *registry, const char *name, const char *super);
 
@@ -183,8 +183,8 @@ IOReturn amb_registry_publish_resource(struct amb_registry *registry, const char
  *      kIOReturnNotPermitted           the entitlements lack com.apple.developer.driverkit = true
  *      kIOReturnExclusiveAccess        a bundle of this id is there already
  */
-IOReturn amb_registry_add_bundle(struct amb_registry *registry, const char *path, const OSObject *info, const OSObject *entitlements,
-                                 uint64_t now, char **ret_why);
+IOReturn amb_registry_add_bundle(struct amb_registry *registry, const char *path, const OSObject *info,
+                                 const OSObject *entitlements, uint64_t now, char **ret_why);
 /* Takes the personalities away and terminates the bundle's services, with Stop. kIOReturnNotFound. */
 IOReturn amb_registry_remove_bundle(struct amb_registry *registry, const char *bundle_id, uint64_t now);
 /* The path of a bundle, NULL if there is none of this id. */
@@ -199,7 +199,9 @@ bool amb_registry_bundle_holds(const struct amb_registry *registry, const char *
  */
 IOReturn amb_registry_host_checked_in(struct amb_registry *registry, uint64_t host, uint64_t tag, const char *server_name,
                                       const char *bundle_id, uint64_t now);
-/* It will not check in. The next candidate is tried; there is no second attempt with this one until its provider is matched again. */
+/*
+ * It will not check in. The next candidate is tried; there is no second attempt with this one until its provider is matched again.
+ */
 void amb_registry_launch_failed(struct amb_registry *registry, uint64_t tag, uint64_t now);
 /* A checked-in (or adopted) host's process has ended, for whatever reason. Its services end without Stop; those that had started
  * are due for a restart: at once; but when the last three or more lives were each shorter than 10 s, after 100 ms, 200 ms, ...
@@ -243,8 +245,8 @@ IOReturn amb_registry_connection_closed(struct amb_registry *registry, uint64_t 
  *      kIOReturnNoResources            too many
  * On failure *ret_why (malloc) is a sentence; tell the host to exit.
  */
-IOReturn amb_registry_adopt(struct amb_registry *registry, uint64_t host, const char *server_name, uint64_t tag, const char *bundle_id,
-                            const OSArray *rows, uint64_t now, char **ret_why);
+IOReturn amb_registry_adopt(struct amb_registry *registry, uint64_t host, const char *server_name, uint64_t tag,
+                            const char *bundle_id, const OSArray *rows, uint64_t now, char **ret_why);
 
 /*
  * --- apps: opening ---
@@ -323,7 +325,8 @@ IOReturn amb_registry_subscribe_interest(struct amb_registry *registry, uint64_t
                                          const char *interest);
 /* *ret_quiet true: the entry is quiet now, nothing is kept. false: a QUIET action follows once; amb_registry_unsubscribe() cancels
  * (a time-out is the caller's). Entry 0: the root. */
-IOReturn amb_registry_wait_quiet(struct amb_registry *registry, uint64_t owner, uint32_t subscription, uint64_t entry, bool *ret_quiet);
+IOReturn amb_registry_wait_quiet(struct amb_registry *registry, uint64_t owner, uint32_t subscription, uint64_t entry,
+                                 bool *ret_quiet);
 void amb_registry_unsubscribe(struct amb_registry *registry, uint64_t owner, uint32_t subscription);
 /* Drops all of the owner's subscriptions; actions for it that are still queued are dropped too. */
 void amb_registry_owner_gone(struct amb_registry *registry, uint64_t owner);

@@ -88,8 +88,8 @@ IOReturn amb_registry_set_properties(struct amb_registry *registry, uint64_t hos
 }
 
 /* 1.8. User clients are not made here: they come with an open. But services may be made below one that is being opened. */
-IOReturn amb_registry_create_service(struct amb_registry *registry, uint64_t host, uint64_t parent_id, const OSDictionary *properties,
-                                     uint64_t *ret_entry)
+IOReturn amb_registry_create_service(struct amb_registry *registry, uint64_t host, uint64_t parent_id,
+                                     const OSDictionary *properties, uint64_t *ret_entry)
 {
         struct amb_entry *client = amb_open_client(registry, host, parent_id);
 
@@ -138,8 +138,8 @@ IOReturn amb_registry_adjust_busy(struct amb_registry *registry, uint64_t host, 
                 return kIOReturnNotPermitted;
         int64_t adjusted = (int64_t)entry->adjusted + delta;
         if (adjusted < 0 || adjusted > 1023) {
-                amb_queue_log(registry, AMB_LOG_WARNING, "%s-0x%" PRIx64 ": AdjustBusy(%d) ignored at %u", entry->name, entry->id, delta,
-                              entry->adjusted);
+                amb_queue_log(registry, AMB_LOG_WARNING, "%s-0x%" PRIx64 ": AdjustBusy(%d) ignored at %u", entry->name, entry->id,
+                              delta, entry->adjusted);
                 return kIOReturnSuccess;
         }
         entry->adjusted = (uint32_t)adjusted;

@@ -2,9 +2,9 @@
 /*
  * Matching passes (5.5, 5.3): who is a candidate for a provider, which one is started, when the pass is over.
  *
- * A pass is work on the provider's entry. Candidates of one category form a group and are tried one after the other; groups run side
- * by side. A request during a pass looks for candidates at once (another driver's slow Start holds up nobody) and has one more pass
- * follow, for the notifications.
+ * A pass is work on the provider's entry. Candidates of one category form a group and are tried one after the other; groups run
+ * side by side. A request during a pass looks for candidates at once (another driver's slow Start holds up nobody) and has one more
+ * pass follow, for the notifications.
  */
 #include "registry/entitlements.h"
 #include "registry/internal.h"
@@ -258,8 +258,9 @@ static bool find_host(struct amb_registry *registry, struct amb_entry *entry, ui
         struct amb_host *host = share ? shared_host(registry, personality->server_name) : NULL;
 
         if (personality->one_process && !share)
-                amb_queue_log(registry, AMB_LOG_NOTICE, "%s-0x%llx gets its own process: the server name %s is not of %s's organisation",
-                              entry->name, (unsigned long long)entry->id, personality->server_name, entry->bundle->id);
+                amb_queue_log(registry, AMB_LOG_NOTICE,
+                              "%s-0x%llx gets its own process: the server name %s is not of %s's organisation", entry->name,
+                              (unsigned long long)entry->id, personality->server_name, entry->bundle->id);
         if (!host && share && of_provider && !strcmp(of_provider, personality->server_name)) {
                 amb_queue_log(registry, AMB_LOG_WARNING, "%s-0x%llx is not started: its provider's process is gone", entry->name,
                               (unsigned long long)entry->id);
@@ -288,7 +289,8 @@ static struct amb_entry *proxy_new(struct amb_registry *registry, struct amb_ent
         if (!amb_match(registry, provider, personality->dictionary, &name))
                 return NULL;
         if (!amb_entry_has_room(registry, provider)) {
-                amb_queue_log(registry, AMB_LOG_WARNING, "%s is not started: %s-0x%llx has too many clients or is too deep in the tree",
+                amb_queue_log(registry, AMB_LOG_WARNING,
+                              "%s is not started: %s-0x%llx has too many clients or is too deep in the tree",
                               personality->user_class, provider->name, (unsigned long long)provider->id);
                 return NULL;
         }

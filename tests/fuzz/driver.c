@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver for the fuzzer's own test: a store of numbers that is to be unlocked first, answers by completions, and shows its memory.
- * With -DPLANTED the check of an index is wrong by one, behind the lock.
+ * A driver for the fuzzer's own test: a store of numbers that is to be unlocked first, answers by completions, and shows its
+ * memory. With -DPLANTED the check of an index is wrong by one, behind the lock.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +142,8 @@ static bool client_init(OSObject *self)
         if (!IOUserClient_init(self))
                 return false;
         client->places = calloc(PLACES, sizeof(*client->places));
-        return client->places && IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, MEMORY, 0, &client->memory) == kIOReturnSuccess;
+        return client->places &&
+               IOBufferMemoryDescriptor_Create(kIOMemoryDirectionInOut, MEMORY, 0, &client->memory) == kIOReturnSuccess;
 }
 
 static void client_free(OSObject *self)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver with one mistake of each kind, behind a selector of its own; and with a method that only looks like one: what the runtime
- * orders (queues, reference counts, work that goes from thread to thread) is no race.
+ * A driver with one mistake of each kind, behind a selector of its own; and with a method that only looks like one: what the
+ * runtime orders (queues, reference counts, work that goes from thread to thread) is no race.
  */
 #include <limits.h>
 #include <pthread.h>

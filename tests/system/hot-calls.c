@@ -6,8 +6,8 @@
  *
  * Makes CALLS calls and then twice as many, and calls window_mark() before, between and after, where callgrind writes down what it
  * has counted since the last time. BUNDLE: of the driver, below the build directory; drivers/echo.dext without it. Of NAME.dext the
- * service NAME of org.ambidext.NAME is called, whose selectors are those of bench/driver/bench-driver.h (of echo.dext the first: its
- * answer is in another order). KIND: of call, as `kinds` says; without it scalar.
+ * service NAME of org.ambidext.NAME is called, whose selectors are those of bench/driver/bench-driver.h (of echo.dext the first:
+ * its answer is in another order). KIND: of call, as `kinds` says; without it scalar.
  *
  * On one processor nobody spins: each wait is one sleep, so that the same instructions run in each call whatever else the machine
  * does.

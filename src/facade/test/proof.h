@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * Between test-proof.c, which drives as the runtime does, and Counter.cpp, which is written as a dext is. What the C side cannot say
- * by the C API it has here as functions; each is a call as another C++ object of the driver would make it.
+ * Between test-proof.c, which drives as the runtime does, and Counter.cpp, which is written as a dext is. What the C side cannot
+ * say by the C API it has here as functions; each is a call as another C++ object of the driver would make it.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values and objects in C++: that each method reaches its C function with its arguments in place, by virtual call where C decides, and
- * what drivers write around them. What the functions do is tested in C (src/object). Compiled as C++11, 14, 17 and 20, with and without
- * blocks, by test-proof.sh.
+ * Values and objects in C++: that each method reaches its C function with its arguments in place, by virtual call where C decides,
+ * and what drivers write around them. What the functions do is tested in C (src/object). Compiled as C++11, 14, 17 and 20, with and
+ * without blocks, by test-proof.sh.
  */
 #include <initializer_list>
 #include <stdio.h>
@@ -109,12 +109,14 @@ static void dictionaries()
         const OSObject *values[] = { number, value }, *keys[] = { value, key };
         OSDictionary *other = OSDictionary::withObjects(values, keys, 2), *copy = OSDictionary::withDictionary(dictionary);
         CHECK(copy->isEqualTo(dictionary) && !copy->isEqualTo(other) && copy->merge(other) && copy->getCount() == 4);
-        CHECK(copy->isEqualTo(dictionary, dictionary) && copy->removeObject("Lamp") && copy->removeObject(key) && copy->getCount() == 2);
+        CHECK(copy->isEqualTo(dictionary, dictionary) && copy->removeObject("Lamp") && copy->removeObject(key) &&
+              copy->getCount() == 2);
         CHECK(!dictionary->setObject("nothing", nullptr));
         CHECK(other->setObject(number, value) && other->getObject(number) == value && other->getCount() == 3);
         CHECK(other->removeObject(number) && !other->getObject(number));
         CHECK(OSDictionarySetUInt64Value(dictionary, "Size", 99) && OSDictionaryGetUInt64Value(dictionary, "Size") == 99);
-        CHECK(OSDictionarySetStringValue(dictionary, "Name", "desk") && strcmp(OSDictionaryGetStringValue(dictionary, "Name"), "desk") == 0);
+        CHECK(OSDictionarySetStringValue(dictionary, "Name", "desk") &&
+              strcmp(OSDictionaryGetStringValue(dictionary, "Name"), "desk") == 0);
         CHECK(OSDictionarySetValue(dictionary, "Again", value) && OSDictionaryGetValue(dictionary, "Again") == value);
         OSSerialization *bytes = OSCreateSerializationFromObject(dictionary);
         OSObject *again = OSCreateObjectFromSerialization(bytes);
@@ -136,7 +138,8 @@ static void sets()
         OSSet *of = OSSet::withArray(array);
         CHECK(of->isEqualTo(both) && set->merge(array) && set->isEqualTo(both));
         OSOrderedSet *ordered = OSOrderedSet::withCapacity(2);
-        CHECK(ordered->setObject(a) && ordered->setFirstObject(b) && ordered->getFirstObject() == b && ordered->getLastObject() == a);
+        CHECK(ordered->setObject(a) && ordered->setFirstObject(b) && ordered->getFirstObject() == b &&
+              ordered->getLastObject() == a);
         CHECK(ordered->getObject(1) == a && ordered->removeObject(a) && ordered->setObject(0, a) && ordered->getObject(0) == a);
         CHECK(!ordered->setLastObject(b) && ordered->containsObject(b) && ordered->isEqualTo(ordered));
         for (OSObject *one : std::initializer_list<OSObject *>{ a, b, set, both, copy, array, of, ordered })
@@ -179,7 +182,8 @@ static void classes()
         OSArray *array = OSArrayCreate();
         OSObject *object = array;
         OSMetaClassBase *root = array;
-        CHECK(object->IsRemote() == false && object->getMetaClass() == OSTypeID(OSArray) && OSTypeID(OSArray) == OSArray::sGetMetaClass());
+        CHECK(object->IsRemote() == false && object->getMetaClass() == OSTypeID(OSArray) &&
+              OSTypeID(OSArray) == OSArray::sGetMetaClass());
         CHECK(OSDynamicCast(OSCollection, root) == array && OSDynamicCast(OSDictionary, root) == nullptr);
         CHECK(OSRequiredCast(OSArray, object) == array && OSRequiredCast(OSArray, static_cast<OSObject *>(nullptr)) == nullptr);
         CHECK(object->getRetainCount() == 1);
