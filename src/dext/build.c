@@ -3,10 +3,13 @@
 #include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "dext/dext.h"
 #include "dext/info.h"
 #include "dext/target.h"
+
+enum { ROOM_LEAST = 64 << 10 };                 /* bytes; with less, that is why */
 
 struct build {
         const struct dext_request *request;
@@ -35,7 +38,10 @@ static int find_tools(struct build *build)
 static int make_directory(struct build *build, const char *path)
 {
         int r = dext_directory_make(path);
-        return r < 0 ? dext_fail(build->report, "%s: %s; --output names another place for what is built", path, strerror(-r)) : 0;
+        if (r == 0)
+                return 0;
+        return dext_fail(build->report, "%s: %s; --output names another place for what is built", path,
+                         strerror(r == -EEXIST ? ENOTDIR : -r));
 }
 
 /* What is built is nothing to commit: said in a directory that we have made ourselves. */
@@ -206,6 +212,16 @@ static int make_bundle(struct build *build, size_t index, struct dext_built *bui
         return 0;
 }
 
+/* Compilers do not always say that the disk is full. */
+static int say_unfinished(struct build *build)
+{
+        struct statvfs place;
+        if (statvfs(build->work, &place) == 0 && place.f_bavail * place.f_frsize < ROOM_LEAST)
+                return dext_fail(build->report, "%s: the disk is full, %llu bytes are left; make room, or name another place with "
+                                 "--output", build->work, (unsigned long long)(place.f_bavail * place.f_frsize));
+        return dext_fail(build->report, "not everything could be compiled and linked; the lines above say where");
+}
+
 static int run(struct build *build, struct dext_result *result)
 {
         const char *commands = dext_format("%s/compile_commands.json", build->output);
@@ -220,7 +236,7 @@ static int run(struct build *build, struct dext_result *result)
         if (result->compile_commands && !known)
                 dext_note(build->report, "editors find the compilers' arguments in %s", commands);
         if (dext_tools_run_ninja(&build->tools, build->work, build->request, build->report) != 0)
-                return dext_fail(build->report, "not everything could be compiled; the lines above say where");
+                return say_unfinished(build);
         result->built = dext_allocate(build->count * sizeof(*result->built));
         for (size_t i = 0; i < build->count; i++)
                 if ((build->request->fuzz ? make_fuzzer : make_bundle)(build, i, &result->built[i]) != 0)

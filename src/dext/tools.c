@@ -321,7 +321,7 @@ int dext_tools_check_fuzzer(const struct dext_tools *tools, struct dext_report *
 }
 
 /* What the linker says of bodies that an interface promises, in words, and once. */
-static void explain(const char *line, struct dext_list *told, struct dext_report *report)
+static void explain_link(const char *line, struct dext_list *told, struct dext_report *report)
 {
         static const char undefined[] = "undefined reference to `", vtable[] = "vtable for ", impl[] = "_Impl";
         const char *at = strstr(line, undefined);
@@ -339,6 +339,34 @@ static void explain(const char *line, struct dext_list *told, struct dext_report
         else
                 dext_fail(report, "%.*s is declared in an interface, but no source has its body, %s",
                           (int)(strlen(name) - strlen(impl)), name, name);
+}
+
+/* A header that a source wants, that is nowhere, and that looks like one which iig makes: of an interface, it would be there. */
+static void explain_header(const char *line, struct dext_list *told, struct dext_report *report)
+{
+        static const char fatal[] = "fatal error: '", missing[] = ".h' file not found";
+        const char *at = strstr(line, fatal), *end = at ? strstr(at, missing) : NULL;
+        if (!end)
+                return;
+        at += strlen(fatal);
+        const char *name = dext_copy(at, (size_t)(end - at));
+        if (!isupper((unsigned char)name[0]) || strchr(name, '/') || dext_list_has(told, name))
+                return;
+        dext_list_add(told, name);
+        dext_fail(report, "there is no %s.h, and no interface %s.iig of which it would be made: is a file of the driver missing?", name,
+                  name);
+}
+
+static void explain(const char *line, struct dext_list *told, struct dext_report *report)
+{
+        static const char runtime[] = "-lBlocksRuntime";
+        explain_link(line, told, report);
+        explain_header(line, told, report);
+        if (strstr(line, "cannot find -l") && strstr(line, runtime) && !dext_list_has(told, runtime)) {
+                dext_list_add(told, runtime);
+                dext_fail(report, "the library of blocks is not there, which every driver is linked with: on Debian, apt install "
+                          "libblocksruntime-dev");
+        }
 }
 
 /* What ninja itself says is left out: progress, and the commands of what failed, which are a screen long each. */

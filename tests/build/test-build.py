@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from buildcase import BELL, Case, HERE, INFO, INTERFACE, PERSONALITY, SANDBOX, SOURCE, main, project, without
+from buildcase import AMBIDEXT, BELL, Case, HERE, INFO, INTERFACE, PERSONALITY, SANDBOX, SOURCE, main, project, without
 
 
 class Folders(Case):
@@ -313,14 +313,28 @@ class Mistakes(Case):
     def test_places_that_refuse(self):
         self.bell()
         self.write("file", "")
-        self.fails("bell", "-o", "file", says="file/ambidext.build: Not a directory; --output names another place")
+        self.fails("bell", "-o", "file", says="/file: Not a directory; --output names another place")
         if os.path.isdir("/sys"):
-            said = self.fails("bell", "-o", "/sys/nothing/deeper", says="/sys/nothing/deeper/ambidext.build: ")
+            said = self.fails("bell", "-o", "/sys/nothing/deeper", says="/sys/nothing/deeper: ")
             self.assertNotIn("No such file", said)
         if os.geteuid() != 0:
             (self.work / "bell").chmod(0o555)
             self.addCleanup((self.work / "bell").chmod, 0o755)
             self.fails("bell", says="bell/build: Permission denied; --output names another place")
+
+    def test_full_disk(self):
+        """In a file system of 64 KiB, which takes a namespace of our own to have."""
+        self.bell()
+        small = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+                 'mkdir "$1" && mount -t tmpfs -o size=64k small "$1" || exit 77; shift; exec "$@"', "sh", str(self.work / "small")]
+        done = subprocess.run([*small, "true"], check=False, stderr=subprocess.DEVNULL)
+        if done.returncode:
+            self.skipTest("mount is not allowed here")
+        (self.work / "small").rmdir()
+        done = subprocess.run([*small, AMBIDEXT, "build", "-o", self.work / "small/made", self.work / "bell"], check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+        self.assertRegex(done.stderr, "small/made/ambidext.build: the disk is full, [0-9]+ bytes are left; make room, or")
 
     def test_sources(self):
         self.bell(**{"Bell.iig": INTERFACE.replace("IOService\n", "IONothing\n")})
@@ -336,6 +350,8 @@ class Mistakes(Case):
             "ambidext: Bell::Toll is declared in an interface, but no source has its body, Bell::Toll_Impl",
             "ambidext: class Bell: no source has the body of the first local method"])
         self.assertEqual(said.count("no source has"), 2, said)
+        self.bell("absent", **{"Bell.cpp": '#include "Gone.h"\n' + BELL})
+        self.fails("absent", says="there is no Gone.h, and no interface Gone.iig of which it would be made")
         self.bell("same", **{"more/Bell.iig": INTERFACE})
         self.fails("same", says="would become headers of the same name")
 
