@@ -24,6 +24,7 @@
 static struct {
         struct device {
                 int fd;                 /* -1: gone; its number stays taken */
+                bool made;              /* it has said what it is: once, or telling it would never come back from telling it */
         } devices[DEVICES_MOST];
         size_t count;
         uint32_t last_id;               /* of what was asked */
@@ -80,8 +81,9 @@ static bool print_record(size_t device, const struct uhid_event *event)
 {
         switch (event->type) {
         case UHID_CREATE2:
-                if (event->u.create2.rd_size > HID_MAX_DESCRIPTOR_SIZE)
+                if (event->u.create2.rd_size > HID_MAX_DESCRIPTOR_SIZE || recorder.devices[device].made)
                         return false;
+                recorder.devices[device].made = true;
                 print_create(device, &event->u.create2);
                 return true;
         case UHID_INPUT2:
@@ -180,7 +182,8 @@ static void on_listener(int listener)
         if (fd < 0)
                 return;
         if (recorder.count == DEVICES_MOST) {
-                fprintf(stderr, "ambidext-hid-recorder: more than %d devices: this one is turned away\n", DEVICES_MOST);
+                fprintf(stderr, "ambidext-hid-recorder: there have been %d devices: this one is turned away; start the recorder anew\n",
+                        DEVICES_MOST);
                 return;
         }
         recorder.devices[recorder.count++].fd = amb_fd_steal(&fd);

@@ -107,12 +107,26 @@ def bad_devices(recorder, device):
         check(recorder.line() == {"device": number + 2, "record": "end"}, record[:8])
         check(bad.recv(1) == b"", "hung up on")
         bad.close()
+    twice = recorder.connect()
+    create_without_end(recorder, twice)
     device.send(struct.pack("<I", 99))
     check(recorder.line() == {"device": 1, "record": "other", "type": 99}, "other")
     device.send(struct.pack("<I", DESTROY))
     check(recorder.line() == {"device": 1, "record": "destroy"}, "destroy")
     device.close()
     check(recorder.line() == {"device": 1, "record": "end"}, "end")
+
+
+def create_without_end(recorder, device):
+    """One that makes a device again and again, and never reads: hung up on at the second one, before the recorder waits in itself."""
+    try:
+        for _ in range(5000):
+            device.send(create())
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    check(recorder.line()["record"] == "create", "the first one")
+    check(recorder.line()["record"] == "end", "the second one")
+    device.close()
 
 
 def main():
