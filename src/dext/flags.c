@@ -75,7 +75,7 @@ static void add_recursive(struct dext_flags *flags, const char *option, const ch
         dext_directory_list(&names, path);
         for (size_t i = 0; i < names.count && depth < DEPTH_MAX; i++) {
                 const char *inner = dext_path_join(path, names.items[i]);
-                if (dext_is_directory(inner) && !dext_folder_is_foreign(names.items[i]))
+                if (dext_is_directory(inner) && !dext_folder_is_foreign(inner))
                         add_recursive(flags, option, inner, depth + 1);
         }
 }

@@ -54,7 +54,7 @@ static void survey_folder(struct survey *survey, const char *path, int depth)
         for (size_t i = 0; i < names.count && depth < DEPTH_MAX; i++) {
                 const char *inner = dext_path_join(path, names.items[i]);
                 if (dext_is_directory(inner)) {
-                        if (!dext_folder_is_foreign(names.items[i]) && !dext_is_way_back(inner, survey->directory))
+                        if (!dext_folder_is_foreign(inner) && !dext_is_way_back(inner, survey->directory))
                                 survey_folder(survey, inner, depth + 1);
                 } else if (dext_path_has_extension(inner, plists))
                         survey_plist(survey, inner);
@@ -128,7 +128,7 @@ static void add_sources(struct dext_target *target, const struct survey *survey,
         for (size_t i = 0; i < names.count && depth < DEPTH_MAX; i++) {
                 const char *inner = dext_path_join(path, names.items[i]), *why;
                 if (dext_is_directory(inner)) {
-                        if (!dext_folder_is_foreign(names.items[i]) && !is_other_product(survey, inner, target->root) &&
+                        if (!dext_folder_is_foreign(inner) && !is_other_product(survey, inner, target->root) &&
                             !dext_is_way_back(inner, survey->directory))
                                 add_sources(target, survey, inner, depth + 1, report);
                 } else if (dext_path_has_extension(inner, interfaces))
@@ -152,7 +152,7 @@ static void add_include_folders(struct dext_target *target, const char *path, in
         dext_directory_list(&names, path);
         for (size_t i = 0; i < names.count && depth < 4; i++) {
                 const char *inner = dext_path_join(path, names.items[i]);
-                if (dext_folder_is_foreign(names.items[i]) || !dext_is_directory(inner))
+                if (dext_folder_is_foreign(inner) || !dext_is_directory(inner))
                         continue;
                 if (strcmp(names.items[i], "include") == 0 || strcmp(names.items[i], "Include") == 0)
                         dext_list_add_new(&target->includes, inner);

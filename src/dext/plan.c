@@ -44,7 +44,7 @@ static void add_projects_below(struct projects *projects, const char *folder, bo
         dext_directory_list(&names, folder);
         for (size_t i = 0; i < names.count; i++) {
                 const char *path = dext_path_join(folder, names.items[i]);
-                if (!dext_folder_is_foreign(names.items[i]) && dext_is_directory(path))
+                if (!dext_folder_is_foreign(path) && dext_is_directory(path))
                         add_projects_below(projects, path, all, depth + 1);
         }
 }

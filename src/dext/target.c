@@ -10,7 +10,13 @@ static const char *const interface_extensions[] = { "iig", NULL };
 static const char *const source_extensions[] = { "c", "cc", "cpp", "cxx", "c++", "C", NULL };
 static const char *const header_extensions[] = { "h", "hh", "hpp", "hxx", "iig", "inl", "ipp", NULL };
 
-bool dext_folder_is_foreign(const char *name)
+/* What we have made there ourselves: a project's folder may be the one that is built. */
+static bool is_output(const char *path)
+{
+        return dext_is_directory(dext_path_join(path, "ambidext.build"));
+}
+
+bool dext_folder_is_foreign(const char *path)
 {
         static const char *const names[] = { "build", "Build", "DerivedData", "Pods", "Carthage", "node_modules", "Tests", "tests",
                                              "test",
@@ -18,13 +24,15 @@ bool dext_folder_is_foreign(const char *name)
         static const char *const ends[] = { ".xcodeproj", ".xcworkspace", ".xcassets", ".app", ".dext", ".framework", ".bundle",
                                             ".lproj",
                                             ".playground", "Tests", NULL };
+        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
         for (size_t i = 0; names[i]; i++)
                 if (strcmp(name, names[i]) == 0)
                         return true;
         for (size_t i = 0; ends[i]; i++)
                 if (dext_text_ends(name, ends[i]))
                         return true;
-        return name[0] == '.' || strncmp(name, "cmake-build", 11) == 0;
+        return name[0] == '.' || strncmp(name, "cmake-build", 11) == 0 || is_output(path);
 }
 
 void dext_target_add(struct dext_target *target, const char *path)
@@ -46,7 +54,7 @@ static void add_folders(struct dext_target *target, const char *top, const char 
                 }
         for (size_t i = 0; i < names.count && depth < DEPTH_MAX; i++) {
                 const char *inner = dext_path_join(path, names.items[i]);
-                if (!dext_folder_is_foreign(names.items[i]) && dext_is_directory(inner) && !dext_is_way_back(inner, top))
+                if (!dext_folder_is_foreign(inner) && dext_is_directory(inner) && !dext_is_way_back(inner, top))
                         add_folders(target, top, inner, depth + 1);
         }
 }
@@ -54,12 +62,6 @@ static void add_folders(struct dext_target *target, const char *top, const char 
 void dext_target_add_folders(struct dext_target *target, const char *path)
 {
         add_folders(target, path, path, 0);
-}
-
-/* What we have made there ourselves: a project's folder may be the one that is built. */
-static bool is_output(const char *path)
-{
-        return dext_is_directory(dext_path_join(path, "ambidext.build"));
 }
 
 static void add_tree(struct dext_target *target, const char *folder, const char *below,

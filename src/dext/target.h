@@ -30,8 +30,11 @@ struct dext_target {
         const char *identifier;
 };
 
-/* What is not looked into, and what is no part of a driver, in a folder whose files no project lists. */
-bool dext_folder_is_foreign(const char *name);
+/*
+ * What is not looked into, and what is no part of a driver, in a folder whose files no project lists: by its name, or because
+ * `ambidext build` has made something there.
+ */
+bool dext_folder_is_foreign(const char *path);
 
 /* Which list a file belongs into; files of other kinds: none. */
 void dext_target_add(struct dext_target *target, const char *path);

@@ -197,6 +197,14 @@ class Folders(Case):
         self.bell(**{"Bell.cpp": BELL + "int missing(void); int use = missing();\n"})
         self.fails("bell", "--sanitize=address", says="missing()")
 
+    def test_what_was_made_before_elsewhere(self):
+        folder = self.bell(**{"Shared/Sound.h": "#define SOUND 1\n"})
+        self.build(folder, "-o", "bell/san")
+        self.build(folder)
+        said = (folder / "build/compile_commands.json").read_text(encoding="utf-8")
+        self.assertIn(str(folder / "Shared"), said)
+        self.assertNotIn(str(folder / "san"), said)
+
     def test_fuzzer(self):
         shutil.copytree(HERE / "xcode", self.work / "lamp")
         program, _ = self.build("lamp", "--fuzz", "--set", "PRODUCT_NAME=lamp")
