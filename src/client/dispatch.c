@@ -37,6 +37,7 @@ static pthread_cond_t work, turn;               /* turn: a sync item has been gr
 static struct amb_link ready = AMB_LIST_INIT(ready);
 static unsigned int ready_count, idle, workers;
 static int main_wake = -1;
+static bool main_runs;                          /* the main thread's own */
 
 static struct dispatch_queue_s global_queue = {
         .object = { .kind = AMB_DISPATCH_CONCURRENT }, .items = AMB_LIST_INIT(global_queue.items),
@@ -370,7 +371,7 @@ int amb_dispatch_main_fd(void)
 {
         int fd = -1;
 
-        if (gettid() != getpid())
+        if (gettid() != getpid() || main_runs)
                 return -1;
         pthread_mutex_lock(&amb_dispatch_lock);
         fd = main_wake;
@@ -385,6 +386,7 @@ void amb_dispatch_main_run(void)
         struct item *item;
         uint64_t count;
 
+        main_runs = true;
         (void)!read(main_wake, &count, sizeof(count));
         pthread_mutex_lock(&amb_dispatch_lock);
         while ((item = first_of(&main_queue.items)))
@@ -396,6 +398,7 @@ void amb_dispatch_main_run(void)
                 item_free(item);
         }
         pthread_mutex_unlock(&amb_dispatch_lock);
+        main_runs = false;
 }
 
 void dispatch_main(void)
@@ -532,6 +535,7 @@ static void fork_child(void)
         amb_list_init(&ready);
         amb_list_init(&main_queue.items);
         ready_count = idle = workers = 0;
+        main_runs = false;
         if (main_wake >= 0) {
                 close(main_wake);
                 main_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -368,6 +368,26 @@ START_TEST(test_main_queue)
 }
 END_TEST
 
+static void run_inside(void *context)
+{
+        order[count++] = 1;
+        dispatch_async_f(dispatch_get_main_queue(), (void *)3, stop_loop);
+        ck_assert_int_eq(CFRunLoopRunInMode(kCFRunLoopDefaultMode, 0.1, false), kCFRunLoopRunFinished);
+        ck_assert_int_eq(count, 1);
+}
+
+/* A run loop inside of a function of the main queue begins no other: neither those of before nor new ones. */
+START_TEST(test_main_queue_inside)
+{
+        dispatch_async_f(dispatch_get_main_queue(), NULL, run_inside);
+        dispatch_async_f(dispatch_get_main_queue(), (void *)2, append);
+        CFRunLoopRun();
+        ck_assert_int_eq(count, 3);
+        for (int i = 0; i < 3; i++)
+                ck_assert_int_eq(order[i], i + 1);
+}
+END_TEST
+
 static void exit_from_main(void *context)
 {
         _exit(gettid() == getpid() ? 7 : 1);
@@ -421,7 +441,7 @@ int main(void)
 {
         TCase *tcase = test_case("dispatch", test_order, test_sync, test_sync_runs_here, test_concurrent,
                                  test_source_cancels_itself, test_source_again, test_after, test_time, test_semaphore, test_once,
-                                 test_main_queue);
+                                 test_main_queue, test_main_queue_inside);
         TCase *forks = test_case("forks", test_dispatch_main);
 
         tcase_add_checked_fixture(tcase, setup, NULL);

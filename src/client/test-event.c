@@ -351,8 +351,33 @@ START_TEST(test_end_inside)
 }
 END_TEST
 
+static void end_and_run(void *context)
+{
+        struct seen *seen = context;
+
+        on_event(context);
+        CFRunLoopRunInMode(kCFRunLoopDefaultMode, 0, false);
+        ck_assert_int_eq(seen->cancels, 0);
+}
+
+/* The same on the main queue, in an event that runs a run loop then: the end comes behind it. */
+START_TEST(test_end_inside_run_loop)
+{
+        struct seen seen = { .release_inside = true };
+
+        make(&seen, DISPATCH_SOURCE_TYPE_TIMER, 0, dispatch_get_main_queue(), end_and_run);
+        dispatch_source_set_timer(seen.source, DISPATCH_TIME_NOW, DISPATCH_TIME_FOREVER, 0);
+        dispatch_resume(seen.source);
+        while (seen.cancels == 0)
+                ck_assert_int_eq(CFRunLoopRunInMode(kCFRunLoopDefaultMode, 0.01, false), kCFRunLoopRunTimedOut);
+        ck_assert_int_eq(seen.events, 1);
+        dispatch_release(seen.event);
+        dispatch_release(seen.cancel);
+}
+END_TEST
+
 int main(void)
 {
         return run_suite("client-event", test_timer, test_timer_once, test_walltime, test_read, test_both_ways, test_refused,
-                         test_port, test_rest, test_end_at_rest, test_end_inside);
+                         test_port, test_rest, test_end_at_rest, test_end_inside, test_end_inside_run_loop);
 }
