@@ -80,6 +80,12 @@ Boolean CFEqual(CFTypeRef one, CFTypeRef other)
         return OSObjectIsEqual(AS(OSObject, one), AS(OSObject, other));
 }
 
+static CFHashCode double_hash(double number)
+{
+        number += 0.0;                  /* -0 is 0 */
+        return amb_string_hash((const char *)&number, sizeof(number));
+}
+
 /* Numbers by value, since CFEqual does so; containers by their count. */
 CFHashCode CFHash(CFTypeRef object)
 {
@@ -92,9 +98,12 @@ CFHashCode CFHash(CFTypeRef object)
                 return amb_string_hash((const char *)CFDataGetBytePtr(object), (size_t)CFDataGetLength(object));
         if (type == CFNumberGetTypeID()) {
                 CFNumberGetValue(object, kCFNumberDoubleType, &number);
-                number += 0.0;          /* -0 is 0 */
-                return amb_string_hash((const char *)&number, sizeof(number));
+                return double_hash(number);
         }
+        if (type == CFDateGetTypeID())
+                return double_hash(CFDateGetAbsoluteTime(object));
+        if (type == CFURLGetTypeID())
+                return CFHash(CFURLGetString(object));
         if (type == CFArrayGetTypeID())
                 return (CFHashCode)CFArrayGetCount(object);
         if (type == CFDictionaryGetTypeID())
