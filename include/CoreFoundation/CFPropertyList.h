@@ -20,7 +20,7 @@ typedef CFOptionFlags CFPropertyListMutabilityOptions;
 enum { kCFPropertyListImmutable = 0, kCFPropertyListMutableContainers = 1, kCFPropertyListMutableContainersAndLeaves = 2 };
 typedef CFIndex CFPropertyListFormat;
 enum { kCFPropertyListXMLFormat_v1_0 = 100, kCFPropertyListBinaryFormat_v1_0 = 200 };
-enum { kCFPropertyListReadCorruptError = 3840, kCFPropertyListWriteStreamError = 3851 };
+enum { kCFPropertyListReadCorruptError = 3840, kCFPropertyListReadStreamError = 3842, kCFPropertyListWriteStreamError = 3851 };
 
 /*
  * Writing and reading: one reference for the caller; NULL: *error (where error is not NULL) is an error that says why, to be

@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "client/cf.h"
+#include "object/plist.h"
 
 /* Both kinds; the class says which one it is. */
 struct stream {
@@ -175,16 +176,21 @@ CFIndex CFWriteStreamWrite(CFWriteStreamRef stream, const UInt8 *buffer, CFIndex
 
 /* --- property lists --- */
 
-/* What is left in the stream, `most` bytes at most (0: all); NULL: no memory, or it cannot be read. */
+/*
+ * What is left in the stream, `most` bytes at most (0: all), and no more than a byte too much for a list: some have no end. NULL:
+ * no memory, or it cannot be read.
+ */
 static CFDataRef rest_of(CFReadStreamRef stream, CFIndex most)
 {
         CFMutableDataRef data = CFDataCreateMutable(NULL, 0);
         CFIndex n = 1, had, wanted;
         UInt8 part[4096];
 
+        if (most <= 0 || most > AMB_PLIST_MAX_BYTES)
+                most = AMB_PLIST_MAX_BYTES + 1;
         while (data && n > 0) {
                 had = CFDataGetLength(data);
-                wanted = most > 0 && most - had < (CFIndex)sizeof(part) ? most - had : (CFIndex)sizeof(part);
+                wanted = most - had < (CFIndex)sizeof(part) ? most - had : (CFIndex)sizeof(part);
                 n = wanted > 0 ? CFReadStreamRead(stream, part, wanted) : 0;
                 CFDataAppendBytes(data, part, n);
                 if (n < 0 || (n > 0 && CFDataGetLength(data) != had + n)) {
@@ -201,11 +207,10 @@ CFPropertyListRef CFPropertyListCreateWithStream(CFAllocatorRef allocator, CFRea
         CFDataRef data = rest_of(stream, length);
         CFPropertyListRef list;
 
-        /* Without bytes there is no list: the parser says so. */
-        if (!data)
-                data = CFDataCreate(NULL, NULL, 0);
-        if (!data)
+        if (!data) {
+                amb_cf_error(error, kCFPropertyListReadStreamError, "the stream is not open, or it cannot be read");
                 return NULL;
+        }
         list = CFPropertyListCreateWithData(allocator, data, options, format, error);
         CFRelease(data);
         return list;

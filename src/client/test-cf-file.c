@@ -56,7 +56,7 @@ START_TEST(test_dates)
         ck_assert_double_ge(now + kCFAbsoluteTimeIntervalSince1970 + 2, (double)time(NULL));
         ck_assert_double_le(now + kCFAbsoluteTimeIntervalSince1970 - 2, (double)time(NULL));
         ck_assert_uint_eq(CFGetTypeID(zero), CFDateGetTypeID());
-        ck_assert(CFEqual(later, same) && !CFEqual(zero, later));
+        ck_assert(CFEqual(later, same) && !CFEqual(zero, later) && CFHash(later) == CFHash(same));
         ck_assert_int_eq(CFDateCompare(zero, later, NULL), kCFCompareLessThan);
         ck_assert_int_eq(CFDateCompare(later, zero, NULL), kCFCompareGreaterThan);
         ck_assert_int_eq(CFDateCompare(later, same, NULL), kCFCompareEqualTo);
@@ -95,7 +95,7 @@ START_TEST(test_urls)
         ck_assert(!CFURLGetFileSystemRepresentation(folder, true, path, 4));
 
         other = CFURLCreateCopyAppendingPathComponent(NULL, folder, CFSTR("\xC3\xBC%.txt"), false);
-        ck_assert(CFEqual(file, other));
+        ck_assert(CFEqual(file, other) && CFHash(file) == CFHash(other));
         CFRelease(other);
         other = CFURLCreateCopyDeletingLastPathComponent(NULL, file);
         ck_assert(CFEqual(folder, other) && !CFEqual(other, file));
@@ -218,9 +218,39 @@ START_TEST(test_lists)
 }
 END_TEST
 
+/* What is no file of a list, in both ways: the first cannot be read, the second has no end. */
+START_TEST(test_lists_from_elsewhere)
+{
+        static const struct {
+                const char *path;
+                CFIndex code;
+                bool open;
+        } places[] = {
+                { "/", kCFPropertyListReadStreamError, true },
+                { "/dev/null", kCFPropertyListReadStreamError, false },
+                { "/dev/null", kCFPropertyListReadCorruptError, true },
+                { "/dev/zero", kCFPropertyListReadCorruptError, true },
+        };
+
+        for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+                CFURLRef url = url_of(places[i].path, false);
+                CFReadStreamRef in = CFReadStreamCreateWithFile(NULL, url);
+                CFErrorRef error = NULL;
+
+                ck_assert(!places[i].open || CFReadStreamOpen(in));
+                ck_assert_ptr_null(CFPropertyListCreateWithStream(NULL, in, 0, 0, NULL, &error));
+                ck_assert_int_eq(CFErrorGetCode(error), places[i].code);
+                CFRelease(error);
+                CFRelease(in);
+                CFRelease(url);
+        }
+}
+END_TEST
+
 int main(void)
 {
-        TCase *files = test_case("files", test_dates, test_urls, test_urls_refused, test_streams, test_lists);
+        TCase *files = test_case("files", test_dates, test_urls, test_urls_refused, test_streams, test_lists,
+                                 test_lists_from_elsewhere);
 
         tcase_add_checked_fixture(files, setup, teardown);
         return run_cases("client-cf-file", files);
