@@ -8,8 +8,8 @@
  * some seconds after; a program that uses no queue never gets a thread. At most 64 functions run at once: what waits in one of
  * them for a 65th waits for ever. The library's threads block all signals.
  *
- * The main queue's functions run on the main thread, inside CFRunLoopRun() or dispatch_main(), one behind the other: a run loop that
- * one of them runs does not begin the next.
+ * The main queue's functions run on the main thread, inside CFRunLoopRun() or dispatch_main(), one behind the other: a run loop
+ * that one of them runs does not begin the next.
  *
  * Objects count references: create gives one, a submitted function holds one of its queue. dispatch_retain and dispatch_release
  * do nothing for the global queues and the main queue. All calls may be made by any thread, also inside functions on

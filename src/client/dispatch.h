@@ -55,7 +55,8 @@ bool amb_dispatch_source_cancelled(const struct amb_dispatch_source *source);
 
 /*
  * The main queue for the main thread's run loop: the descriptor that is readable when functions wait, -1 as long as nobody has
- * asked for the main queue or on another thread; and what to call then.
+ * asked for the main queue, on another thread, and inside a function of the main queue: what comes behind that waits for its end,
+ * whatever run loop it runs. And what to call then.
  */
 int amb_dispatch_main_fd(void);
 void amb_dispatch_main_run(void);

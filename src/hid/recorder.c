@@ -127,7 +127,10 @@ static void hang_up(size_t device)
 
 static void on_device(size_t device);
 
-/* What the device says meanwhile is taken: it may be what keeps it from reading. False: it has gone, or has not read for PATIENCE. */
+/*
+ * What the device says meanwhile is taken: it may be what keeps it from reading. False: it has gone, or has neither read nor said
+ * anything for PATIENCE.
+ */
 static bool wait_for_room(size_t device)
 {
         struct pollfd fd = { .fd = recorder.devices[device].fd, .events = POLLIN | POLLOUT };
@@ -182,8 +185,8 @@ static void on_listener(int listener)
         if (fd < 0)
                 return;
         if (recorder.count == DEVICES_MOST) {
-                fprintf(stderr, "ambidext-hid-recorder: there have been %d devices: this one is turned away; start the recorder anew\n",
-                        DEVICES_MOST);
+                fprintf(stderr, "ambidext-hid-recorder: there have been %d devices: this one is turned away; start the recorder "
+                        "anew\n", DEVICES_MOST);
                 return;
         }
         recorder.devices[recorder.count++].fd = amb_fd_steal(&fd);
