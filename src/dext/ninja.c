@@ -44,8 +44,9 @@ static void write_rules(struct dext_text *out, const struct dext_tools *tools)
 {
         const char *color = isatty(STDERR_FILENO) ? " -fcolor-diagnostics" : "";
         dext_text_add(out, "# Made by `ambidext build`, anew each time.\nninja_required_version = 1.5\n\n");
+        /* A class that leaves out "public" is built elsewhere; iig refuses it unless it is told. */
         dext_text_add(out, "rule iig\n  command = %s --def $in --header $header --impl $impl --framework-name $framework -- "
-                      "$flags\n"
+                           "-fno-access-control $flags\n"
                            "  description = iig $in\n  restat = 1\n\n", argument_text(tools->iig));
         dext_text_add(out, "rule cxx\n  command = %s%s -MD -MF $out.d $flags -c $in -o $out\n  description = c++ $in\n"
                            "  depfile = $out.d\n  deps = gcc\n\n", argument_text(tools->clangxx), color);

@@ -51,6 +51,7 @@ struct parse {
         CXTranslationUnit unit;
         struct loaded *loaded;
         struct iig_class *class;        /* whose members are visited */
+        bool access_ignored;            /* -fno-access-control: a class may leave out "public" */
 };
 
 static const char *taken(CXString string)
@@ -560,9 +561,11 @@ static void read_base(struct parse *p, struct iig_class *class, CXCursor cursor)
         class->base = iig_find_class(p->file, class->base_name);
         if (!class->here)
                 return;
-        /* How it derives does not matter, as the labels of its members do not: what is generated derives publicly. */
         if (bases.count != 1)
                 iig_error(p->file, class->place, "class %s has %u bases; it may have one", class->name, bases.count);
+        if (clang_getCXXAccessSpecifier(bases.first) != CX_CXXPublic && !p->access_ignored)
+                iig_error(p->file, class->place, "class %s must derive from %s publicly: write \": public %s\"", class->name,
+                          class->base_name, class->base_name);
 }
 
 /* From "class" to behind the semicolon. */
@@ -695,7 +698,7 @@ static void parse_guarded(struct parse *p)
 static const char **clang_arguments(const struct iig_options *options, int *ret_count)
 {
         static const char *const first[] = { "-x", "c++", "-std=gnu++17", "-fblocks", "-Wno-everything", "-ferror-limit=0",
-                                             "-fno-access-control", "-D__IIG=1" };
+                                             "-D__IIG=1" };
         size_t fixed = sizeof(first) / sizeof(first[0]), count = 0;
         const char **all = iig_alloc((fixed + ATTRIBUTES + (size_t)options->count) * sizeof(*all));
 
@@ -711,9 +714,18 @@ static const char **clang_arguments(const struct iig_options *options, int *ret_
         return all;
 }
 
+/* Also asked by ourselves: what is generated derives publicly in any case, so with it the word is not missed. */
+static bool access_ignored(const struct iig_options *options)
+{
+        for (int i = 0; i < options->count; i++)
+                if (strcmp(options->arguments[i], "-fno-access-control") == 0)
+                        return true;
+        return false;
+}
+
 void iig_parse(struct iig_file *file, const struct iig_options *options)
 {
-        struct parse parse = { .file = file };
+        struct parse parse = { .file = file, .access_ignored = access_ignored(options) };
         int count;
         const char **arguments = clang_arguments(options, &count);
         CXIndex index = clang_createIndex(0, 0);

@@ -40,6 +40,16 @@ class Folders(Case):
         self.assertIn("src/driver/tool/main.cpp is left out: it has a function main, as programs do", said)
         self.assertEqual(self.start(bundle, "ls").stderr.count(": ding\n"), 2)
 
+    def test_a_base_that_is_not_said_to_be_public(self):
+        """iig by itself refuses it; there are drivers that do it."""
+        chime = "class Chime: Bell\n{\n    virtual kern_return_t Start(IOService * provider) override;\n};\n"
+        source = BELL.replace("(Bell", "(Chime").replace("void Bell", "inline void unused")
+        self.bell(**{"Chime.iig": INTERFACE.replace(": public", ":") + chime, "Bell.iig": None, "Chime.cpp": "x"})
+        (self.work / "bell/Bell.cpp").write_text(BELL.replace("Bell.h", "Chime.h"))
+        (self.work / "bell/Chime.cpp").write_text(source[:source.index("inline void")].replace("Bell.h", "Chime.h"))
+        bundle, _ = self.build("bell")
+        self.assertEqual(self.start(bundle, "ls").stderr.count(": ding\n"), 3)
+
     def test_binary_plist_and_literal_names(self):
         folder = self.bell(**{"Info.plist": None})
         (folder / "Info.plist").write_bytes(plistlib.dumps({**INFO, "CFBundleExecutable": "ringer", "CFBundleIdentifier": "a.b"},
