@@ -27,6 +27,7 @@ static struct {
                 bool made;              /* it has said what it is: once, or telling it would never come back from telling it */
         } devices[DEVICES_MOST];
         size_t count;
+        int signals;                    /* readable when it is to end */
         uint32_t last_id;               /* of what was asked */
         char line[LINE_MOST];           /* standard input, as far as it has come */
         size_t length;
@@ -129,18 +130,21 @@ static void on_device(size_t device);
 
 /*
  * What the device says meanwhile is taken: it may be what keeps it from reading. False: it has gone, or has neither read nor said
- * anything for PATIENCE.
+ * anything for PATIENCE; or the recorder is to end.
  */
 static bool wait_for_room(size_t device)
 {
-        struct pollfd fd = { .fd = recorder.devices[device].fd, .events = POLLIN | POLLOUT };
+        struct pollfd fds[] = { { .fd = recorder.devices[device].fd, .events = POLLIN | POLLOUT },
+                                { .fd = recorder.signals, .events = POLLIN } };
         int r;
 
         (void)fflush(stdout);   /* who reads it may be who makes the device read; serve() sees errors */
-        r = poll(&fd, 1, PATIENCE);
-        if (r > 0 && (fd.revents & ~POLLOUT))
+        r = poll(fds, AMB_ARRAY_LENGTH(fds), PATIENCE);
+        if (r < 0)
+                return errno == EINTR;
+        if (r > 0 && (fds[0].revents & ~POLLOUT))
                 on_device(device);
-        return (r > 0 || (r < 0 && errno == EINTR)) && recorder.devices[device].fd >= 0;
+        return r > 0 && !fds[1].revents && recorder.devices[device].fd >= 0;
 }
 
 /* A device that is told more than it has read yet is waited for, as long as it does something; then it is hung up on. */
@@ -321,14 +325,14 @@ static bool on_input(void)
 
 enum { LISTENER, SIGNALS, INPUT, FIRST_DEVICE };
 
-static int serve(int listener, int signals)
+static int serve(int listener)
 {
         bool input = true;
 
         for (;;) {
                 struct pollfd fds[FIRST_DEVICE + DEVICES_MOST] = {
                         [LISTENER] = { .fd = listener, .events = POLLIN },
-                        [SIGNALS] = { .fd = signals, .events = POLLIN },
+                        [SIGNALS] = { .fd = recorder.signals, .events = POLLIN },
                         [INPUT] = { .fd = input ? STDIN_FILENO : -1, .events = POLLIN },
                 };
                 size_t count = recorder.count;
@@ -372,7 +376,7 @@ static int listen_at(const char *path, int *ret_fd)
 
 int main(int argc, char **argv)
 {
-        AMB_FD listener = -1, signals = -1;
+        AMB_FD listener = -1;
         sigset_t ends;
         int r;
 
@@ -388,14 +392,14 @@ int main(int argc, char **argv)
         sigaddset(&ends, SIGHUP);
         signal(SIGPIPE, SIG_IGN);
         sigprocmask(SIG_BLOCK, &ends, NULL);
-        signals = signalfd(-1, &ends, SFD_CLOEXEC);
-        r = signals < 0 ? amb_errno() : listen_at(argv[1], &listener);
+        recorder.signals = signalfd(-1, &ends, SFD_CLOEXEC);
+        r = recorder.signals < 0 ? amb_errno() : listen_at(argv[1], &listener);
         if (r < 0) {
                 fprintf(stderr, "ambidext-hid-recorder: cannot listen at %s: %s\n", argv[1], strerror(-r));
                 return EXIT_FAILURE;
         }
         puts("{\"record\":\"listening\"}");
-        r = fflush(stdout) != 0 ? amb_errno() : serve(listener, signals);
+        r = fflush(stdout) != 0 ? amb_errno() : serve(listener);
         unlink(argv[1]);
         if (r < 0)
                 fprintf(stderr, "ambidext-hid-recorder: %s\n", strerror(-r));

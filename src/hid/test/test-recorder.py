@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 DESTROY, START, OPEN, OUTPUT, GET, GET_REPLY, CREATE2, INPUT2, SET, SET_REPLY = 1, 2, 4, 6, 9, 10, 11, 12, 13, 14
 EVENT_SIZE = 4380
@@ -129,6 +130,32 @@ def create_without_end(recorder, device):
     device.close()
 
 
+def ends_while_it_waits(program, directory):
+    """An interrupt ends it also while it waits for a device that goes on talking and does not read."""
+    recorder = Recorder(program, directory)
+    device = recorder.connect()
+    device.send(create())
+    check(recorder.line()["record"] == "create", "create")
+    for _ in range(400):
+        recorder.tell("output 1 07")
+    for number in range(2):                     # the second one is taken while it waits: nothing else is left to do
+        device.send(struct.pack("<IH", INPUT2, 1) + b"\x0d")
+        check(recorder.line()["record"] == "input", number)
+    recorder.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while recorder.process.poll() is None and time.monotonic() < deadline:
+        try:
+            device.send(struct.pack("<IH", INPUT2, 1) + b"\x0e")
+        except (BrokenPipeError, ConnectionResetError):
+            break
+        time.sleep(0.05)                        # it goes on talking
+    if time.monotonic() >= deadline:
+        recorder.process.kill()
+    recorder.process.communicate()
+    check(recorder.process.returncode == 0, "ended by the interrupt", recorder.process.returncode)
+    check(not os.path.exists(recorder.path), "nothing is left")
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="amb-recorder-") as directory:
         recorder = Recorder(sys.argv[1], directory)
@@ -146,6 +173,7 @@ def main():
         check(recorder.process.wait(20) == 0, "the end")
         check(not os.path.exists(recorder.path), "nothing is left")
         check("there is no device 9" in said and "is none of" in said, said)
+        ends_while_it_waits(sys.argv[1], directory)
         second = subprocess.run([sys.argv[1], "/nowhere/at/all"], capture_output=True, text=True, check=False)
         check(second.returncode == 1 and "cannot listen at /nowhere/at/all" in second.stderr, second)
 
