@@ -119,7 +119,7 @@ def bad_devices(recorder, device):
 
 
 def create_without_end(recorder, device):
-    """One that makes a device again and again, and never reads: hung up on at the second one, before the recorder waits in itself."""
+    """One that makes a device again and again, and never reads: hung up on at the second one."""
     try:
         for _ in range(5000):
             device.send(create())
