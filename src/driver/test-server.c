@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "control/bus.h"
@@ -42,9 +43,11 @@ static pid_t process_begin(int *ret_pidfd)
 {
         pid_t pid = fork();
 
-        if (pid == 0)
+        if (pid == 0) {
+                prctl(PR_SET_PDEATHSIG, SIGKILL);       /* a test that fails leaves no process */
                 for (;;)
                         pause();
+        }
         ck_assert_int_gt(pid, 0);
         *ret_pidfd = pidfd_open(pid, 0);
         ck_assert_int_ge(*ret_pidfd, 0);
