@@ -139,7 +139,7 @@ extern const struct amb_dispatch_source_type amb_dispatch_source_mach_recv, amb_
 
 /*
  * One reference for the caller, at rest until dispatch_resume(). mask is kept and changes nothing; queue NULL: a global one. NULL:
- * no memory, no descriptor, no such port, or no descriptor that can be waited for (a file's).
+ * no memory, no descriptor, no such port. Files and /dev/null are always ready; a program reads them to their end and cancels.
  * The event handler runs once at a time, again and again as long as there is something: it reads what has come.
  * A program closes a descriptor or ends a port after the cancel handler has run, or in it.
  */

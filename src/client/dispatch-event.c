@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * <dispatch/dispatch.h>'s sources: handlers over a source of dispatch-source.c, which waits for a descriptor: a timer's, a port's,
- * or a copy of the program's, so that the same one may be waited for twice.
+ * or a copy of the program's, so that the same one may be waited for twice; for files, which never block, one that is always ready.
  *
  * An event holds itself from its creation until its cancel handler has run, and is freed when its last reference is gone besides.
  * One lock each, for handlers and for rest; never held while a handler runs. A handler that runs is a copy, if it is a block.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/timerfd.h>
 
@@ -57,9 +59,24 @@ struct dispatch_source_s {
 
 /* --- kinds --- */
 
+/* epoll refuses what never blocks: files, /dev/null. */
+static bool never_blocks(int fd)
+{
+        AMB_FD epoll = epoll_create1(EPOLL_CLOEXEC);
+
+        return epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &(struct epoll_event){ 0 }) < 0 && errno == EPERM;
+}
+
+/* What never blocks is always ready, as is what stands for it: a counter that nobody reads. */
 static int copy_open(dispatch_source_t event)
 {
-        return event->handle > INT_MAX ? -1 : fcntl((int)event->handle, F_DUPFD_CLOEXEC, 0);
+        int fd = event->handle > INT_MAX ? -1 : fcntl((int)event->handle, F_DUPFD_CLOEXEC, 0);
+
+        if (fd >= 0 && never_blocks(fd)) {
+                amb_fd_close(fd);
+                fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+        }
+        return fd;
 }
 
 static bool read_look(dispatch_source_t event)
