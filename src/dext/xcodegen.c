@@ -13,7 +13,7 @@
 #include "dext/target.h"
 #include "dext/yml.h"
 
-enum { DEPTH_MAX = 8, BRACES_MAX = 6, STEPS_MAX = 5000 };
+enum { DEPTH_MAX = 8, BRACES_MAX = 6, STEPS_MAX = 5000, FILES_MAX = 200 };
 
 struct spec {
         const char *path, *root;
@@ -207,8 +207,8 @@ static bool is_true(const struct dext_node *node, bool fallback)
         return strcasecmp(node->text, "true") == 0 || strcasecmp(node->text, "yes") == 0;
 }
 
-/* NULL: said. */
-static struct dext_node *load(const char *path, struct dext_report *report, int depth)
+/* NULL: said. `files` are those read so far: ten that each include the next one ten times would be read for ever. */
+static struct dext_node *load(const char *path, struct dext_report *report, int depth, unsigned int *files)
 {
         AMB_FREE char *bytes = NULL;
         size_t length;
@@ -228,12 +228,13 @@ static struct dext_node *load(const char *path, struct dext_report *report, int 
                 if (!named || !*named || !is_true(dext_node_get(one, "enable"), true))
                         continue;
                 const char *file = dext_path_join(dext_path_directory(path), named);
-                struct dext_node *included = depth < DEPTH_MAX ? load(file, report, depth + 1) : NULL;
-                if (!included) {
-                        if (depth >= DEPTH_MAX)
-                                dext_fail(report, "%s: too many files include one another", path);
+                if (depth >= DEPTH_MAX || ++*files > FILES_MAX) {
+                        dext_fail(report, "%s: too many files include one another", path);
                         return NULL;
                 }
+                struct dext_node *included = load(file, report, depth + 1, files);
+                if (!included)
+                        return NULL;
                 if (is_true(dext_node_get(one, "relativePaths"), true))
                         rebase(included, dext_path_directory(file));
                 base = merge(base, included);
@@ -308,14 +309,27 @@ static void apply_all(const struct spec *spec, struct dext_target *target, int l
 
 /* --- patterns --- */
 
+/* "**" is any folders, and none; other parts of a pattern never reach over a slash. */
 static bool glob_one(const char *pattern, const char *path)
 {
         if (!strstr(pattern, "**"))
                 return fnmatch(pattern, path, FNM_PATHNAME) == 0;
-        /* Any folders, and none. */
-        if (strncmp(pattern, "**/", 3) == 0 && glob_one(pattern + 3, path))
+        if (strcmp(pattern, "**") == 0)
                 return true;
-        return fnmatch(pattern, path, 0) == 0;
+        if (strncmp(pattern, "**/", 3) == 0) {
+                while (strncmp(pattern, "**/", 3) == 0)
+                        pattern += 3;
+                for (const char *at = path; at; at = strchr(at, '/') ? strchr(at, '/') + 1 : NULL)
+                        if (glob_one(pattern, at))
+                                return true;
+                return false;
+        }
+        size_t length = strcspn(pattern, "/"), part = strcspn(path, "/");
+        if (fnmatch(dext_copy(pattern, length), dext_copy(path, part), 0) != 0)
+                return false;
+        if (!pattern[length] || !path[part])
+                return pattern[length] == path[part];
+        return glob_one(pattern + length + 1, path + part + 1);
 }
 
 /* {a,b}: each of them. */
@@ -534,10 +548,10 @@ static const char *default_configuration(const struct dext_node *spec)
 int dext_xcodegen_read(struct dext_target **targets, const char *path, const char *directory, const char *configuration,
                        struct dext_report *report)
 {
-        unsigned int steps = 0;
+        unsigned int steps = 0, files = 0;
         struct spec spec = { .path = path, .root = dext_path_directory(path), .report = report, .steps = &steps };
 
-        spec.node = load(path, report, 0);
+        spec.node = load(path, report, 0, &files);
         if (!spec.node)
                 return DEXT_FAILED;
         spec.name = dext_node_text(spec.node, "name", dext_path_name(spec.root));

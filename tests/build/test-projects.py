@@ -347,6 +347,24 @@ targets:
         self.assertEqual(self.files(bundle), {"Bell.iig.cpp", "Bell.cpp", "ding.cpp", "none.cpp"})
         self.assertEqual((self.info(bundle)["Level"], self.info(bundle)["CFBundleIdentifier"]), ("7", "org.example.Bell"))
 
+    def test_folders_in_patterns(self):
+        """"**" is any folders, and none; "*" is never more than one name."""
+        for name in ("deep/MockC.cpp", "deep/er/est/MockD.cpp"):
+            self.write(f"gen/Driver/{name}", "#error not of the driver\n")
+        for name in ("deep/Tests/Helper.cpp", "other/MockE.cpp"):
+            self.write(f"gen/Driver/{name}", "int part;\n".replace("part", pathlib.Path(name).stem))
+        excludes = '[Old, sub, MockB.cpp, "deep/**/Mock*.cpp", "**/Test*.cpp", "**/**/None.cpp"]'
+        self.write("gen/Driver/Info.plist", {**INFO, "CFBundleIdentifier": "com.example.patterns"})
+        self.write("gen/project.yml", f"""
+targets:
+  Bell:
+    type: driver-extension
+    sources: [{{path: Driver, excludes: {excludes}}}]
+    settings: {{PRODUCT_BUNDLE_IDENTIFIER: com.example.patterns}}
+""")
+        bundle, _ = self.build("gen")
+        self.assertEqual(self.files(bundle), {"Bell.iig.cpp", "Bell.cpp", "Helper.cpp", "MockE.cpp"})
+
     def test_plist_among_the_sources(self):
         self.write("gen/Info.plist", INFO)
         self.write("gen/project.yaml", """
@@ -387,6 +405,12 @@ targets:
         self.fails("gen", says="gen/project.yml: line 3: ")
         self.write("gen/project.yml", "include: project.yml\n")
         self.fails("gen", says="too many files include one another")
+        for i in range(6):              # 20^6 files, if each were read as often as it is named
+            self.write(f"gen/{i or 'project'}.yml", f"include: [{', '.join([f'{i + 1}.yml'] * 20)}]\n")
+        self.write("gen/6.yml", "a: b\n")
+        self.fails("gen", says="too many files include one another")
+        self.write("gen/project.yml", "".join(f"k{i}: 1\n" for i in range(150000)))
+        self.fails("gen", says="too many values")
         self.write("gen/project.yml", "include: none.yml\n")
         self.fails("gen", says="gen/none.yml: No such file or directory")
         self.write("gen/project.yml", "[a]\n")
