@@ -329,13 +329,19 @@ static bool is_loop(const char *directory, const char *name)
         return from && to && dext_path_below(from, to);
 }
 
+/* Whoever reads it might wait for ever. */
+static bool is_special(const struct dirent *entry)
+{
+        return entry->d_type == DT_FIFO || entry->d_type == DT_SOCK || entry->d_type == DT_CHR || entry->d_type == DT_BLK;
+}
+
 void dext_directory_list(struct dext_list *names, const char *path)
 {
         DIR *directory = opendir(path);
         if (!directory)
                 return;
         for (struct dirent *entry; (entry = readdir(directory));)
-                if (entry->d_name[0] != '.' && !is_loop(path, entry->d_name))
+                if (entry->d_name[0] != '.' && !is_special(entry) && !is_loop(path, entry->d_name))
                         dext_list_add(names, dext_copy(entry->d_name, strlen(entry->d_name)));
         closedir(directory);
         dext_list_sort(names);

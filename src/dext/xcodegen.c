@@ -119,17 +119,33 @@ static struct dext_node *replace_in(const struct dext_node *node, const struct d
         return copy;
 }
 
+/* Templates that are being taken, the innermost first. */
+struct taking {
+        const struct dext_node *template;
+        const struct taking *outer;
+};
+
+static bool is_taken(const struct taking *taking, const struct dext_node *template)
+{
+        while (taking && taking->template != template)
+                taking = taking->outer;
+        return taking != NULL;
+}
+
 /* A target, or a template, upon the templates that it names. */
-static const struct dext_node *with_templates(const struct spec *spec, const struct dext_node *node, int depth)
+static const struct dext_node *with_templates(const struct spec *spec, const struct dext_node *node, const struct taking *outer)
 {
         const struct dext_node *templates = dext_node_get(spec->node, "targetTemplates");
         const struct dext_node *base = dictionary_new();
         struct dext_list names = { 0 };
         dext_node_list(&names, node, "templates");
-        for (size_t i = 0; i < names.count && depth < DEPTH_MAX && ++*spec->steps < STEPS_MAX; i++) {
+        for (size_t i = 0; i < names.count && ++*spec->steps < STEPS_MAX; i++) {
                 const struct dext_node *template = dext_node_get(templates, names.items[i]);
-                if (template && template->kind == DEXT_DICTIONARY)
-                        base = merge(base, with_templates(spec, template, depth + 1));
+                if (is_taken(outer, template))
+                        dext_note(spec->report, "%s:%u: the target template \"%s\" is a part of itself", spec->path, node->line,
+                                  names.items[i]);
+                else if (template && template->kind == DEXT_DICTIONARY)
+                        base = merge(base, with_templates(spec, template, &(struct taking){ template, outer }));
                 else
                         dext_note(spec->report, "%s:%u: there is no target template \"%s\"", spec->path, node->line,
                                   names.items[i]);
@@ -144,7 +160,7 @@ static const struct dext_node *with_templates(const struct spec *spec, const str
 
 static const struct dext_node *resolve_target(const struct spec *spec, const struct dext_node *node)
 {
-        const struct dext_node *whole = with_templates(spec, node, 0);
+        const struct dext_node *whole = with_templates(spec, node, NULL);
         const struct dext_node *given = dext_node_get(whole, "templateAttributes");
         struct dext_node *variables = dictionary_new(), *name = dext_node_new(DEXT_STRING, node->line);
         if (given && given->kind == DEXT_DICTIONARY)

@@ -50,6 +50,11 @@ class Folders(Case):
         bundle, _ = self.build("bell")
         self.assertEqual(self.start(bundle, "ls").stderr.count(": ding\n"), 3)
 
+    def test_what_is_no_file(self):
+        """Reading a FIFO would not end."""
+        os.mkfifo(self.bell() / "Other.cpp")
+        self.build("bell")
+
     def test_binary_plist_and_literal_names(self):
         folder = self.bell(**{"Info.plist": None})
         (folder / "Info.plist").write_bytes(plistlib.dumps({**INFO, "CFBundleExecutable": "ringer", "CFBundleIdentifier": "a.b"},

@@ -421,6 +421,9 @@ targets:
         self.fails("gen", says=['there is no target template "None"',
                                 "gen/None: the project names this source, but it is not there",
                                 "target Bell has no C or C++ source"])
+        self.write("gen/project.yml", "targetTemplates: {A: {templates: [B, B]}, B: {templates: [A]}}\n"
+                   "targets: {Bell: {type: driver-extension, templates: [A], sources: [None]}}\n")
+        self.fails("gen", says='the target template "A" is a part of itself')
 
 
 if __name__ == "__main__":
