@@ -172,6 +172,7 @@ START_TEST(a_port_for_each_call)
         }
         ck_assert_int_eq(process_descriptors(getpid()), before);
         ck_assert_int_eq(IOServiceClose(c), 0);
+        sem_wait(&host.closed);                 /* it has heard everything up to the close */
         ck_assert_uint_eq(host.port_drops, 1000);
         host_end(&host);
 }
