@@ -146,9 +146,11 @@ def ends_while_it_waits(program, directory):
     while recorder.process.poll() is None and time.monotonic() < deadline:
         try:
             device.send(struct.pack("<IH", INPUT2, 1) + b"\x0e")
+            recorder.process.wait(0.05)         # or it goes on talking
+        except subprocess.TimeoutExpired:
+            pass
         except (BrokenPipeError, ConnectionResetError):
             break
-        time.sleep(0.05)                        # it goes on talking
     if time.monotonic() >= deadline:
         recorder.process.kill()
     recorder.process.communicate()
