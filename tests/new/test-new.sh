@@ -3,6 +3,7 @@
 # `ambidext new`: what it writes builds and passes its own tests at once, and what it refuses.
 # Usage: test-new.sh BUILD_DIR [c|c++]...; without languages: what is refused, and that templates are copied as they are
 set -u
+. "$(dirname "$0")/../try.sh"
 build=$1
 shift
 ambidext=$build/src/cli/ambidext templates=$build/share/templates
@@ -11,21 +12,6 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 unset XDG_RUNTIME_DIR AMBIDEXT_REGISTRY MESON_BUILD_ROOT MESON_SOURCE_ROOT CC CXX CFLAGS CXXFLAGS LDFLAGS
 export TMPDIR=$work LC_ALL=C.UTF-8 PKG_CONFIG_PATH=$build/meson-uninstalled
-failures=0
-
-fail() {
-        echo "FAILED: $*"
-        sed 's/^/    /' "$work/log"
-        failures=$((failures + 1))
-}
-# try STATUS WHAT COMMAND...
-try() {
-        local wanted=$1 what=$2 status
-        shift 2
-        "$@" >"$work/log" 2>&1 </dev/null
-        status=$?
-        [ "$status" = "$wanted" ] || fail "$what: status $status, not $wanted"
-}
 has() { grep -Eq -- "$1" "$work/log" || fail "$2: no '$1'"; }
 
 if [ $# = 0 ]; then

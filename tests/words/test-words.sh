@@ -3,6 +3,7 @@
 # What people read when they have made a mistake: what happened, where, what to do; once; and a status that is not 0.
 # Usage: test-words.sh BUILD_DIR WORDS.dext SANITIZE; SANITIZE: what the project is built with (b_sanitize)
 set -u
+. "$(dirname "$0")/../try.sh"
 build=$1 words=$(realpath -- "$2") sanitize=$3
 ambidext=$build/src/cli/ambidext
 work=$(mktemp -d) || exit 1
@@ -11,23 +12,10 @@ cd "$work" || exit 1
 unset XDG_RUNTIME_DIR AMBIDEXT_REGISTRY
 export TMPDIR=$work LC_ALL=C.UTF-8
 dext=$work/words.dext
-failures=0
 options=()
 [ -z "${AMBIDEXT_TEST_NO_SANDBOX-}" ] || options=(--no-sandbox)
 
-fail() {
-        echo "FAILED: $*"
-        sed 's/^/    /' "$work/log"
-        failures=$((failures + 1))
-}
-# try STATUS WHAT PROGRAM...: runs it with the bundle
-try() {
-        local wanted=$1 what=$2 status
-        shift 2
-        timeout 100 "$ambidext" run "${options[@]}" --dext "$dext" -- "$@" >"$work/log" 2>&1 </dev/null
-        status=$?
-        [ "$status" = "$wanted" ] || fail "$what: status $status, not $wanted"
-}
+with=(timeout 100 "$ambidext" run "${options[@]}" --dext "$dext" --)
 # once WHAT PATTERN...: one line of the log has it
 once() {
         local what=$1 pattern
